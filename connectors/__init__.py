@@ -1,0 +1,17 @@
+"""The outside world: click logs, search engines, state stores. Knows nobody inside.
+
+Files, in the order the data meets them:
+
+- ``errors``         one root error and the families of causes
+- ``events``         what users did: Query, Impression, Action
+- ``documents``      what can be found: Document, Stamp, TextTemplate
+- ``log_source``     port: events since a cursor
+- ``search_engine``  port: read an index, write slots, search them
+- ``state_store``    port: small records changed by compare-and-set
+- ``plugins``        built-ins and outsiders enter by the same entry points
+- ``opensearch_client``  one way to reach OpenSearch, its errors translated
+- ``logs``, ``engines``, ``stores``  the implementations
+"""
+
+if __name__ == "connectors":
+    raise ImportError("import desireline.connectors, not the bare folder")

@@ -1,0 +1,27 @@
+"""What can go wrong between events and an encoder."""
+
+from desireline.connectors.errors import DesirelineError
+
+
+class TrainerError(DesirelineError):
+    """Training or judging failed; what serves is unchanged."""
+
+
+class NothingToLearnError(TrainerError):
+    """The log holds too little to learn from."""
+
+
+class UnsafeModelError(TrainerError):
+    """A model folder holds something that could run code, or is incomplete."""
+
+
+class ModelChangedError(TrainerError):
+    """A registered model's files no longer match its manifest."""
+
+
+class ParityError(TrainerError):
+    """The exported encoder does not give the vectors of the trained one."""
+
+
+class RegistryFullError(TrainerError):
+    """The registry's disk is full; nothing was added."""
