@@ -1,0 +1,190 @@
+"""Who may write a target: one owner at a time, with a fencing number.
+
+The age of a lease is judged by watching its record for change with a monotonic clock, never
+by comparing wall clocks, so clocks may be hours apart (Gray & Cheriton 1989 leases; fencing
+numbers as in Burrows 2006, Chubby). A paused owner that wakes finds its last beat too old and
+stops before it writes.
+"""
+
+import os
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import structlog
+
+from desireline.connectors.errors import DesirelineError, StateConflictError
+from desireline.connectors.state_store import Record, StateStore
+from desireline.sidecar.errors import LeaseHeldError, LeaseLostError
+
+LEASE = "lease"
+
+log = structlog.get_logger(__name__)
+
+
+class Lease:
+    """A held lease. Call `check` before every write."""
+
+    def __init__(
+        self,
+        store: StateStore,
+        record: Record,
+        ttl_s: float,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._store = store
+        self._record = record
+        self._ttl_s = ttl_s
+        self._monotonic = monotonic
+        self._beaten_at = monotonic()
+        self._lost = ""
+        self._lock = threading.Lock()
+
+    @property
+    def fencing(self) -> int:
+        """The number that rides in every stamp and pointer write of this owner."""
+        return int(self._record.body["fencing"])
+
+    def check(self) -> None:
+        """Raise LeaseLostError unless this process surely still owns the target."""
+        with self._lock:
+            age = self._monotonic() - self._beaten_at
+            if not self._lost and age > self._ttl_s * 2 / 3:
+                self._lost = f"its last sign of life is {age:.0f} s old"
+            if self._lost:
+                raise LeaseLostError(
+                    f"the lease on {self._record.key!r} is lost: {self._lost}; "
+                    "nothing more was written",
+                    next_step="run the command again: it resumes",
+                )
+
+    def beat(self) -> None:
+        """Show life to others. Losing the lease is remembered, not raised."""
+        began = self._monotonic()
+        try:
+            record = self._store.put(
+                LEASE,
+                self._record.key,
+                {**self._record.body, "beat": int(self._record.body["beat"]) + 1},
+                expected=self._record,
+            )
+        except StateConflictError:
+            with self._lock:
+                self._lost = "another process took it"
+            return
+        with self._lock:
+            self._record = record
+            self._beaten_at = began
+
+    def release(self) -> None:
+        """Leave the record, marked free: its number must never be given out twice."""
+        if self._lost:
+            return
+        try:
+            self._store.put(
+                LEASE, self._record.key, {**self._record.body, "owner": {}}, expected=self._record
+            )
+        except DesirelineError:
+            log.warning("lease not released; it will expire", lease=self._record.key)
+
+
+@contextmanager
+def hold_lease(
+    store: StateStore,
+    key: str,
+    *,
+    ttl_s: float,
+    sleep: Callable[[float], None] = time.sleep,
+) -> Iterator[Lease]:
+    """Own `key` for the duration of the block, beating in the background.
+
+    Raises:
+        LeaseHeldError: another process owns it and is alive.
+
+    """
+    lease = acquire(store, key, ttl_s=ttl_s, sleep=sleep)
+    stop = threading.Event()
+    beater = threading.Thread(
+        target=_beat_until, args=(lease, stop, ttl_s / 4), name=f"lease {key}", daemon=True
+    )
+    beater.start()
+    try:
+        yield lease
+    finally:
+        stop.set()
+        beater.join()
+        lease.release()
+
+
+def acquire(
+    store: StateStore, key: str, *, ttl_s: float, sleep: Callable[[float], None] = time.sleep
+) -> Lease:
+    """Take the lease if it is free, its owner is dead, or it shows no life for `ttl_s`."""
+    record = store.get(LEASE, key)
+    if record is not None and record.body["owner"]:
+        _wait_for_death(store, record, ttl_s, sleep)
+    fencing = 1 if record is None else int(record.body["fencing"]) + 1
+    body = {"owner": _myself(), "fencing": fencing, "beat": 0}
+    try:
+        return Lease(store, store.put(LEASE, key, body, expected=record), ttl_s)
+    except StateConflictError as error:
+        raise _held(key, {"host": "another process"}) from error
+
+
+def _wait_for_death(
+    store: StateStore, record: Record, ttl_s: float, sleep: Callable[[float], None]
+) -> None:
+    owner = record.body["owner"]
+    if owner.get("host") == socket.gethostname():
+        if _alive(owner):
+            raise _held(record.key, owner)
+        return
+    waited = 0.0
+    while waited < ttl_s:
+        sleep(ttl_s / 10)
+        waited += ttl_s / 10
+        seen = store.get(LEASE, record.key)
+        if seen is None or seen.version != record.version:
+            raise _held(record.key, owner)
+
+
+def _held(key: str, owner: Mapping[str, Any]) -> LeaseHeldError:
+    who = f"{owner.get('host')}, process {owner['pid']}" if "pid" in owner else owner.get("host")
+    return LeaseHeldError(
+        f"{key!r} is being worked on by {who}; nothing was changed",
+        next_step="wait for it to end, or stop that process",
+    )
+
+
+def _beat_until(lease: Lease, stop: threading.Event, every_s: float) -> None:
+    while not stop.wait(every_s):
+        try:
+            lease.beat()
+        except DesirelineError as error:
+            log.warning("lease could not be renewed", reason=str(error))
+
+
+def _myself() -> dict[str, Any]:
+    return {"host": socket.gethostname(), "pid": os.getpid(), "started": _started(os.getpid())}
+
+
+def _alive(owner: Mapping[str, Any]) -> bool:
+    try:
+        os.kill(int(owner["pid"]), 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        pass
+    return _started(int(owner["pid"])) == owner.get("started")
+
+
+def _started(pid: int) -> str:
+    """When a process began, in clock ticks since boot; a reused pid has another."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19]
+    except OSError:
+        return ""
