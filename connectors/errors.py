@@ -57,5 +57,9 @@ class StateConflictError(ConnectorError):
     """A record changed between our read and our write; nothing was written."""
 
 
+class StateUnavailableError(ConnectorError):
+    """The state store cannot be read or written at present."""
+
+
 class LogFormatError(ConnectorError):
     """A click log cannot be read as configured."""

@@ -1,0 +1,162 @@
+"""One index of the memory engine: its documents, its slots and their order of writes."""
+
+import heapq
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from desireline.connectors.documents import (
+    Document,
+    EmbeddingWrite,
+    Outcome,
+    Stamp,
+    Vector,
+    Vectors,
+    Version,
+    WriteResult,
+)
+from desireline.connectors.engines.bm25 import FieldIndex
+from desireline.connectors.engines.nearest import nearest
+from desireline.connectors.engines.source import look_up, pick, text_of
+from desireline.connectors.errors import FieldMissingError, MappingConflictError
+from desireline.connectors.search_engine import Hit, Read, Slot
+
+
+@dataclass(slots=True)
+class Row:
+    """One document as the index holds it."""
+
+    source: dict[str, object]
+    seq_no: int
+    routing: str | None = None
+    stamps: dict[str, Stamp] = field(default_factory=dict)
+    vectors: dict[str, Vector] = field(default_factory=dict)
+
+
+class MemoryIndex:
+    """Not safe between threads: the engine holds the lock."""
+
+    def __init__(self, text_fields: Sequence[str]) -> None:
+        self.text_fields = tuple(text_fields)
+        #: Names the one shard, and this life of the index, in a fence.
+        self.shard = f"{uuid.uuid4().hex}/0"
+        self.rows: dict[str, Row] = {}
+        self.slots: dict[str, Slot] = {}
+        self.last_seq_no = -1
+        self._texts: dict[str, tuple[int, FieldIndex]] = {}
+        self._vectors: dict[str, tuple[int, list[str], Vectors]] = {}
+
+    def next_seq_no(self) -> int:
+        """Count one more write; deletes count too."""
+        self.last_seq_no += 1
+        return self.last_seq_no
+
+    def add_slot(self, slot: Slot) -> None:
+        """Take the slot into the mapping, or see that it is there already."""
+        present = self.slots.get(slot.name)
+        if present not in {None, slot}:
+            raise MappingConflictError(
+                f"the slot {slot.name!r} has {present}, wanted {slot}; the index is unchanged",
+                next_step="use another vector field name, or an encoder of the same dimension",
+            )
+        if any(slot.name in row.source for row in self.rows.values()):
+            raise MappingConflictError(
+                f"the field {slot.name!r} holds the application's own values; nothing was changed",
+                next_step="choose another vector field name",
+            )
+        self.slots[slot.name] = slot
+
+    def slot(self, name: str) -> Slot:
+        """Return the slot of that name."""
+        if name not in self.slots:
+            raise FieldMissingError(
+                f"the index has no slot {name!r}; its slots: {', '.join(self.slots) or 'none'}",
+                next_step="prepare the slot first",
+            )
+        return self.slots[name]
+
+    def document(self, document_id: str, read: Read) -> Document:
+        """Copy out what the read asks for."""
+        row = self.rows[document_id]
+        wanted = set(read.slots)
+        return Document(
+            document_id=document_id,
+            fields=pick(row.source, read.fields),
+            version=Version(seq_no=row.seq_no, primary_term=1),
+            routing=row.routing,
+            stamps={name: stamp for name, stamp in row.stamps.items() if name in wanted},
+            embeddings={
+                name: vector.copy() for name, vector in row.vectors.items() if name in wanted
+            }
+            if read.embeddings
+            else {},
+        )
+
+    def write_embedding(self, slot: Slot, write: EmbeddingWrite) -> WriteResult:
+        """Write if the version still stands and the vector fits."""
+        row = self.rows.get(write.document_id)
+        if row is None:
+            return WriteResult(document_id=write.document_id, outcome=Outcome.GONE)
+        if write.version != Version(seq_no=row.seq_no, primary_term=1):
+            reason = f"read at {write.version.seq_no}, now at {row.seq_no}"
+            return WriteResult(
+                document_id=write.document_id, outcome=Outcome.CHANGED, reason=reason
+            )
+        reason = unfit(write.vector, slot)
+        if reason:
+            return WriteResult(
+                document_id=write.document_id, outcome=Outcome.REJECTED, reason=reason
+            )
+        row.seq_no = self.next_seq_no()
+        row.stamps[slot.name] = write.stamp
+        row.vectors.pop(slot.name, None)
+        if write.vector is not None:
+            row.vectors[slot.name] = np.array(write.vector, dtype=np.float32)
+        return WriteResult(document_id=write.document_id, outcome=Outcome.WRITTEN)
+
+    def search_vectors(self, slot: Slot, vector: Vector, k: int) -> list[Hit]:
+        """Compare with every vector of the slot."""
+        seq_no, ids, vectors = self._vectors.get(slot.name, (-2, [], np.empty((0, 0), np.float32)))
+        if seq_no != self.last_seq_no:
+            ids = [key for key, row in self.rows.items() if slot.name in row.vectors]
+            held = [self.rows[key].vectors[slot.name] for key in ids]
+            vectors = np.stack(held) if held else np.empty((0, slot.dimension), np.float32)
+            self._vectors[slot.name] = (self.last_seq_no, ids, vectors)
+        found = nearest(vectors, vector, slot.similarity, k)
+        return [self._hit(ids[row], score) for row, score in found]
+
+    def search_text(self, fields: Sequence[tuple[str, float]], text: str, k: int) -> list[Hit]:
+        """Score by the best field, as a `multi_match` of type `best_fields` does."""
+        scores: dict[str, float] = {}
+        for name, boost in fields:
+            for document_id, score in self._text(name).score(text).items():
+                scores[document_id] = max(scores.get(document_id, 0.0), boost * score)
+        best = heapq.nsmallest(k, scores.items(), key=lambda item: (-item[1], item[0]))
+        return [self._hit(document_id, score) for document_id, score in best]
+
+    def _text(self, name: str) -> FieldIndex:
+        seq_no, index = self._texts.get(name, (-2, None))
+        if index is None or seq_no != self.last_seq_no:
+            index = FieldIndex(
+                {key: text_of(look_up(row.source, name)) for key, row in self.rows.items()}
+            )
+            self._texts[name] = (self.last_seq_no, index)
+        return index
+
+    def _hit(self, document_id: str, score: float) -> Hit:
+        return Hit(document_id=document_id, score=score, fields=dict(self.rows[document_id].source))
+
+
+def unfit(vector: Vector | None, slot: Slot) -> str:
+    """Say why the slot can never hold this vector; empty when it can."""
+    if vector is None:
+        return ""
+    if vector.shape != (slot.dimension,):
+        return f"the vector has shape {vector.shape}, {slot.name} holds {slot.dimension} dimensions"
+    if not np.isfinite(vector).all():
+        return "the vector holds a number that is not finite"
+    if slot.similarity == "cosine" and not vector.any():
+        return "a vector of zeros has no direction, so cosine cannot compare it"
+    return ""
