@@ -151,6 +151,16 @@ class Generations:
         """Write the pointer. Raises StateConflictError when somebody else did first."""
         self._store.put(POINTER, self.target, _body(pointer), expected=expected)
 
+    def claim(self, fencing: int) -> None:
+        """Put the new owner's fencing number into the pointer.
+
+        A former owner that was paused between its last look at the pointer and its write
+        conflicts from here on.
+        """
+        found = self.pointer()
+        if found is not None and found[0].fencing < fencing:
+            self.point(found[0].model_copy(update={"fencing": fencing}), expected=found[1])
+
     def unfinished(self) -> Generation | None:
         """Return the newest generation whose build or cut-over was interrupted."""
         newest = self.all()[-1:]
@@ -203,9 +213,7 @@ def _settled_state(generation: Generation, live: int, held: int | None) -> State
 
 def _holds(pointer: Pointer, now: datetime) -> bool:
     return (
-        pointer.previous is not None
-        and pointer.hold_until is not None
-        and now < pointer.hold_until
+        pointer.previous is not None and pointer.hold_until is not None and now < pointer.hold_until
     )
 
 

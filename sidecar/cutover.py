@@ -1,0 +1,143 @@
+"""The atomic swap and the way back: each is one compare-and-set of the pointer."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from desireline.connectors.errors import StateConflictError
+from desireline.connectors.search_engine import SearchEngine
+from desireline.sidecar.errors import CutOverRefusedError, RollbackRefusedError
+from desireline.sidecar.generations import Generation, Generations, Pointer, State
+from desireline.sidecar.lease import Lease
+from desireline.sidecar.serving import LiveGeneration
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CutOver:
+    """What went live and what stays ready."""
+
+    generation: int
+    previous: int | None
+    hold_until: datetime | None
+
+    @property
+    def sentence(self) -> str:
+        """One line for people."""
+        text = f"generation {self.generation} is live"
+        if self.previous is None or self.hold_until is None:
+            return text
+        return (
+            f"{text}; generation {self.previous} stays ready until"
+            f" {self.hold_until:%Y-%m-%d %H:%M} UTC"
+        )
+
+
+def warm_up(engine: SearchEngine, shadow: LiveGeneration, canaries: Sequence[str]) -> int:
+    """Run canary queries on the new slot, so that its graph is loaded before users come.
+
+    Raises:
+        CutOverRefusedError: a canary found nothing in the new slot.
+
+    """
+    for text in canaries:
+        if not shadow.search(engine, text, 10):
+            raise CutOverRefusedError(
+                f"a canary query found nothing in slot {shadow.slot!r} of generation"
+                f" {shadow.number}; the live generation is unchanged"
+            )
+    return len(canaries)
+
+
+def cut_over(
+    generations: Generations,
+    generation: Generation,
+    *,
+    lease: Lease,
+    hold: timedelta,
+    reason: str,
+    clock: Callable[[], datetime],
+) -> CutOver:
+    """Make a ready generation live.
+
+    Raises:
+        CutOverRefusedError: the generation is not ready, or the pointer moved meanwhile.
+        LeaseLostError: another process owns the target.
+
+    """
+    lease.check()
+    found = generations.pointer()
+    state = generations.get(generation.number).state
+    if state is not State.READY or (found and found[0].fencing > lease.fencing):
+        raise CutOverRefusedError(
+            f"generation {generation.number} is {state}"
+            + (", not ready" if state is not State.READY else ", but another owner took over")
+            + "; the live generation is unchanged"
+        )
+    previous = found[0].generation if found else None
+    now = clock()
+    pointer = Pointer(
+        generation=generation.number,
+        previous=previous,
+        hold_until=now + hold if previous is not None else None,
+        changed_at=now,
+        fencing=lease.fencing,
+        reason=reason,
+    )
+    try:
+        generations.point(pointer, expected=found[1] if found else None)
+    except StateConflictError as error:
+        raise CutOverRefusedError(
+            "the pointer was changed by somebody else during the cut-over; nothing was swapped",
+            next_step="look at `desireline generations`, then run the command again",
+        ) from error
+    generations.reconcile(now)
+    return CutOver(generation=pointer.generation, previous=previous, hold_until=pointer.hold_until)
+
+
+def roll_back(generations: Generations, *, reason: str, clock: Callable[[], datetime]) -> CutOver:
+    """Bring the retained generation back. The one left stays ready in its place.
+
+    Needs no lease: a build that takes the retained slot gives up the way back in the
+    pointer first, so one of the two writes conflicts.
+
+    Raises:
+        RollbackRefusedError: there is nothing to go back to.
+
+    """
+    now = clock()
+    generations.reconcile(now)
+    found = generations.pointer()
+    if found is None or found[0].previous is None:
+        raise RollbackRefusedError(
+            f"target {generations.target!r} has no retained generation to go back to;"
+            " what serves is unchanged"
+        )
+    pointer, record = found
+    if generations.get(pointer.previous).state is not State.RETAINED:
+        raise RollbackRefusedError(
+            f"the hold of generation {pointer.previous} ended at"
+            f" {pointer.hold_until:%Y-%m-%d %H:%M} UTC and its slot is no longer kept fresh;"
+            " what serves is unchanged",
+            next_step="re-embed with it: desireline reindex TARGET --model FINGERPRINT",
+        )
+    swapped = pointer.model_copy(
+        update={
+            "generation": pointer.previous,
+            "previous": pointer.generation,
+            "changed_at": now,
+            "reason": reason,
+        }
+    )
+    try:
+        generations.point(swapped, expected=record)
+    except StateConflictError as error:
+        raise RollbackRefusedError(
+            "the pointer was changed by somebody else meanwhile; nothing was swapped",
+            next_step="look at `desireline generations`, then try again",
+        ) from error
+    generations.reconcile(now)
+    return CutOver(
+        generation=swapped.generation,
+        previous=swapped.previous,
+        hold_until=swapped.hold_until,
+    )
