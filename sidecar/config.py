@@ -1,0 +1,266 @@
+"""The configuration: one file, checked whole, every wrong field reported at once.
+
+Only this module reads the environment: `Environment` holds the variables desireline knows, and
+the auth tables name the variables or files that hold secrets. No secret is ever in the file.
+"""
+
+import os
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, Field, ValidationError, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from desireline.sidecar.config_errors import ConfigError, describe
+from desireline.sidecar.errors import TargetUnknownError
+from desireline.sidecar.target_config import ConfigPath, Settings, TargetConfig
+
+CONFIG_FILE = Path("desireline.toml")
+_LOOPBACK = {"127.0.0.1", "::1", "localhost"}
+
+
+class Environment(BaseSettings):
+    """The environment variables desireline looks at, secrets apart."""
+
+    model_config = SettingsConfigDict(frozen=True, extra="ignore")
+
+    opensearch_url: str | None = None
+    opensearch_java_home: Path | None = None
+    java_home: Path | None = None
+    ci: bool = False
+    xdg_cache_home: Path | None = None
+
+    @property
+    def cache_dir(self) -> Path:
+        """Where downloads that may be repeated are kept."""
+        return (self.xdg_cache_home or Path.home() / ".cache") / "desireline"
+
+
+def environment() -> Environment:
+    """Read the environment as it is now."""
+    return Environment()
+
+
+def _secret_from(variable: str | None, file: Path | None, place: str) -> str:
+    if file is not None:
+        try:
+            return file.read_text(encoding="utf-8").rstrip("\n")
+        except (OSError, UnicodeDecodeError) as error:
+            raise ConfigError(f"{place}: {file} cannot be read; nothing was sent") from error
+    value = os.environ.get(variable or "")
+    if not value:
+        raise ConfigError(
+            f"{place}: the environment variable {variable} is not set; nothing was sent",
+            next_step=f"export {variable}=… and run the same command again",
+        )
+    return value
+
+
+class AuthConfig(Settings):
+    """How desireline shows the cluster who it is."""
+
+    kind: Literal["none", "basic", "api_key"] = Field(
+        default="none", description="none, basic (user and password) or api_key."
+    )
+    user: str | None = Field(default=None, description="User name, for basic.")
+    password_env: str | None = Field(
+        default=None, description="Environment variable that holds the password, for basic."
+    )
+    password_file: ConfigPath | None = Field(
+        default=None, description="File that holds the password, for basic."
+    )
+    key_env: str | None = Field(
+        default=None, description="Environment variable that holds the key, for api_key."
+    )
+
+    @model_validator(mode="after")
+    def _complete(self) -> "AuthConfig":
+        if self.kind == "basic":
+            if not self.user:
+                raise ValueError('kind "basic" needs user')
+            if (self.password_env is None) == (self.password_file is None):
+                raise ValueError('kind "basic" needs either password_env or password_file')
+        if self.kind == "api_key" and not self.key_env:
+            raise ValueError('kind "api_key" needs key_env')
+        return self
+
+    def password(self) -> str:
+        """Read the password for basic. Raises ConfigError when it is not there."""
+        return _secret_from(self.password_env, self.password_file, "cluster.auth")
+
+    def key(self) -> str:
+        """Read the key for api_key. Raises ConfigError when it is not there."""
+        return _secret_from(self.key_env, None, "cluster.auth")
+
+
+def _cluster_url(url: str) -> str:
+    try:
+        parts = urlsplit(url)
+        port_is_valid = parts.port is None or parts.port > 0
+    except ValueError:
+        port_is_valid = False
+    if not port_is_valid or parts.scheme not in {"http", "https"} or not parts.hostname:
+        raise ValueError('expected an address such as "https://search.example.org:9200"')
+    if parts.username or parts.password:
+        raise ValueError("expected no user or password here; name them in cluster.auth")
+    return url.rstrip("/")
+
+
+class ClusterConfig(Settings):
+    """The search engine that holds the indexes."""
+
+    engine: Literal["opensearch", "lancedb"] = Field(
+        default="lancedb",
+        description="opensearch when url is given, else lancedb (embedded, no server).",
+    )
+    url: Annotated[str, AfterValidator(_cluster_url)] | None = Field(
+        default=None, description="Address of OpenSearch."
+    )
+    path: ConfigPath | None = Field(
+        default=None, description="Folder of the embedded engine; left out: index/ in data_dir."
+    )
+    auth: AuthConfig = Field(default=AuthConfig(), description="How desireline shows who it is.")
+    ca_certs: ConfigPath | None = Field(
+        default=None, description="Certificates to trust beside the system's, as a PEM file."
+    )
+    verify_certs: bool = Field(
+        default=True, description="Whether the cluster's certificate must be valid."
+    )
+    knn_engine: Literal["lucene", "faiss"] = Field(
+        default="lucene", description="The k-NN engine of new slots."
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _engine_by_url(cls, values: Any) -> Any:
+        if isinstance(values, Mapping) and "engine" not in values and "url" in values:
+            return {**values, "engine": "opensearch"}
+        return values
+
+    @model_validator(mode="after")
+    def _complete(self) -> "ClusterConfig":
+        if self.engine == "opensearch" and self.url is None:
+            raise ValueError('engine "opensearch" needs url')
+        if self.engine == "lancedb" and self.url is not None:
+            raise ValueError('engine "lancedb" is embedded and takes path, not url')
+        if self.engine == "opensearch" and self.path is not None:
+            raise ValueError('path is for engine "lancedb"; OpenSearch takes url')
+        return self
+
+
+class ServerConfig(Settings):
+    """The HTTP server of `desireline serve`."""
+
+    host: str = Field(default="127.0.0.1", description="Address to listen on.")
+    port: int = Field(
+        default=8765, ge=0, le=65535, description="Port to listen on; 0 takes a free one."
+    )
+    allow_remote: bool = Field(
+        default=False, description="Must be true to listen on anything but this machine."
+    )
+    max_body_bytes: int = Field(
+        default=10_000_000, ge=1024, description="Larger request bodies are refused."
+    )
+    threads: int = Field(
+        default=8, ge=1, le=512, description="Requests worked on at the same time."
+    )
+
+    @model_validator(mode="after")
+    def _local(self) -> "ServerConfig":
+        if self.host not in _LOOPBACK and not self.allow_remote:
+            raise ValueError(
+                f"host {self.host!r} is reachable from other machines; expected 127.0.0.1, or"
+                " allow_remote = true beside it"
+            )
+        return self
+
+
+class Config(Settings):
+    """Everything one desireline.toml says."""
+
+    version: Literal[1] = Field(default=1, description="Version of this file's format.")
+    cluster: ClusterConfig = Field(default=ClusterConfig(), description="The search engine.")
+    data_dir: ConfigPath = Field(
+        default=Path("desireline-data"),
+        validate_default=True,
+        description="Where models, caches, state and keys are kept on this machine.",
+    )
+    server: ServerConfig = Field(default=ServerConfig(), description="The HTTP server.")
+    targets: dict[Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,63}$")], TargetConfig] = (
+        Field(min_length=1, description="What is tuned: one table a target, by its name.")
+    )
+
+    def target(self, name: str) -> TargetConfig:
+        """Return the target of this name."""
+        if name not in self.targets:
+            raise TargetUnknownError(
+                f"no target is called {name!r}; configured: {', '.join(self.targets)}"
+            )
+        return self.targets[name]
+
+    @property
+    def models_dir(self) -> Path:
+        """The registry's folder."""
+        return self.data_dir / "models"
+
+    @property
+    def cache_dir(self) -> Path:
+        """The embedding cache's folder."""
+        return self.data_dir / "cache"
+
+    @property
+    def state_file(self) -> Path:
+        """The embedded state store."""
+        return self.data_dir / "state.sqlite"
+
+    @property
+    def keys_file(self) -> Path:
+        """The API keys' hashes."""
+        return self.data_dir / "keys.json"
+
+    @property
+    def index_dir(self) -> Path:
+        """The embedded engine's folder."""
+        return self.cluster.path or self.data_dir / "index"
+
+
+def load_config(path: Path = CONFIG_FILE) -> Config:
+    """Read and check a configuration file.
+
+    Raises:
+        ConfigError: the file is missing, is not TOML, or holds wrong fields (all are named).
+
+    """
+    return parse_config(_read(path), source=path.name, folder=path.absolute().parent)
+
+
+def parse_config(values: Mapping[str, Any], *, source: str, folder: Path) -> Config:
+    """Check a configuration; relative paths are read from `folder`.
+
+    Raises:
+        ConfigError: some fields are wrong; one line each.
+
+    """
+    try:
+        return Config.model_validate(values, context={"folder": folder})
+    except ValidationError as error:
+        raise describe(error, source=source, root=Config) from error
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8-sig"))
+    except FileNotFoundError as error:
+        raise ConfigError(
+            f"there is no configuration file at {path}",
+            next_step="desireline init writes one; --config names another place",
+        ) from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path} cannot be read as a text file: {error}") from error
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(
+            f"{path.name} is not valid TOML: {error}", next_step="mend that line"
+        ) from error

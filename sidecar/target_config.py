@@ -1,0 +1,258 @@
+"""What a user may say about one target; every field carries its own description."""
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+from zoneinfo import ZoneInfo
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationInfo,
+    model_validator,
+)
+
+from desireline.connectors import plugins
+from desireline.connectors.documents import TextTemplate
+from desireline.connectors.search_engine import Similarity
+from desireline.sidecar.cron import cron_trigger
+from desireline.sidecar.durations import parse_duration
+
+_INDEX = re.compile(r"[a-z0-9.][^\sA-Z\\/*?\"<>|,#:]{0,254}")
+_FIELD = re.compile(r"[^\s_^*.,][^\s^*,]*")
+_VECTOR = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")
+
+
+class Settings(BaseModel):
+    """A frozen table of the configuration that knows no other keys."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+def beside_the_file(path: Path, info: ValidationInfo) -> Path:
+    """Read a relative path from the folder of the configuration file, not from where one stands."""
+    base = (info.context or {}).get("folder")
+    path = path.expanduser()
+    return path if base is None or path.is_absolute() else base / path
+
+
+Seconds = Annotated[float, BeforeValidator(parse_duration)]
+"""A duration such as ``"12h"``, held in seconds."""
+
+ConfigPath = Annotated[Path, AfterValidator(beside_the_file)]
+"""A path, relative to the configuration file."""
+
+
+def _index_name(name: str) -> str:
+    if not _INDEX.fullmatch(name) or name in {".", ".."}:
+        raise ValueError(
+            'expected an index or alias: lower case, no spaces, none of \\ / * ? " < > | , # :,'
+            " not starting with - _ +"
+        )
+    return name
+
+
+def _text_field(text: str) -> str:
+    _parse_text_field(text)
+    return text
+
+
+def _parse_text_field(text: str) -> tuple[str, float]:
+    name, caret, boost = text.partition("^")
+    try:
+        weight = float(boost) if caret else 1.0
+    except ValueError:
+        weight = 0.0
+    if not _FIELD.fullmatch(name) or ".." in name or name.endswith(".") or not 0 < weight < 1e6:  # noqa: PLR2004 - any sane boost
+        raise ValueError(
+            f"{text!r} is not a text field; expected a name, or a name with a boost above 0 such as"
+            ' "title^2"'
+        )
+    return name, weight
+
+
+def _vector_name(name: str) -> str:
+    if not _VECTOR.fullmatch(name) or name.endswith(("__a", "__b")):
+        raise ValueError(
+            "expected a name of letters, digits, _ and - without __a or __b at its end (those are"
+            " the two slots)"
+        )
+    return name
+
+
+def _model_name(name: str, info: ValidationInfo) -> str:
+    if name.startswith((".", "~", "/")):
+        return str(beside_the_file(Path(name), info))
+    if not name.strip():
+        raise ValueError('expected a Hugging Face id, a folder, or "minilm"')
+    return name
+
+
+def _schedule(expression: str) -> str:
+    try:
+        cron_trigger(expression, "UTC")
+    except ValueError as error:
+        raise ValueError(f'expected a cron line such as "0 2 * * *"; {error}') from error
+    return expression
+
+
+def _timezone(name: str) -> str:
+    try:
+        ZoneInfo(name)
+    except (OSError, ValueError, KeyError) as error:  # KeyError: ZoneInfoNotFoundError
+        raise ValueError('expected a time zone such as "Europe/Berlin" or "UTC"') from error
+    return name
+
+
+def _installed(kind: str) -> AfterValidator:
+    def check(name: str) -> str:
+        known = plugins.names(kind)
+        if name not in known:
+            raise ValueError(f"expected one of the installed {kind}: {', '.join(known)}")
+        return name
+
+    return AfterValidator(check)
+
+
+class FitConfig(Settings):
+    """How a candidate is trained."""
+
+    steps: int = Field(
+        default=100, ge=1, le=1_000_000, description="Optimiser steps; one batch each."
+    )
+    batch_size: int = Field(
+        default=64, ge=2, le=8192, description="Pairs in a batch; each is a negative of the others."
+    )
+    learning_rate: float = Field(default=5e-5, gt=0, le=1, description="Peak learning rate.")
+    scale: float = Field(
+        default=20.0, gt=0, le=1000, description="Similarities are multiplied by this."
+    )
+    max_tokens: int = Field(default=128, ge=8, le=8192, description="Longer texts are cut here.")
+    frozen_embeddings: bool = Field(
+        default=True, description="Leave the token embeddings as they are; faster, forgets less."
+    )
+
+
+class TuneConfig(Settings):
+    """When and how a target learns from its clicks."""
+
+    schedule: Annotated[str, AfterValidator(_schedule)] | None = Field(
+        default=None,
+        description='Cron line in `timezone`, such as "0 2 * * *"; left out: only by hand.',
+    )
+    timezone: Annotated[str, AfterValidator(_timezone)] = Field(
+        default="UTC", description="Time zone of the schedule."
+    )
+    budget: Seconds = Field(
+        default=10_800.0, gt=0, description='Most time training may take: "3h".'
+    )
+    mode: Literal["full"] = Field(
+        default="full", description="What is trained: full = the whole encoder."
+    )
+    click_model: Annotated[str, _installed("clickmodels")] = Field(
+        default="pbm", description="How clicks become judgments: pbm (position-based) or ctr."
+    )
+    miners: tuple[Annotated[str, _installed("miners")], ...] = Field(
+        default=("clicked", "skipped_above", "engine_negatives", "self_supervised"),
+        min_length=1,
+        description="What turns sessions, judgments and documents into pairs.",
+    )
+    held_out: float = Field(
+        default=0.2,
+        gt=0,
+        lt=1,
+        description="Share of the queries kept for judging, never trained on.",
+    )
+    seed: int = Field(default=7, ge=0, description="Same log and seed, same pairs and split.")
+    min_clicks: int = Field(
+        default=50, ge=1, description="With fewer clicks there is nothing to do."
+    )
+    min_pairs: int = Field(default=20, ge=1, description="With fewer pairs there is nothing to do.")
+    fit: FitConfig = Field(default=FitConfig(), description="How a candidate is trained.")
+
+
+class GateConfig(Settings):
+    """When a candidate may replace what serves."""
+
+    measure: str = Field(default="mrr@20", description="The measure that decides, such as mrr@20.")
+    margin: float = Field(
+        default=0.0, ge=-1, le=1, description="The interval's lower bound must be above this."
+    )
+    min_queries: int = Field(default=30, ge=2, description="Held-out queries needed for a verdict.")
+
+
+class SwapConfig(Settings):
+    """How documents are embedded again and how the new generation goes live."""
+
+    hold: Seconds = Field(
+        default=43_200.0,
+        ge=0,
+        description="How long the former generation stays ready for a rollback.",
+    )
+    batch_size: int = Field(
+        default=256, ge=1, le=10_000, description="Documents in one bulk write."
+    )
+    max_failed: int = Field(
+        default=0, ge=0, description="Documents that may stay without an embedding at the cut-over."
+    )
+    replica_wait: Seconds = Field(
+        default=30.0, ge=0, description="How long the cut-over waits for other sidecars to load."
+    )
+    lease_ttl: Seconds = Field(
+        default=30.0,
+        ge=1,
+        description="After this silence another sidecar may take the target over.",
+    )
+
+
+class TargetConfig(Settings):
+    """One index tuned by desireline."""
+
+    index: Annotated[str, AfterValidator(_index_name)] = Field(
+        description="The index, or an alias of one."
+    )
+    text: tuple[Annotated[str, AfterValidator(_text_field)], ...] = Field(
+        min_length=1,
+        description='Fields rendered into one input, in this order; "title^2" boosts BM25.',
+    )
+    vector: Annotated[str, AfterValidator(_vector_name)] = Field(
+        default="embedding",
+        description="Name of the vector; its slots are <vector>__a and <vector>__b.",
+    )
+    model: Annotated[str, AfterValidator(_model_name)] = Field(
+        default="minilm",
+        description='The base encoder: a Hugging Face id, a folder, or "minilm" (in [demo]).',
+    )
+    similarity: Similarity | None = Field(
+        default=None, description="cosine or dot; left out: what the model was trained for."
+    )
+    logs: Mapping[str, Any] | None = Field(
+        default=None,
+        description='The click log: kind ("ubi", "files", a plugin) and its own settings.',
+    )
+    tune: TuneConfig = Field(default=TuneConfig(), description="When and how it learns.")
+    gate: GateConfig = Field(default=GateConfig(), description="When a candidate is promoted.")
+    swap: SwapConfig = Field(default=SwapConfig(), description="How a generation goes live.")
+
+    @model_validator(mode="after")
+    def _names_differ(self) -> "TargetConfig":
+        names = [name for name, _ in self.boosts]
+        if len(set(names)) < len(names):
+            raise ValueError(f"text names a field twice: {', '.join(names)}")
+        if self.vector in names:
+            raise ValueError(f"vector {self.vector!r} is also a text field")
+        return self
+
+    @property
+    def template(self) -> TextTemplate:
+        """The fields in order, without their boosts."""
+        return TextTemplate(fields=tuple(name for name, _ in self.boosts))
+
+    @property
+    def boosts(self) -> tuple[tuple[str, float], ...]:
+        """The fields with their BM25 boosts."""
+        return tuple(_parse_text_field(text) for text in self.text)
