@@ -21,7 +21,17 @@ class ConfigError(SidecarError):
 
 def describe(error: ValidationError, *, source: str, root: type[BaseModel]) -> ConfigError:
     """Return one error that names every wrong field."""
-    return ConfigError("\n".join(_line(detail, source, root) for detail in error.errors()))
+    details = error.errors()
+    told = [detail for detail in details if not _follows_from_another(detail, details)]
+    return ConfigError("\n".join(_line(detail, source, root) for detail in told))
+
+
+def _follows_from_another(detail: ErrorDetails, details: Sequence[ErrorDetails]) -> bool:
+    """Tell whether a list only counts as too short because its items are wrong."""
+    loc = detail["loc"]
+    return detail["type"] == "too_short" and any(
+        other["loc"][: len(loc)] == loc for other in details if other is not detail
+    )
 
 
 def _line(detail: ErrorDetails, source: str, root: type[BaseModel]) -> str:
