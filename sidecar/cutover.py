@@ -112,8 +112,8 @@ def roll_back(generations: Generations, *, reason: str, clock: Callable[[], date
             f"target {generations.target!r} has no retained generation to go back to;"
             " what serves is unchanged"
         )
-    pointer, record = found
-    if generations.get(pointer.previous).state is not State.RETAINED:
+    pointer, record, previous = found[0], found[1], found[0].previous
+    if generations.get(previous).state is not State.RETAINED:
         raise RollbackRefusedError(
             f"the hold of generation {pointer.previous} ended at"
             f" {pointer.hold_until:%Y-%m-%d %H:%M} UTC and its slot is no longer kept fresh;"

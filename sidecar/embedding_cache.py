@@ -9,7 +9,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import DTypeLike
 
-from desireline.connectors.documents import Vector, digest
+from desireline.connectors.documents import Vector, Vectors, digest
+from desireline.connectors.search_engine import Similarity
 from desireline.sidecar.errors import SidecarError
 from desireline.trainer.encoders.base import Encoder
 
@@ -68,25 +69,52 @@ class EmbeddingCache:
 
 
 class CachedEncoder:
-    """Documents of one encoder, through the cache. Equal inputs are encoded once."""
+    """An encoder whose documents go through the cache. Equal inputs are encoded once."""
 
     def __init__(self, encoder: Encoder, cache: EmbeddingCache) -> None:
-        self.encoder = encoder
+        self._encoder = encoder
         self._cache = cache
         #: Inputs encoded, and inputs found in the cache, since this object was made.
         self.encoded = 0
         self.reused = 0
 
+    @property
+    def fingerprint(self) -> str:
+        """The encoder's own."""
+        return self._encoder.fingerprint
+
+    @property
+    def dimension(self) -> int:
+        """The encoder's own."""
+        return self._encoder.dimension
+
+    @property
+    def similarity(self) -> Similarity:
+        """The encoder's own."""
+        return self._encoder.similarity
+
+    def encode_queries(self, texts: Sequence[str]) -> Vectors:
+        """Encode queries; these are not kept."""
+        return self._encoder.encode_queries(texts)
+
+    def encode_documents(self, texts: Sequence[str]) -> Vectors:
+        """Encode documents, shape (len(texts), dimension)."""
+        by_digest = self.embed(texts)
+        vectors = np.empty((len(texts), self.dimension), dtype=np.float32)
+        for row, text in enumerate(texts):
+            vectors[row] = by_digest[digest(text)]
+        return vectors
+
     def embed(self, texts: Sequence[str]) -> dict[str, Vector]:
-        """Return a vector for each distinct non-empty text, by its digest."""
-        by_digest = {digest(text): text for text in texts if text}
-        found = self._cache.get(self.encoder.fingerprint, list(by_digest))
+        """Return one vector for each distinct text, by its digest."""
+        by_digest = {digest(text): text for text in texts}
+        found = self._cache.get(self.fingerprint, list(by_digest))
         missing = [key for key in by_digest if key not in found]
         self.reused += len(found)
         if missing:
-            vectors = self.encoder.encode_documents([by_digest[key] for key in missing])
+            vectors = self._encoder.encode_documents([by_digest[key] for key in missing])
             fresh = dict(zip(missing, vectors, strict=True))
-            self._cache.put(self.encoder.fingerprint, fresh)
+            self._cache.put(self.fingerprint, fresh)
             self.encoded += len(missing)
             found |= fresh
         return found

@@ -102,7 +102,7 @@ class EmbeddingWriter:
         if not stale:
             return 0
         began = time.monotonic()
-        vectors = self._encoder.embed([r.text for r in stale])
+        vectors = self._encoder.embed([r.text for r in stale if r.text])
         self.encoding_s += time.monotonic() - began
         self._lease.check()
         writes = [

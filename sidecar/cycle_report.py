@@ -1,0 +1,160 @@
+"""What one cycle did and why, kept step by step so that a crash leaves its story."""
+
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict
+
+from desireline.connectors.state_store import Record, StateStore
+from desireline.sidecar.reporting import Reporter
+
+CYCLE = "cycle"
+
+
+class Outcome(StrEnum):
+    """How a cycle ended."""
+
+    RUNNING = "running"
+    #: A better encoder was found and serves.
+    WENT_LIVE = "went live"
+    #: The candidate was not proved better; nothing changed.
+    KEPT_INCUMBENT = "kept incumbent"
+    #: There was too little to learn from, or no reason to; nothing changed.
+    NOTHING_TO_DO = "nothing to do"
+    #: Something broke; what serves is unchanged.
+    FAILED = "failed"
+    #: The process died; the next cycle resumes.
+    INTERRUPTED = "interrupted"
+
+
+class Step(BaseModel):
+    """One line of the story."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str
+    sentence: str
+    at: AwareDatetime
+
+
+class Interval(BaseModel):
+    """A mean over held-out queries and its 95 % bootstrap interval."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    value: float
+    low: float
+    high: float
+
+
+class CycleReport(BaseModel):
+    """One turn of the wheel."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    target: str
+    cycle: str
+    outcome: Outcome
+    #: Why, in one sentence.
+    reason: str = ""
+    started_at: AwareDatetime
+    ended_at: AwareDatetime | None = None
+    steps: tuple[Step, ...] = ()
+    #: By ranker (bm25, base, incumbent, candidate), then by measure, on held-out clicks.
+    measures: dict[str, dict[str, Interval]] = {}
+    #: Fingerprint of the candidate, once there is one.
+    candidate: str | None = None
+    generation: int | None = None
+
+    @property
+    def sentence(self) -> str:
+        """The end of the story in one line."""
+        return f"{self.outcome}: {self.reason}"
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain values."""
+        return self.model_dump(mode="json")
+
+
+class Diary:
+    """Writes the report of one cycle as it goes, to the store and to the reporter."""
+
+    def __init__(
+        self, store: StateStore, target: str, reporter: Reporter, clock: Callable[[], datetime]
+    ) -> None:
+        self._store = store
+        self._reporter = reporter
+        self._clock = clock
+        started = clock()
+        self.report = CycleReport(
+            target=target,
+            cycle=f"{started:%Y%m%dT%H%M%S.%f}Z",
+            outcome=Outcome.RUNNING,
+            started_at=started,
+        )
+        self._record: Record | None = None
+        self._save()
+
+    @property
+    def cycle(self) -> str:
+        """Id of this cycle."""
+        return self.report.cycle
+
+    def step(self, name: str, sentence: str, **keys: object) -> None:
+        """Keep and tell one step."""
+        self._reporter.step(name, sentence, **keys)
+        step = Step(name=name, sentence=sentence, at=self._clock())
+        self._change(steps=(*self.report.steps, step))
+
+    def progress(self, name: str, done: int, total: int, **keys: object) -> None:
+        """Tell progress; it is not kept."""
+        self._reporter.progress(name, done, total, **keys)
+
+    def measured(self, measures: Mapping[str, Mapping[str, Interval]], *, candidate: str) -> None:
+        """Keep the table."""
+        self._change(
+            measures={ranker: dict(row) for ranker, row in measures.items()}, candidate=candidate
+        )
+
+    def end(self, outcome: Outcome, reason: str, *, generation: int | None = None) -> CycleReport:
+        """Close the report."""
+        self._change(outcome=outcome, reason=reason, ended_at=self._clock(), generation=generation)
+        self._reporter.step("end", self.report.sentence, outcome=outcome.value)
+        return self.report
+
+    def _change(self, **fields: Any) -> None:
+        self.report = self.report.model_copy(update=fields)
+        self._save()
+
+    def _save(self) -> None:
+        key = f"{self.report.target}:{self.report.cycle}"
+        self._record = self._store.put(
+            CYCLE, key, self.report.model_dump(mode="json"), expected=self._record
+        )
+
+
+def cycles(store: StateStore, target: str) -> list[CycleReport]:
+    """Return every cycle of a target, oldest first."""
+    return [
+        CycleReport.model_validate(dict(record.body))
+        for record in store.list(CYCLE)
+        if record.key.startswith(f"{target}:")
+    ]
+
+
+def mark_interrupted(store: StateStore, target: str) -> CycleReport | None:
+    """Close the newest report if its process died; call while holding the lease."""
+    for record in store.list(CYCLE)[::-1]:
+        if not record.key.startswith(f"{target}:"):
+            continue
+        report = CycleReport.model_validate(dict(record.body))
+        if report.outcome is not Outcome.RUNNING:
+            return None
+        closed = report.model_copy(
+            update={"outcome": Outcome.INTERRUPTED, "reason": "its process ended before it did"}
+        )
+        store.put(CYCLE, record.key, closed.model_dump(mode="json"), expected=record)
+        return closed
+    return None

@@ -1,0 +1,32 @@
+"""The encoders in memory: loaded once, verified at load, the oldest dropped."""
+
+import threading
+from collections import OrderedDict
+from collections.abc import Callable
+
+from desireline.trainer.encoders.base import Encoder
+
+
+class EncoderPool:
+    """Encoders by fingerprint. Live, retained and candidate fit; more are dropped."""
+
+    def __init__(self, load: Callable[[str], Encoder], *, keep: int = 4) -> None:
+        self._load = load
+        self._keep = keep
+        self._encoders: OrderedDict[str, Encoder] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def get(self, fingerprint: str) -> Encoder:
+        """Return the encoder, loading it if need be. Raises ModelChangedError, TrainerError."""
+        with self._lock:
+            if fingerprint not in self._encoders:
+                self._encoders[fingerprint] = self._load(fingerprint)
+            self._encoders.move_to_end(fingerprint)
+            while len(self._encoders) > self._keep:
+                self._encoders.popitem(last=False)
+            return self._encoders[fingerprint]
+
+    def loaded(self) -> list[str]:
+        """Fingerprints in memory."""
+        with self._lock:
+            return list(self._encoders)

@@ -1,0 +1,66 @@
+"""All the parts that one target is worked on with."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+
+from desireline.connectors.log_source import LogSource
+from desireline.connectors.search_engine import SearchEngine
+from desireline.connectors.state_store import StateStore
+from desireline.sidecar.embedding_cache import CachedEncoder, EmbeddingCache
+from desireline.sidecar.embedding_writer import EmbeddingWriter
+from desireline.sidecar.encoders import EncoderPool
+from desireline.sidecar.generations import Generation, Generations
+from desireline.sidecar.lease import Lease, hold_lease
+from desireline.sidecar.target_config import TargetConfig
+from desireline.sidecar.worker_process import WorkerProcess
+from desireline.trainer.registry import Registry
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Target:
+    """One index, its configuration, and what is needed to tune it."""
+
+    name: str
+    config: TargetConfig
+    engine: SearchEngine
+    store: StateStore
+    registry: Registry
+    cache: EmbeddingCache
+    encoders: EncoderPool
+    worker: WorkerProcess
+    log_source: LogSource | None
+    clock: Callable[[], datetime]
+
+    @property
+    def generations(self) -> Generations:
+        """This target's generations."""
+        return Generations(self.store, self.name)
+
+    @contextmanager
+    def owned(self) -> Iterator[Lease]:
+        """Own the target for a cycle or a re-embedding. Raises LeaseHeldError."""
+        with hold_lease(self.store, self.name, ttl_s=self.config.swap.lease_ttl) as lease:
+            self.generations.claim(lease.fencing)
+            self.generations.reconcile(self.clock())
+            yield lease
+
+    def encoder(self, fingerprint: str) -> CachedEncoder:
+        """Return an encoder whose documents go through the cache."""
+        return CachedEncoder(self.encoders.get(fingerprint), self.cache)
+
+    def writer_for(self, generation: Generation, lease: Lease) -> EmbeddingWriter:
+        """Return what writes a generation's slot under a lease.
+
+        The text is rendered as the generation's own encoder was registered for, not as the
+        configuration may say by now.
+        """
+        return EmbeddingWriter(
+            engine=self.engine,
+            store=self.store,
+            generation=generation,
+            encoder=self.encoder(generation.fingerprint),
+            template=self.registry.get(generation.fingerprint).text_template,
+            lease=lease,
+        )
