@@ -50,7 +50,7 @@ def wait_for_replicas(
     seen: dict[str, tuple[str, float]] = {}
     while True:
         now = monotonic()
-        waiting = 0
+        ready = waiting = 0
         records = [r for r in store.list(REPLICA) if r.key.startswith(f"{target}:")]
         for record in records:
             version, since = seen.get(record.key, ("", now))
@@ -58,6 +58,7 @@ def wait_for_replicas(
                 since = now
             seen[record.key] = (record.version, since)
             if fingerprint in record.body["loaded"]:
+                ready += 1
                 continue
             if now - since > _SILENCE_S:
                 with suppress(StateConflictError):
@@ -65,7 +66,9 @@ def wait_for_replicas(
                 continue
             waiting += 1
         if not waiting:
-            return f"{len(records)} serving, all have loaded the encoder"
+            return f"{ready} serving, all have loaded the encoder"
         if now - began > limit_s:
-            return f"{waiting} of {len(records)} had not loaded the encoder after {limit_s:.0f} s"
+            return (
+                f"{waiting} of {ready + waiting} had not loaded the encoder after {limit_s:.0f} s"
+            )
         sleep(0.2)

@@ -1,0 +1,115 @@
+"""A small world: an index with a few documents, a store, and encoders that need no model."""
+
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from desireline.connectors.documents import Document, TextTemplate
+from desireline.connectors.engines.memory import MemoryEngine
+from desireline.connectors.stores.memory import MemoryStore
+from desireline.sidecar.backfill import BackfillReport, backfill
+from desireline.sidecar.catchup import catch_up
+from desireline.sidecar.cutover import CutOver, cut_over
+from desireline.sidecar.embedding_cache import CachedEncoder, EmbeddingCache
+from desireline.sidecar.embedding_writer import EmbeddingWriter
+from desireline.sidecar.generations import Generation, Generations, State
+from desireline.sidecar.lease import Lease, acquire
+from desireline.sidecar.reporting import SilentReporter
+from desireline.trainer.encoders.fake import FakeEncoder
+
+INDEX = "occupations"
+
+
+@dataclass
+class World:
+    """The parts of one target, without a configuration."""
+
+    folder: Path
+    engine: MemoryEngine = field(default_factory=MemoryEngine)
+    store: MemoryStore = field(default_factory=MemoryStore)
+    now: datetime = datetime(2026, 11, 21, 2, 0, tzinfo=UTC)
+    template: TextTemplate = TextTemplate(fields=("title", "description"))
+
+    def __post_init__(self) -> None:
+        self.encoders = {
+            encoder.fingerprint: encoder for encoder in (FakeEncoder(seed=0), FakeEncoder(seed=1))
+        }
+        self.cache = EmbeddingCache(self.folder)
+        self.generations = Generations(self.store, "jobs")
+
+    def clock(self) -> datetime:
+        return self.now
+
+    def fill(self, count: int) -> None:
+        """Be the application: create the index and write documents."""
+        self.engine.create_index(INDEX, ["title", "description"])
+        self.engine.index_documents(
+            INDEX,
+            [
+                Document(
+                    document_id=f"d{n}",
+                    fields={"title": f"job {n}", "description": f"does thing {n}", "level": n},
+                )
+                for n in range(count)
+            ],
+        )
+
+    def lease(self) -> Lease:
+        return acquire(self.store, "jobs", ttl_s=30.0)
+
+    def begin(self, seed: int, slot: str) -> Generation:
+        """Create a generation that is about to be built."""
+        encoder = FakeEncoder(seed=seed)
+        generation = self.generations.create(
+            index=INDEX,
+            slot=slot,
+            dimension=encoder.dimension,
+            similarity=encoder.similarity,
+            fingerprint=encoder.fingerprint,
+            created_at=self.now,
+        )
+        self.engine.prepare_slot(INDEX, generation.vector_slot)
+        fence = self.engine.fence(INDEX).to_json()
+        return self.generations.change(generation, started_at_fence=fence)
+
+    def writer(self, generation: Generation, lease: Lease) -> EmbeddingWriter:
+        return EmbeddingWriter(
+            engine=self.engine,
+            store=self.store,
+            generation=generation,
+            encoder=CachedEncoder(self.encoders[generation.fingerprint], self.cache),
+            template=self.template,
+            lease=lease,
+            sleep=lambda _: None,
+        )
+
+    def backfill(self, writer: EmbeddingWriter, batch_size: int = 3) -> BackfillReport:
+        return backfill(self.engine, writer, batch_size=batch_size, reporter=SilentReporter())
+
+    def put_live(self, seed: int, slot: str, lease: Lease) -> CutOver:
+        """Build a generation and swap it in."""
+        generation = self.begin(seed, slot)
+        writer = self.writer(generation, lease)
+        self.backfill(writer)
+        caught_up = catch_up(self.engine, INDEX, generation.fence, [writer])
+        generation = self.generations.change(
+            generation, state=State.READY, caught_up=caught_up.fence.to_json()
+        )
+        return cut_over(
+            self.generations,
+            generation,
+            lease=lease,
+            hold=timedelta(hours=12),
+            reason="test",
+            clock=self.clock,
+        )
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> World:
+    """An index of ten documents and nothing built yet."""
+    world = World(folder=tmp_path / "cache")
+    world.fill(10)
+    return world
