@@ -7,41 +7,60 @@ the auth tables name the variables or files that hold secrets. No secret is ever
 import os
 import tomllib
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field, ValidationError, model_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from desireline.sidecar.config_errors import ConfigError, describe
 from desireline.sidecar.errors import TargetUnknownError
 from desireline.sidecar.target_config import ConfigPath, Settings, TargetConfig
 
 CONFIG_FILE = Path("desireline.toml")
+_FOR_CHILDREN = {"HOME", "LANG", "PATH", "SYSTEMROOT", "TEMP", "TMP", "TMPDIR", "TZ", "USER"}
+_FOR_CHILDREN_PREFIXES = (
+    *("CUDA_", "HF_", "LC_", "MKL_", "NVIDIA_", "OMP_", "SSL_CERT_", "TOKENIZERS_", "XDG_"),
+    *("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy"),
+)
 _LOOPBACK = {"127.0.0.1", "::1", "localhost"}
 
 
-class Environment(BaseSettings):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Environment:
     """The environment variables desireline looks at, secrets apart."""
 
-    model_config = SettingsConfigDict(frozen=True, extra="ignore")
-
-    opensearch_url: str | None = None
-    opensearch_java_home: Path | None = None
-    java_home: Path | None = None
-    ci: bool = False
-    xdg_cache_home: Path | None = None
-
-    @property
-    def cache_dir(self) -> Path:
-        """Where downloads that may be repeated are kept."""
-        return (self.xdg_cache_home or Path.home() / ".cache") / "desireline"
+    #: OPENSEARCH_URL: a running node for tests, trials and the demo.
+    opensearch_url: str | None
+    #: OPENSEARCH_JAVA_HOME: home of a Java 21 or newer.
+    opensearch_java_home: Path | None
+    #: CI: set on machines that nobody watches.
+    ci: bool
+    #: XDG_CACHE_HOME or ~/.cache, and our folder in it: what may be fetched or made again.
+    cache_dir: Path
+    #: What a child process needs to run and to find models; none of the cluster's secrets.
+    for_children: Mapping[str, str]
 
 
 def environment() -> Environment:
     """Read the environment as it is now."""
-    return Environment()
+    found = dict(os.environ)
+    return Environment(
+        opensearch_url=found.get("OPENSEARCH_URL") or None,
+        opensearch_java_home=_path(found.get("OPENSEARCH_JAVA_HOME")),
+        ci=found.get("CI", "").lower() not in {"", "0", "false"},
+        cache_dir=(_path(found.get("XDG_CACHE_HOME")) or Path.home() / ".cache") / "desireline",
+        for_children={
+            name: value
+            for name, value in found.items()
+            if name in _FOR_CHILDREN or name.startswith(_FOR_CHILDREN_PREFIXES)
+        },
+    )
+
+
+def _path(value: str | None) -> Path | None:
+    return Path(value).expanduser() if value else None
 
 
 def _secret_from(variable: str | None, file: Path | None, place: str) -> str:
@@ -159,21 +178,36 @@ class ServerConfig(Settings):
         default=8765, ge=0, le=65535, description="Port to listen on; 0 takes a free one."
     )
     allow_remote: bool = Field(
-        default=False, description="Must be true to listen on anything but this machine."
+        default=False,
+        description="Whether an address other machines can reach may be bound without TLS.",
+    )
+    https: bool = Field(
+        default=False, description="Whether people reach the page by HTTPS (a proxy's, or ours)."
+    )
+    tls_certificate: ConfigPath | None = Field(
+        default=None, description="PEM file; with tls_key the server speaks HTTPS itself."
+    )
+    tls_key: ConfigPath | None = Field(
+        default=None, description="PEM file of the certificate's private key."
     )
     max_body_bytes: int = Field(
-        default=10_000_000, ge=1024, description="Larger request bodies are refused."
+        default=1_000_000, ge=1024, description="Larger request bodies are refused."
+    )
+    max_texts: int = Field(
+        default=256, ge=1, description="Texts in one embeddings request, clauses in one search."
     )
     threads: int = Field(
-        default=8, ge=1, le=512, description="Requests worked on at the same time."
+        default=8, ge=1, le=512, description="Threads for everything that may block."
     )
 
     @model_validator(mode="after")
-    def _local(self) -> "ServerConfig":
-        if self.host not in _LOOPBACK and not self.allow_remote:
+    def _local_or_encrypted(self) -> "ServerConfig":
+        if (self.tls_certificate is None) != (self.tls_key is None):
+            raise ValueError("tls_certificate and tls_key belong together; one is missing")
+        if self.host not in _LOOPBACK and not (self.allow_remote or self.tls_key):
             raise ValueError(
-                f"host {self.host!r} is reachable from other machines; expected 127.0.0.1, or"
-                " allow_remote = true beside it"
+                f"host {self.host!r} is reachable from other machines; expected 127.0.0.1, a TLS"
+                " certificate and key, or allow_remote = true"
             )
         return self
 
@@ -186,7 +220,7 @@ class Config(Settings):
     data_dir: ConfigPath = Field(
         default=Path("desireline-data"),
         validate_default=True,
-        description="Where models, caches, state and keys are kept on this machine.",
+        description="Where models, caches and the embedded state are kept on this machine.",
     )
     server: ServerConfig = Field(default=ServerConfig(), description="The HTTP server.")
     targets: dict[Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,63}$")], TargetConfig] = (
@@ -215,11 +249,6 @@ class Config(Settings):
     def state_file(self) -> Path:
         """The embedded state store."""
         return self.data_dir / "state.sqlite"
-
-    @property
-    def keys_file(self) -> Path:
-        """The API keys' hashes."""
-        return self.data_dir / "keys.json"
 
     @property
     def index_dir(self) -> Path:

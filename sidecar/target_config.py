@@ -21,6 +21,8 @@ from desireline.connectors.documents import TextTemplate
 from desireline.connectors.search_engine import Similarity
 from desireline.sidecar.cron import cron_trigger
 from desireline.sidecar.durations import parse_duration
+from desireline.trainer.gate import GateConfig
+from desireline.trainer.jobs import FitConfig
 
 _INDEX = re.compile(r"[a-z0-9.][^\sA-Z\\/*?\"<>|,#:]{0,254}")
 _FIELD = re.compile(r"[^\s_^*.,][^\s^*,]*")
@@ -118,25 +120,6 @@ def _installed(kind: str) -> AfterValidator:
     return AfterValidator(check)
 
 
-class FitConfig(Settings):
-    """How a candidate is trained."""
-
-    steps: int = Field(
-        default=100, ge=1, le=1_000_000, description="Optimiser steps; one batch each."
-    )
-    batch_size: int = Field(
-        default=64, ge=2, le=8192, description="Pairs in a batch; each is a negative of the others."
-    )
-    learning_rate: float = Field(default=5e-5, gt=0, le=1, description="Peak learning rate.")
-    scale: float = Field(
-        default=20.0, gt=0, le=1000, description="Similarities are multiplied by this."
-    )
-    max_tokens: int = Field(default=128, ge=8, le=8192, description="Longer texts are cut here.")
-    frozen_embeddings: bool = Field(
-        default=True, description="Leave the token embeddings as they are; faster, forgets less."
-    )
-
-
 class TuneConfig(Settings):
     """When and how a target learns from its clicks."""
 
@@ -172,17 +155,19 @@ class TuneConfig(Settings):
         default=50, ge=1, description="With fewer clicks there is nothing to do."
     )
     min_pairs: int = Field(default=20, ge=1, description="With fewer pairs there is nothing to do.")
-    fit: FitConfig = Field(default=FitConfig(), description="How a candidate is trained.")
+    fit: FitConfig = Field(
+        default=FitConfig(),
+        description="How a candidate is trained; `budget` and `seed` above go before its own.",
+    )
 
 
-class GateConfig(Settings):
+class TargetGateConfig(GateConfig, frozen=True):
     """When a candidate may replace what serves."""
 
-    measure: str = Field(default="mrr@20", description="The measure that decides, such as mrr@20.")
-    margin: float = Field(
-        default=0.0, ge=-1, le=1, description="The interval's lower bound must be above this."
+    golden: ConfigPath | None = Field(
+        default=None,
+        description="File of queries whose document must stay in the first ten: query, tab, id.",
     )
-    min_queries: int = Field(default=30, ge=2, description="Held-out queries needed for a verdict.")
 
 
 class SwapConfig(Settings):
@@ -235,7 +220,9 @@ class TargetConfig(Settings):
         description='The click log: kind ("ubi", "files", a plugin) and its own settings.',
     )
     tune: TuneConfig = Field(default=TuneConfig(), description="When and how it learns.")
-    gate: GateConfig = Field(default=GateConfig(), description="When a candidate is promoted.")
+    gate: TargetGateConfig = Field(
+        default=TargetGateConfig(), description="When a candidate is promoted."
+    )
     swap: SwapConfig = Field(default=SwapConfig(), description="How a generation goes live.")
 
     @model_validator(mode="after")
