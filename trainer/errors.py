@@ -25,3 +25,19 @@ class ParityError(TrainerError):
 
 class RegistryFullError(TrainerError):
     """The registry's disk is full; nothing was added."""
+
+
+class UnknownMeasureError(TrainerError):
+    """No measure goes by this name."""
+
+
+class NotComparableError(TrainerError):
+    """Two evaluations are not over the same queries and measures."""
+
+
+class GoldenQueriesError(TrainerError):
+    """The file of golden queries cannot be read."""
+
+
+class JobError(TrainerError):
+    """A job file cannot be read."""

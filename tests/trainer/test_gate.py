@@ -1,0 +1,119 @@
+import pytest
+from pydantic import ValidationError
+
+from desireline.trainer.errors import GoldenQueriesError
+from desireline.trainer.evaluation import Comparison, Difference, Interval
+from desireline.trainer.gate import (
+    GateConfig,
+    GateEvidence,
+    Golden,
+    broken_golden,
+    decide,
+    read_golden,
+)
+from desireline.trainer.measures.ndcg import Ndcg
+
+
+def difference(low, high, *, segment="", queries=400):
+    middle = (low + high) / 2
+    return Difference(
+        measure=Ndcg(10),
+        segment=segment,
+        queries=queries,
+        incumbent=0.412,
+        candidate=0.412 + middle,
+        gain=Interval(mean=middle, low=low, high=high),
+    )
+
+
+def evidence(*differences, broken=()):
+    return GateEvidence(comparison=Comparison(differences=differences), broken=broken)
+
+
+def test_a_proven_gain_is_promoted_with_its_numbers():
+    verdict = decide(evidence(difference(0.031, 0.055)))
+    assert verdict.promote
+    assert verdict.reason == (
+        "nDCG@10 .412 -> .455 [+.031, +.055]: lower bound above 0, no segment fell"
+    )
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "margin", "reason"),
+    [
+        (-0.001, 0.02, 0.0, "lower bound is not above 0"),
+        (0.0, 0.0, 0.0, "lower bound is not above 0"),
+        (0.009, 0.03, 0.01, "lower bound is not above .010"),
+    ],
+)
+def test_an_unproven_gain_is_refused(low, high, margin, reason):
+    verdict = decide(evidence(difference(low, high)), GateConfig(margin=margin))
+    assert not verdict.promote
+    assert verdict.reason.endswith(reason)
+
+
+def test_too_few_queries_prove_nothing():
+    verdict = decide(evidence(difference(0.1, 0.2, queries=29)))
+    assert not verdict.promote
+    assert "29 held-out queries are too few" in verdict.reason
+
+
+def test_a_fallen_segment_is_refused_by_name():
+    verdict = decide(evidence(difference(0.02, 0.04), difference(-0.05, -0.01, segment="head")))
+    assert not verdict.promote
+    assert "the head segment fell" in verdict.reason
+
+
+@pytest.mark.parametrize(
+    "part",
+    [
+        difference(-0.05, -0.01, segment="head", queries=5),
+        difference(-0.02, 0.01, segment="head"),
+        difference(-0.5, -0.4, segment="unguarded"),
+    ],
+)
+def test_a_fall_by_chance_or_unguarded_does_not_hold_a_candidate_back(part):
+    assert decide(evidence(difference(0.02, 0.04), part)).promote
+
+
+def test_a_broken_golden_query_is_refused_without_its_words():
+    pin = Golden(query="secret words", document_id="d7")
+    verdict = decide(evidence(difference(0.02, 0.04), broken=(pin,)))
+    assert not verdict.promote
+    assert "document d7" in verdict.reason
+    assert "secret" not in verdict.reason
+
+
+def test_only_what_the_incumbent_answered_can_break():
+    pins = [Golden(query=query, document_id="d") for query in ("kept", "lost", "never")]
+    answered, missed = ["x"] * 9 + ["d"], ["x"] * 10 + ["d"]
+    broken = broken_golden(
+        pins,
+        incumbent={"kept": answered, "lost": answered, "never": missed},
+        candidate={"kept": answered, "lost": missed, "never": missed},
+    )
+    assert [pin.query for pin in broken] == ["lost"]
+
+
+def test_golden_queries_are_read_and_normalised(tmp_path):
+    path = tmp_path / "golden.tsv"
+    path.write_text("# pinned\n\n Coffee  Cup\td1 \n", encoding="utf-8")
+    assert read_golden(path) == (Golden(query="coffee cup", document_id="d1"),)
+
+
+@pytest.mark.parametrize("text", ["coffee cup\n", "a\tb\tc\n", "a\t \n"])
+def test_a_wrong_line_of_golden_queries_is_named(tmp_path, text):
+    path = tmp_path / "golden.tsv"
+    path.write_text(text)
+    with pytest.raises(GoldenQueriesError, match="line 1 of"):
+        read_golden(path)
+
+
+def test_missing_golden_queries_are_named(tmp_path):
+    with pytest.raises(GoldenQueriesError, match="cannot be read"):
+        read_golden(tmp_path / "none.tsv")
+
+
+def test_a_gate_on_an_unknown_measure_cannot_be_configured():
+    with pytest.raises(ValidationError, match="is no measure"):
+        GateConfig(measure="bleu@4")

@@ -1,0 +1,214 @@
+"""Truth and answers become numbers with intervals, and differences that can be believed."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from desireline.trainer.encoders.base import Encoder
+from desireline.trainer.errors import NotComparableError
+from desireline.trainer.measures.base import Measure, Qrels, Run
+
+Values = NDArray[np.float64]
+"""One number a query, shape (queries,)."""
+
+_RESAMPLES = 2_000
+_QUERIES_AT_ONCE = 512
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Interval:
+    """An estimate and the bounds that hold it 95 times in 100."""
+
+    mean: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evaluation:
+    """Every measure of every query that has a truth, in one order."""
+
+    queries: tuple[str, ...]
+    values: Mapping[Measure, Values]
+
+    def mean(self, measure: Measure) -> float:
+        """Return the mean over the queries; 0 without queries."""
+        return _mean(self.values[measure])
+
+    def interval(self, measure: Measure, *, seed: int = 0) -> Interval:
+        """Return the mean and its bootstrap interval over queries."""
+        return _bootstrap(self.values[measure], seed)
+
+    def table(self) -> dict[str, float]:
+        """Return the means by the printed name of each measure."""
+        return {str(measure): self.mean(measure) for measure in self.values}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Difference:
+    """What a measure gained from incumbent to candidate, query by query."""
+
+    measure: Measure
+    #: Name of the group of queries; empty for all of them.
+    segment: str
+    queries: int
+    incumbent: float
+    candidate: float
+    #: Of candidate minus incumbent, paired by query.
+    gain: Interval
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Comparison:
+    """Candidate against incumbent over the same queries: all of them, then by segment."""
+
+    differences: tuple[Difference, ...]
+
+    def of(self, measure: Measure, segment: str = "") -> Difference:
+        """Return one difference. Raises NotComparableError if it was not measured."""
+        for difference in self.differences:
+            if (difference.measure, difference.segment) == (measure, segment):
+                return difference
+        raise NotComparableError(
+            f"{measure} was not measured on {segment or 'the held-out queries'}"
+        )
+
+    @property
+    def segments(self) -> tuple[str, ...]:
+        """The names of the segments that have queries."""
+        return tuple(dict.fromkeys(d.segment for d in self.differences if d.segment))
+
+
+def evaluate(run: Run, qrels: Qrels, measures: Sequence[Measure]) -> Evaluation:
+    """Measure a run on every query of the truth; a query without answers counts 0."""
+    queries = tuple(sorted(qrels))
+    return Evaluation(
+        queries=queries,
+        values={
+            measure: np.array(
+                [measure.value(run.get(query, ()), qrels[query]) for query in queries],
+                dtype=np.float64,
+            )
+            for measure in measures
+        },
+    )
+
+
+def compare(
+    candidate: Evaluation,
+    incumbent: Evaluation,
+    *,
+    segments: Mapping[str, str] | None = None,
+    seed: int = 0,
+) -> Comparison:
+    """Pair both evaluations query by query.
+
+    Args:
+        candidate: the encoder just trained.
+        incumbent: the encoder that serves, over the same queries and measures.
+        segments: the segment of each query; queries left out belong to none.
+        seed: of the bootstrap.
+
+    Raises:
+        NotComparableError: other queries or other measures.
+
+    """
+    if candidate.queries != incumbent.queries or set(candidate.values) != set(incumbent.values):
+        raise NotComparableError(
+            "the candidate and the incumbent were not measured on the same queries and measures"
+        )
+    groups = {"": np.arange(len(candidate.queries)), **_rows_of(candidate.queries, segments or {})}
+    return Comparison(
+        differences=tuple(
+            Difference(
+                measure=measure,
+                segment=name,
+                queries=len(rows),
+                incumbent=_mean(incumbent.values[measure][rows]),
+                candidate=_mean(after[rows]),
+                gain=_bootstrap(after[rows] - incumbent.values[measure][rows], seed),
+            )
+            for name, rows in groups.items()
+            for measure, after in candidate.values.items()
+        )
+    )
+
+
+def rank_exact(
+    encoder: Encoder, queries: Sequence[str], documents: Mapping[str, str], *, k: int
+) -> Run:
+    """Rank every document for every query by the encoder alone, without an index.
+
+    Args:
+        encoder: whose vectors are compared, by inner product (cosine ones are normalised).
+        queries: what users typed.
+        documents: rendered input by document_id; empty inputs are never an answer.
+        k: answers a query.
+
+    """
+    document_ids = [document_id for document_id, text in documents.items() if text]
+    if not queries or not document_ids:
+        return dict.fromkeys(queries, ())
+    matrix = encoder.encode_documents([documents[document_id] for document_id in document_ids])
+    vectors = encoder.encode_queries(list(queries))
+    run: dict[str, tuple[str, ...]] = {}
+    for start in range(0, len(queries), _QUERIES_AT_ONCE):
+        scores = vectors[start : start + _QUERIES_AT_ONCE] @ matrix.T
+        for query, row in zip(queries[start : start + _QUERIES_AT_ONCE], scores, strict=True):
+            run[query] = tuple(document_ids[index] for index in _best(row, k))
+    return run
+
+
+def by_frequency(searches: Mapping[str, int]) -> dict[str, str]:
+    """Call the queries that make up a third of all searches each head, torso and tail.
+
+    Queries searched equally often go to the same segment.
+    """
+    total = sum(searches.values())
+    segments: dict[str, str] = {}
+    seen = 0
+    level: int | None = None
+    name = "head"
+    for query, count in sorted(searches.items(), key=lambda entry: (-entry[1], entry[0])):
+        if count != level:
+            name = "head" if seen < total / 3 else "torso" if seen < 2 * total / 3 else "tail"
+            level = count
+        segments[query] = name
+        seen += count
+    return segments
+
+
+def _best(scores: NDArray[np.float32], k: int) -> NDArray[np.intp]:
+    """Find the k highest scores, ties in the order of the documents."""
+    if k < scores.size:
+        lowest = np.partition(scores, scores.size - k)[scores.size - k]
+        candidates = np.flatnonzero(scores >= lowest)
+    else:
+        candidates = np.arange(scores.size)
+    return candidates[np.argsort(-scores[candidates], kind="stable")][:k]
+
+
+def _rows_of(queries: Sequence[str], segments: Mapping[str, str]) -> dict[str, NDArray[np.intp]]:
+    names = np.array([segments.get(query, "") for query in queries], dtype=object)
+    return {name: np.flatnonzero(names == name) for name in sorted(set(names) - {""})}
+
+
+def _mean(values: Values) -> float:
+    return float(values.mean()) if values.size else 0.0
+
+
+def _bootstrap(values: Values, seed: int) -> Interval:
+    """Resample queries with replacement and take the 2.5 and 97.5 percentiles of the mean."""
+    if not values.size:
+        return Interval(mean=0.0, low=0.0, high=0.0)
+    random = np.random.default_rng(seed)
+    means = np.concatenate(
+        [
+            values[random.integers(0, values.size, size=(100, values.size))].mean(axis=1)
+            for _ in range(_RESAMPLES // 100)
+        ]
+    )
+    low, high = np.percentile(means, [2.5, 97.5])
+    return Interval(mean=float(values.mean()), low=float(low), high=float(high))

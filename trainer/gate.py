@@ -1,0 +1,172 @@
+"""Candidate against incumbent: a verdict and its reason in one sentence."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from pydantic import BaseModel, Field, field_validator
+
+from desireline.trainer.errors import GoldenQueriesError, UnknownMeasureError
+from desireline.trainer.evaluation import Comparison, Difference
+from desireline.trainer.measures.base import Measure, Run, parse
+from desireline.trainer.query_text import normalise
+
+_GOLDEN_DEPTH = 10
+
+
+class GateConfig(BaseModel, frozen=True, extra="forbid"):
+    """What a candidate must prove before it may serve."""
+
+    #: The measure that decides.
+    measure: str = "ndcg@10"
+    #: The lower bound of the gain must be above this.
+    margin: float = Field(default=0.0, ge=0)
+    #: With fewer held-out queries nothing is proven.
+    min_queries: int = Field(default=30, ge=2)
+    #: Segments that may not fall.
+    guarded: tuple[str, ...] = ("head", "torso", "tail")
+    #: A segment with fewer queries than this is not judged: its numbers are chance.
+    min_segment_queries: int = Field(default=20, ge=2)
+    #: Loss in a segment that is a fall even where the interval reaches above zero.
+    segment_tolerance: float = Field(default=0.05, ge=0)
+
+    @field_validator("measure")
+    @classmethod
+    def _known(cls, name: str) -> str:
+        try:
+            return str(parse(name))
+        except UnknownMeasureError as error:
+            raise ValueError(f"{error}; {error.next_step}") from error
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Golden:
+    """A document that must stay among the first ten answers of a query."""
+
+    query: str
+    document_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GateEvidence:
+    """What is known about a candidate."""
+
+    comparison: Comparison
+    #: Golden queries that the incumbent answers and the candidate does not.
+    broken: tuple[Golden, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """The decision and its reason, one sentence with the numbers in it."""
+
+    promote: bool
+    reason: str
+
+
+def decide(evidence: GateEvidence, config: GateConfig | None = None) -> Verdict:
+    """Promote only what is proven better and breaks nothing; the first obstacle is the reason."""
+    config = config or GateConfig()
+    measure = parse(config.measure)
+    overall = evidence.comparison.of(measure)
+    if overall.queries < config.min_queries:
+        return Verdict(
+            promote=False,
+            reason=(
+                f"{overall.queries} held-out queries are too few to prove anything; "
+                f"{config.min_queries} are needed"
+            ),
+        )
+    obstacle = (
+        _golden_broken(evidence.broken)
+        or _not_better(overall, config)
+        or _segment_fell(evidence.comparison, measure, config)
+    )
+    numbers = _numbers(overall)
+    if obstacle:
+        return Verdict(promote=False, reason=f"{numbers}: {obstacle}")
+    bound = "above 0" if not config.margin else f"above the margin {_short(config.margin)}"
+    return Verdict(promote=True, reason=f"{numbers}: lower bound {bound}, no segment fell")
+
+
+def broken_golden(
+    golden: Iterable[Golden], *, incumbent: Run, candidate: Run
+) -> tuple[Golden, ...]:
+    """Return the golden queries that the candidate would break.
+
+    One that the incumbent already misses is not the candidate's doing.
+    """
+    return tuple(pin for pin in golden if _holds(pin, incumbent) and not _holds(pin, candidate))
+
+
+def read_golden(path: Path) -> tuple[Golden, ...]:
+    """Read golden queries, one a line: query, tab, document_id; empty lines and # are skipped.
+
+    Raises:
+        GoldenQueriesError: the file cannot be read, or a line is not of that form.
+
+    """
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise GoldenQueriesError(f"the golden queries at {path} cannot be read: {error}") from error
+    return tuple(
+        _golden(path, number, line.split("\t"))
+        for number, line in enumerate(lines, 1)
+        if line.strip() and not line.startswith("#")
+    )
+
+
+def _golden(path: Path, number: int, cells: Sequence[str]) -> Golden:
+    if len(cells) != 2 or not all(cell.strip() for cell in cells):  # noqa: PLR2004 - two columns
+        raise GoldenQueriesError(
+            f"line {number} of {path} has {len(cells)} columns; expected query, tab, document_id"
+        )
+    return Golden(query=normalise(cells[0]), document_id=cells[1].strip())
+
+
+def _holds(pin: Golden, run: Run) -> bool:
+    return pin.document_id in run.get(pin.query, ())[:_GOLDEN_DEPTH]
+
+
+def _golden_broken(broken: Sequence[Golden]) -> str:
+    if not broken:
+        return ""
+    return (
+        f"{len(broken)} golden queries lost their document from the first {_GOLDEN_DEPTH} answers, "
+        f"among them document {broken[0].document_id}"
+    )
+
+
+def _not_better(overall: Difference, config: GateConfig) -> str:
+    if overall.gain.low > config.margin:
+        return ""
+    return f"lower bound is not above {_short(config.margin) if config.margin else '0'}"
+
+
+def _segment_fell(comparison: Comparison, measure: Measure, config: GateConfig) -> str:
+    for name in config.guarded:
+        if name not in comparison.segments:
+            continue
+        part = comparison.of(measure, name)
+        if part.queries >= config.min_segment_queries and (
+            part.gain.high < 0 or part.gain.mean < -config.segment_tolerance
+        ):
+            return f"the {name} segment fell, {_numbers(part)}"
+    return ""
+
+
+def _numbers(difference: Difference) -> str:
+    gain = difference.gain
+    return (
+        f"{difference.measure.label} {_short(difference.incumbent)} -> "
+        f"{_short(difference.candidate)} [{_signed(gain.low)}, {_signed(gain.high)}]"
+    )
+
+
+def _short(value: float) -> str:
+    return f"{value:.3f}".removeprefix("0")
+
+
+def _signed(value: float) -> str:
+    return f"{value:+.3f}".replace("+0.", "+.").replace("-0.", "-.")

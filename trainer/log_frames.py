@@ -1,0 +1,152 @@
+"""Batches of events as three flat tables, before anything is joined."""
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+import polars as pl
+
+from desireline.connectors.events import Action, Impression, Query
+from desireline.connectors.log_source import LogBatch
+from desireline.trainer.query_text import normalise
+
+TIME = pl.Datetime("us", "UTC")
+_QUERIES: dict[str, pl.DataType | type[pl.DataType]] = {
+    "query_id": pl.String,
+    "query": pl.String,
+    "client": pl.String,
+    "at": pl.Int64,
+    "shown": pl.List(pl.String),
+    "first_position": pl.Int32,
+}
+_IMPRESSIONS: dict[str, pl.DataType | type[pl.DataType]] = {
+    "query_id": pl.String,
+    "document_id": pl.String,
+    "position": pl.Int32,
+    "at": pl.Int64,
+    "client": pl.String,
+}
+_ACTIONS: dict[str, pl.DataType | type[pl.DataType]] = {
+    **_IMPRESSIONS,
+    "kind": pl.String,
+    "query": pl.String,
+}
+#: Positions beyond this are not positions; they are pixel offsets or identifiers.
+_MAX_POSITION = 100_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LogFrames:
+    """What a log held: one table a kind of event, times in UTC, query text normalised."""
+
+    queries: pl.DataFrame
+    impressions: pl.DataFrame
+    actions: pl.DataFrame
+    #: How many events had each defect; events without a query_id are kept out.
+    defects: dict[str, int]
+
+
+def gather(batches: Iterable[LogBatch]) -> LogFrames:
+    """Read every batch into tables; only one batch of event objects is held at a time."""
+    parts: list[tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame]] = []
+    defects: Counter[str] = Counter()
+    for batch in batches:
+        defects.update(batch.defects)
+        parts.append(
+            (_queries(batch.queries), _impressions(batch.impressions), _actions(batch.actions))
+        )
+    queries, impressions, actions = (
+        pl.concat(frames).with_columns(at=pl.from_epoch("at", "us").dt.replace_time_zone("UTC"))
+        for frames in zip(*(parts or [(_queries(()), _impressions(()), _actions(()))]), strict=True)
+    )
+    return _cleaned(queries, impressions, actions, defects)
+
+
+def _queries(events: tuple[Query, ...]) -> pl.DataFrame:
+    return pl.DataFrame(
+        {
+            "query_id": [event.query_id for event in events],
+            "query": [normalise(event.text) for event in events],
+            "client": [event.client for event in events],
+            "at": [_microseconds(event.at) for event in events],
+            "shown": [event.shown for event in events],
+            "first_position": [event.first_position for event in events],
+        },
+        schema=_QUERIES,
+    )
+
+
+def _impressions(events: tuple[Impression, ...]) -> pl.DataFrame:
+    return pl.DataFrame(
+        {
+            "query_id": [event.query_id for event in events],
+            "document_id": [event.document_id for event in events],
+            "position": [_position(event.position) for event in events],
+            "at": [_microseconds(event.at) for event in events],
+            "client": [event.client for event in events],
+        },
+        schema=_IMPRESSIONS,
+    )
+
+
+def _actions(events: tuple[Action, ...]) -> pl.DataFrame:
+    return pl.DataFrame(
+        {
+            "query_id": [event.query_id for event in events],
+            "document_id": [event.document_id for event in events],
+            "position": [_position(event.position) for event in events],
+            "at": [_microseconds(event.at) for event in events],
+            "client": [event.client for event in events],
+            "kind": [event.kind for event in events],
+            "query": [normalise(event.text) for event in events],
+        },
+        schema=_ACTIONS,
+    )
+
+
+def _position(position: int | None) -> int | None:
+    return position if position is not None and 0 <= position <= _MAX_POSITION else None
+
+
+def _microseconds(at: datetime) -> int:
+    aware = at if at.tzinfo else at.replace(tzinfo=UTC)
+    return round(aware.timestamp() * 1_000_000)
+
+
+def _cleaned(
+    queries: pl.DataFrame,
+    impressions: pl.DataFrame,
+    actions: pl.DataFrame,
+    defects: Counter[str],
+) -> LogFrames:
+    """Name and remove what no join can use: no query_id, no text, seen twice."""
+    impressions, actions = _from_one(impressions, actions, defects)
+    kept_queries = queries.filter((pl.col("query_id") != "") & (pl.col("query") != ""))
+    defects["queries without text"] = queries.filter(pl.col("query") == "").height
+    once = {
+        "queries": kept_queries.unique(
+            ["query_id", "first_position", "shown"], maintain_order=True
+        ),
+        "impressions": impressions.filter(pl.col("query_id") != ""),
+        "actions": actions.unique(["query_id", "document_id", "kind", "at"], maintain_order=True),
+    }
+    defects["duplicate events"] = (kept_queries.height - once["queries"].height) + (
+        actions.height - once["actions"].height
+    )
+    defects["events without query_id"] = sum(
+        frame.filter(pl.col("query_id") == "").height for frame in (queries, impressions, actions)
+    )
+    return LogFrames(**once, defects={name: count for name, count in defects.items() if count})
+
+
+def _from_one(
+    impressions: pl.DataFrame, actions: pl.DataFrame, defects: Counter[str]
+) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Count positions from 1: a log that holds a position 0 counts from 0 throughout."""
+    zeros = sum(frame.filter(pl.col("position") == 0).height for frame in (impressions, actions))
+    if not zeros:
+        return impressions, actions
+    defects["positions counted from zero"] = zeros
+    shifted = pl.col("position") + 1
+    return impressions.with_columns(shifted), actions.with_columns(shifted)

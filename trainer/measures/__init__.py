@@ -1,0 +1,1 @@
+"""Measures as values: one class a file, named as they print."""

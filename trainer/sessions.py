@@ -1,0 +1,231 @@
+"""Events become sessions: who saw what where, and what they did with it."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import polars as pl
+from pydantic import BaseModel, Field
+
+from desireline.connectors.log_source import LogBatch
+from desireline.trainer.bots import BotConfig, bot_clients
+from desireline.trainer.health import LogHealth, RawCounts, examine
+from desireline.trainer.log_frames import TIME, LogFrames, gather
+
+#: One row a document of one execution of a query.
+SCHEMA = {
+    "query_id": pl.String,
+    "query": pl.String,
+    "client": pl.String,
+    "at": TIME,
+    "document_id": pl.String,
+    "position": pl.Int32,
+    "shown": pl.Boolean,
+    "clicked": pl.Boolean,
+    "weight": pl.Float64,
+    "dwell_s": pl.Float64,
+}
+
+_ORDER = (pl.col("at"), pl.col("query_id"), pl.col("position").fill_null(0), pl.col("document_id"))
+
+
+class SessionConfig(BaseModel, frozen=True, extra="forbid"):
+    """How events are joined and whom to believe."""
+
+    #: What each kind of action says for a document; other kinds say nothing.
+    actions: dict[str, float] = Field(
+        default={"click": 1.0, "add_to_cart": 2.0, "purchase": 3.0}, min_length=1
+    )
+    bots: BotConfig = BotConfig()
+    #: Distinct clients that must have typed a query before it may be learned from. With 1 a
+    #: single person's words can enter a pair (the health report warns); 3 or more is right
+    #: where queries are personal. Searches without a client count as one client each.
+    min_clients: int = Field(default=1, ge=1)
+    #: One client counts once a day for a query and a document, however often it repeats.
+    once_a_day: bool = True
+    #: A longer silence is no dwell: the user had left.
+    pause_s: float = Field(default=1800.0, gt=0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sessions:
+    """What users saw and did, one row a document of one execution of a query.
+
+    Columns (`SCHEMA`): query_id, query (normalised), client, at (of the search, UTC),
+    document_id, position (1 is the top; null where unknown), shown (whether the log says that
+    it was on the page), clicked, weight (of the strongest action; 0 without), dwell_s (until
+    the client's next event; null where unknown).
+    """
+
+    frame: pl.DataFrame
+    health: LogHealth
+
+    def only(self, keep: pl.Expr) -> "Sessions":
+        """Return the sessions whose rows pass, with the same health report."""
+        return Sessions(frame=self.frame.filter(keep), health=self.health)
+
+
+def to_sessions(batches: Iterable[LogBatch], config: SessionConfig | None = None) -> Sessions:
+    """Join events by query_id, leave bots out, and say how healthy the log is."""
+    config = config or SessionConfig()
+    frames = _with_queries_from_actions(gather(batches))
+    raw = _raw_counts(frames)
+    people, removed = _without_bots(frames, config.bots)
+    rows = _rows(people, config)
+    rows = _once_a_day(rows) if config.once_a_day else rows
+    rows = _known_to_enough(rows, config.min_clients)
+    health = examine(
+        raw=raw,
+        queries=people.queries,
+        rows=rows,
+        defects=frames.defects,
+        removed=removed,
+        min_clients=config.min_clients,
+    )
+    return Sessions(frame=rows.select(list(SCHEMA)), health=health)
+
+
+def _raw_counts(frames: LogFrames) -> RawCounts:
+    known = frames.queries.select("query_id").unique()
+    return RawCounts(
+        unknown_queries=sum(
+            frame.join(known, on="query_id", how="anti").height
+            for frame in (frames.impressions, frames.actions)
+        ),
+        without_hits=frames.queries.filter(pl.col("shown").list.len() == 0).height,
+    )
+
+
+def _with_queries_from_actions(frames: LogFrames) -> LogFrames:
+    """Take the query from the text beside an action where the log does not hold its search.
+
+    Actions without a query_id are one session for one client, text and day.
+    """
+    day = pl.col("at").dt.date().cast(pl.String)
+    named = frames.actions.with_columns(
+        query_id=pl.when((pl.col("query_id") == "") & (pl.col("query") != ""))
+        .then(pl.concat_str(pl.lit("text"), pl.col("client"), day, pl.col("query"), separator="~"))
+        .otherwise(pl.col("query_id"))
+    ).filter(pl.col("query_id") != "")
+    found = (
+        named.filter(pl.col("query") != "")
+        .join(frames.queries, on="query_id", how="anti")
+        .group_by("query_id")
+        .agg(pl.col("query", "client").first(), pl.col("at").min())
+        .with_columns(
+            shown=pl.lit([], dtype=pl.List(pl.String)), first_position=pl.lit(1, dtype=pl.Int32)
+        )
+    )
+    defects = dict(frames.defects)
+    if found.height:
+        defects["queries known only from the text beside an action"] = found.height
+    return LogFrames(
+        queries=pl.concat([frames.queries, found.select(frames.queries.columns)]),
+        impressions=frames.impressions,
+        actions=named,
+        defects=defects,
+    )
+
+
+def _without_bots(frames: LogFrames, config: BotConfig) -> tuple[LogFrames, dict[str, int]]:
+    did = pl.concat([frames.queries.select("client", "at"), frames.actions.select("client", "at")])
+    bots = bot_clients(did, config)
+    person = ~pl.col("client").is_in(bots.implode())
+    of_bots = frames.queries.filter(~person).select("query_id").unique()
+    actions = frames.actions.filter(person).join(of_bots, on="query_id", how="anti")
+    people = LogFrames(
+        queries=frames.queries.filter(person),
+        impressions=frames.impressions.join(of_bots, on="query_id", how="anti"),
+        actions=actions,
+        defects=frames.defects,
+    )
+    removed = {
+        "clients": bots.len(),
+        "searches": of_bots.height,
+        "actions": frames.actions.height - actions.height,
+    }
+    return people, removed
+
+
+def _rows(frames: LogFrames, config: SessionConfig) -> pl.DataFrame:
+    """Join what was shown with what was done, one row a document of one search."""
+    searches = frames.queries.group_by("query_id", maintain_order=True).agg(
+        pl.col("query", "client").first(), pl.col("at").min()
+    )
+    done = _done(frames, config)
+    joined = _shown(frames).join(done, on=["query_id", "document_id"], how="full", coalesce=True)
+    rows = joined.join(searches, on="query_id", how="inner", suffix="_of_search")
+    return rows.with_columns(
+        position=pl.coalesce("position", "position_of_action"),
+        shown=pl.col("shown").fill_null(value=False),
+        clicked=pl.col("weight").is_not_null(),
+        weight=pl.col("weight").fill_null(0.0),
+    ).sort(*_ORDER)
+
+
+def _shown(frames: LogFrames) -> pl.DataFrame:
+    """List what was on the page; the search's own list wins over impression events."""
+    listed = (
+        frames.queries.select("query_id", "first_position", document_id="shown")
+        .with_columns(
+            offset=pl.int_ranges(pl.col("document_id").list.len().cast(pl.Int64), dtype=pl.Int32)
+        )
+        .explode("document_id", "offset", empty_as_null=False)
+        .select("query_id", "document_id", position=(pl.col("first_position") + pl.col("offset")))
+    )
+    reported = frames.impressions.select("query_id", "document_id", "position")
+    top_of_each = (
+        pl.concat([listed, reported])
+        .group_by("query_id", "document_id", maintain_order=True)
+        .agg(pl.col("position").drop_nulls().first())
+    )
+    return top_of_each.with_columns(shown=pl.lit(value=True))
+
+
+def _done(frames: LogFrames, config: SessionConfig) -> pl.DataFrame:
+    """Reduce the actions that count to one row a document of a search."""
+    weights = pl.col("kind").replace_strict(config.actions, default=None, return_dtype=pl.Float64)
+    actions = _with_dwell(frames, config.pause_s).with_columns(weight=weights)
+    return (
+        actions.filter(pl.col("weight").is_not_null() & (pl.col("document_id") != ""))
+        .group_by("query_id", "document_id", maintain_order=True)
+        .agg(
+            pl.col("weight").max(),
+            pl.col("dwell_s").max(),
+            position_of_action=pl.col("position").drop_nulls().first(),
+        )
+    )
+
+
+def _with_dwell(frames: LogFrames, pause_s: float) -> pl.DataFrame:
+    """Add the seconds until the same client's next search or action.
+
+    Without a client's name only the events of the same search can be told to be one person's.
+    """
+    searches = frames.queries.select("query_id", "client", "at")
+    events = pl.concat([searches, frames.actions], how="diagonal").with_columns(
+        who=pl.when(pl.col("client") == "").then("query_id").otherwise("client")
+    )
+    next_at = pl.col("at").shift(-1).over("who", order_by="at")
+    seconds = (next_at - pl.col("at")).dt.total_milliseconds() / 1000
+    dwell = pl.when(seconds <= pause_s).then(seconds)
+    return events.with_columns(dwell_s=dwell).filter(pl.col("kind").is_not_null())
+
+
+def _once_a_day(rows: pl.DataFrame) -> pl.DataFrame:
+    """Keep, of one client's repeats of a query in a day, the strongest row a document."""
+    anonymous = rows.filter(pl.col("client") == "")
+    named = (
+        rows.filter(pl.col("client") != "")
+        .with_columns(day=pl.col("at").dt.date())
+        .sort("weight", descending=True, maintain_order=True)
+        .unique(["client", "query", "document_id", "day"], keep="first", maintain_order=True)
+        .drop("day")
+    )
+    return pl.concat([named, anonymous]).sort(*_ORDER)
+
+
+def _known_to_enough(rows: pl.DataFrame, min_clients: int) -> pl.DataFrame:
+    if min_clients <= 1:
+        return rows
+    who = pl.when(pl.col("client") == "").then("query_id").otherwise("client")
+    return rows.filter(who.n_unique().over("query") >= min_clients)

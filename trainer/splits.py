@@ -1,0 +1,81 @@
+"""Train on the past, judge on the future and on queries never trained on."""
+
+import hashlib
+from dataclasses import dataclass
+from datetime import datetime
+from typing import cast
+
+import polars as pl
+
+from desireline.trainer.sessions import Sessions
+
+_BUCKETS = 2**32
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Split:
+    """Three parts of a log that share no search; the rest is used for nothing."""
+
+    #: Searches before the boundary, without those of held-out queries.
+    train: Sessions
+    #: Searches from the boundary on, of queries that `train` never holds.
+    held_out: Sessions
+    #: Searches from the boundary on, of queries that `train` does hold.
+    returning: Sessions
+    #: None for an empty log.
+    boundary: datetime | None
+
+
+def split_forward(
+    sessions: Sessions,
+    *,
+    held_out_share: float = 0.1,
+    later_share: float = 0.15,
+    seed: int = 0,
+) -> Split:
+    """Cut the log in time, and keep a share of the queries out of training for good.
+
+    The boundary is where `later_share` of the searches are still to come. A query is held out
+    by a salted hash of its normalised text, so it stays held out as the log grows, whatever
+    the order of events; another seed holds out other queries. A query that nobody typed before
+    the boundary is held out too: training cannot have seen it.
+
+    Args:
+        sessions: the joined log.
+        held_out_share: share of the distinct queries, between 0 and 1.
+        later_share: share of the searches after the boundary, between 0 and 1.
+        seed: salt of the hash.
+
+    """
+    boundary = _boundary(sessions.frame, later_share)
+    if boundary is None:
+        return Split(train=sessions, held_out=sessions, returning=sessions, boundary=None)
+    frame = sessions.frame
+    salted = held_out_queries(frame.get_column("query").unique(), held_out_share, seed)
+    later = pl.col("at") >= boundary
+    trained = ~later & ~pl.col("query").is_in(salted.implode())
+    seen = frame.filter(trained).get_column("query").unique().implode()
+    return Split(
+        train=sessions.only(trained),
+        held_out=sessions.only(later & ~pl.col("query").is_in(seen)),
+        returning=sessions.only(later & pl.col("query").is_in(seen)),
+        boundary=boundary,
+    )
+
+
+def held_out_queries(queries: pl.Series, share: float, seed: int) -> pl.Series:
+    """Return those of the normalised queries that are never to be trained on."""
+    limit = share * _BUCKETS
+    return queries.filter(
+        pl.Series([_bucket(query, seed) < limit for query in queries], dtype=pl.Boolean)
+    )
+
+
+def _bucket(query: str, seed: int) -> int:
+    salted = f"{seed}\n{query}".encode("utf-8", "surrogatepass")
+    return int.from_bytes(hashlib.sha256(salted).digest()[:4])
+
+
+def _boundary(frame: pl.DataFrame, later_share: float) -> datetime | None:
+    searches = frame.unique("query_id").get_column("at")
+    return cast("datetime | None", searches.quantile(1 - later_share, interpolation="higher"))
