@@ -17,18 +17,26 @@ _GOLDEN_DEPTH = 10
 class GateConfig(BaseModel, frozen=True, extra="forbid"):
     """What a candidate must prove before it may serve."""
 
-    #: The measure that decides.
-    measure: str = "ndcg@10"
-    #: The lower bound of the gain must be above this.
-    margin: float = Field(default=0.0, ge=0)
-    #: With fewer held-out queries nothing is proven.
-    min_queries: int = Field(default=30, ge=2)
-    #: Segments that may not fall.
-    guarded: tuple[str, ...] = ("head", "torso", "tail")
-    #: A segment with fewer queries than this is not judged: its numbers are chance.
-    min_segment_queries: int = Field(default=20, ge=2)
-    #: Loss in a segment that is a fall even where the interval reaches above zero.
-    segment_tolerance: float = Field(default=0.05, ge=0)
+    measure: str = Field(default="ndcg@10", description="The measure that decides.")
+    margin: float = Field(
+        default=0.0, ge=0, description="The lower bound of the gain must be above this."
+    )
+    min_queries: int = Field(
+        default=30, ge=2, description="With fewer held-out queries nothing is proven."
+    )
+    guarded: tuple[str, ...] = Field(
+        default=("head", "torso", "tail"), description="Segments that may not fall."
+    )
+    min_segment_queries: int = Field(
+        default=20,
+        ge=2,
+        description="A segment with fewer queries is not judged: its numbers are chance.",
+    )
+    segment_tolerance: float = Field(
+        default=0.05,
+        ge=0,
+        description="Loss in a segment that is a fall even where the interval reaches above zero.",
+    )
 
     @field_validator("measure")
     @classmethod

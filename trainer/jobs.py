@@ -13,26 +13,44 @@ from desireline.trainer.errors import JobError
 class FitConfig(BaseModel, frozen=True, extra="forbid"):
     """How an encoder is tuned."""
 
-    loss: str = "infonce"
-    #: Settings of the loss, read by its own configuration.
-    loss_settings: dict[str, object] = {}
-    batch_size: int = Field(default=64, ge=2)
-    #: The end of training, whichever comes first of steps, epochs and budget.
-    max_steps: int = Field(default=100, ge=1)
-    epochs: float = Field(default=10.0, gt=0)
-    budget_s: float | None = Field(default=None, gt=0)
-    learning_rate: float = Field(default=5e-5, gt=0)
-    warmup_share: float = Field(default=0.1, ge=0, le=1)
-    weight_decay: float = Field(default=0.0, ge=0)
-    #: Tokens of an input that training reads; the encoder keeps its own limit.
-    max_seq_length: int = Field(default=64, ge=4)
-    #: Leave the word vectors as they are: faster, and rare words keep their meaning.
-    freeze_token_embeddings: bool = True
-    #: Batches of texts of like length: less padding.
-    bucket_by_length: bool = False
-    #: Share of the trained weights in the result; the rest is the base's (WiSE-FT).
-    tuned_share: float = Field(default=1.0, gt=0, le=1)
-    seed: int = 0
+    loss: str = Field(default="infonce", description="What the pairs mean to the encoder.")
+    loss_settings: dict[str, object] = Field(
+        default={}, description="Settings of the loss, read by its own configuration."
+    )
+    batch_size: int = Field(
+        default=64, ge=2, description="Pairs in a batch; each is a negative of the others."
+    )
+    max_steps: int = Field(
+        default=100, ge=1, description="Training ends here, or at epochs or budget_s before."
+    )
+    epochs: float = Field(default=10.0, gt=0, description="Most times every pair is seen.")
+    budget_s: float | None = Field(
+        default=None, gt=0, examples=[3600], description="Most seconds training may take."
+    )
+    learning_rate: float = Field(default=5e-5, gt=0, description="Learning rate at its peak.")
+    warmup_share: float = Field(
+        default=0.1, ge=0, le=1, description="Share of the steps in which it rises to the peak."
+    )
+    weight_decay: float = Field(default=0.0, ge=0, description="Pull of all weights towards zero.")
+    max_seq_length: int = Field(
+        default=64,
+        ge=4,
+        description="Tokens of an input that training reads; the encoder keeps its own limit.",
+    )
+    freeze_token_embeddings: bool = Field(
+        default=True,
+        description="Leave the word vectors as they are: faster, and rare words keep their meaning.",
+    )
+    bucket_by_length: bool = Field(
+        default=False, description="Batches of texts of like length: less padding."
+    )
+    tuned_share: float = Field(
+        default=1.0,
+        gt=0,
+        le=1,
+        description="Share of the trained weights in the result; the rest is the base's (WiSE-FT).",
+    )
+    seed: int = Field(default=0, description="Same pairs and seed, same order of batches.")
 
 
 class FitJob(BaseModel, frozen=True, extra="forbid"):
