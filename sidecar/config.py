@@ -84,15 +84,23 @@ class AuthConfig(Settings):
     kind: Literal["none", "basic", "api_key"] = Field(
         default="none", description="none, basic (user and password) or api_key."
     )
-    user: str | None = Field(default=None, description="User name, for basic.")
+    user: str | None = Field(
+        default=None, examples=["desireline"], description="User name, for basic."
+    )
     password_env: str | None = Field(
-        default=None, description="Environment variable that holds the password, for basic."
+        default=None,
+        examples=["DESIRELINE_PASSWORD"],
+        description="Environment variable that holds the password, for basic.",
     )
     password_file: ConfigPath | None = Field(
-        default=None, description="File that holds the password, for basic."
+        default=None,
+        examples=["/run/secrets/desireline"],
+        description="File that holds the password, for basic.",
     )
     key_env: str | None = Field(
-        default=None, description="Environment variable that holds the key, for api_key."
+        default=None,
+        examples=["DESIRELINE_KEY"],
+        description="Environment variable that holds the key, for api_key.",
     )
 
     @model_validator(mode="after")
@@ -136,14 +144,20 @@ class ClusterConfig(Settings):
         description="opensearch when url is given, else lancedb (embedded, no server).",
     )
     url: Annotated[str, AfterValidator(_cluster_url)] | None = Field(
-        default=None, description="Address of OpenSearch."
+        default=None,
+        examples=["https://search.example.org:9200"],
+        description="Address of OpenSearch.",
     )
     path: ConfigPath | None = Field(
-        default=None, description="Folder of the embedded engine; left out: index/ in data_dir."
+        default=None,
+        examples=["./index"],
+        description="Folder of the embedded engine; left out: index/ in data_dir.",
     )
     auth: AuthConfig = Field(default=AuthConfig(), description="How desireline shows who it is.")
     ca_certs: ConfigPath | None = Field(
-        default=None, description="Certificates to trust beside the system's, as a PEM file."
+        default=None,
+        examples=["./ca.pem"],
+        description="Certificates to trust beside the system's, as a PEM file.",
     )
     verify_certs: bool = Field(
         default=True, description="Whether the cluster's certificate must be valid."
@@ -185,10 +199,14 @@ class ServerConfig(Settings):
         default=False, description="Whether people reach the page by HTTPS (a proxy's, or ours)."
     )
     tls_certificate: ConfigPath | None = Field(
-        default=None, description="PEM file; with tls_key the server speaks HTTPS itself."
+        default=None,
+        examples=["./server.pem"],
+        description="PEM file; with tls_key the server speaks HTTPS itself.",
     )
     tls_key: ConfigPath | None = Field(
-        default=None, description="PEM file of the certificate's private key."
+        default=None,
+        examples=["./server.key"],
+        description="PEM file of the certificate's private key.",
     )
     max_body_bytes: int = Field(
         default=1_000_000, ge=1024, description="Larger request bodies are refused."

@@ -125,6 +125,7 @@ class TuneConfig(Settings):
 
     schedule: Annotated[str, AfterValidator(_schedule)] | None = Field(
         default=None,
+        examples=["0 2 * * *"],
         description='Cron line in `timezone`, such as "0 2 * * *"; left out: only by hand.',
     )
     timezone: Annotated[str, AfterValidator(_timezone)] = Field(
@@ -166,6 +167,7 @@ class TargetGateConfig(GateConfig, frozen=True):
 
     golden: ConfigPath | None = Field(
         default=None,
+        examples=["golden-queries.tsv"],
         description="File of queries whose document must stay in the first ten: query, tab, id.",
     )
 
@@ -213,10 +215,13 @@ class TargetConfig(Settings):
         description='The base encoder: a Hugging Face id, a folder, or "minilm" (in [demo]).',
     )
     similarity: Similarity | None = Field(
-        default=None, description="cosine or dot; left out: what the model was trained for."
+        default=None,
+        examples=["cosine"],
+        description="cosine or dot; left out: what the model was trained for.",
     )
     logs: Mapping[str, Any] | None = Field(
         default=None,
+        examples=[{"kind": "ubi"}],
         description='The click log: kind ("ubi", "files", a plugin) and its own settings.',
     )
     tune: TuneConfig = Field(default=TuneConfig(), description="When and how it learns.")
