@@ -18,7 +18,7 @@ from desireline.connectors.documents import (
     WriteResult,
 )
 from desireline.connectors.engines.bm25 import FieldIndex
-from desireline.connectors.engines.nearest import nearest
+from desireline.connectors.engines.nearest import nearest, require_fit, unfit
 from desireline.connectors.engines.source import look_up, pick, text_of
 from desireline.connectors.errors import FieldMissingError, MappingConflictError
 from desireline.connectors.search_engine import Hit, Read, Slot
@@ -118,6 +118,7 @@ class MemoryIndex:
 
     def search_vectors(self, slot: Slot, vector: Vector, k: int) -> list[Hit]:
         """Compare with every vector of the slot."""
+        require_fit(vector, slot)
         seq_no, ids, vectors = self._vectors.get(slot.name, (-2, [], np.empty((0, 0), np.float32)))
         if seq_no != self.last_seq_no:
             ids = [key for key, row in self.rows.items() if slot.name in row.vectors]
@@ -147,16 +148,3 @@ class MemoryIndex:
 
     def _hit(self, document_id: str, score: float) -> Hit:
         return Hit(document_id=document_id, score=score, fields=dict(self.rows[document_id].source))
-
-
-def unfit(vector: Vector | None, slot: Slot) -> str:
-    """Say why the slot can never hold this vector; empty when it can."""
-    if vector is None:
-        return ""
-    if vector.shape != (slot.dimension,):
-        return f"the vector has shape {vector.shape}, {slot.name} holds {slot.dimension} dimensions"
-    if not np.isfinite(vector).all():
-        return "the vector holds a number that is not finite"
-    if slot.similarity == "cosine" and not vector.any():
-        return "a vector of zeros has no direction, so cosine cannot compare it"
-    return ""
