@@ -1,0 +1,51 @@
+"""The sidecar over HTTP: vectors and searches for applications, a page for people.
+
+Files, in the order a request meets them:
+
+- ``settings``         limits and manners
+- ``operations``       port: what the server asks of the sidecar
+- ``refusals``         requests that cannot be answered, and the HTTP status of every error
+- ``server``           uvicorn, in front or in a background thread
+- ``app``              every request: route, key, answer, count
+- ``routes``           which path is answered by whom
+- ``requests``         body and key of a request, within limits
+- ``admission``        who is let in
+- ``sign_ins``         people who signed in on the page
+- ``sign_in_page``     where they do
+- ``threads``          a pool for what may block
+- ``encoding``         texts into vectors beside the event loop, in batches
+- ``embeddings``       ``/v1/embeddings``, as OpenAI clients ask it
+- ``neural``           ``neural`` clauses become ``knn`` clauses
+- ``search``           ``/{index}/_search``
+- ``search_parameters``  what of a search's URL goes to the cluster
+- ``upstream``         the cluster behind the sidecar
+- ``embedded_search``  the same for an embedded engine
+- ``admin``            ``/v1/targets``
+- ``probes``           ``/healthz`` and ``/metrics``
+- ``page``             the pages: targets, try a query, roll back
+- ``page_parts``       tables of a target
+- ``page_frame``       what every page has around it
+- ``picture``          before and after as bars
+- ``markup``           HTML that cannot be injected into
+
+Who may ask what; a key of scope ``admin`` opens everything:
+
+======================================  ==========  ==========================
+route                                   scope       by
+======================================  ==========  ==========================
+GET  /healthz, /metrics, /static/*      none        anyone
+GET  /login, POST /login                none        anyone
+POST /v1/embeddings                     ``embed``   key
+GET, POST /{index}/_search              ``search``  key
+GET  /v1/targets, /v1/targets/*         ``read``    key
+POST /v1/targets/{target}/rollback      ``admin``   key
+POST /v1/targets/{target}/tune          ``admin``   key
+GET  /, /targets/{target}               ``read``    cookie of a sign-in
+POST /targets/{target}/try              ``read``    cookie and token of the form
+GET, POST /targets/{target}/rollback    ``admin``   cookie and token of the form
+POST /logout                            ``read``    cookie and token of the form
+======================================  ==========  ==========================
+
+Searches reach the cluster with the sidecar's own credentials: whoever holds a ``search`` key
+sees what the sidecar's user may read in the targets' indexes, and no other index.
+"""

@@ -1,0 +1,87 @@
+"""``/v1/targets``: where each target stands, as JSON, and the two things an admin can do.
+
+Both are safe to repeat: a cycle that runs is not started twice, and once a rollback has been
+made there is nothing left to go back to.
+"""
+
+from typing import Any
+
+import orjson
+import structlog
+from starlette.responses import Response
+
+from desireline.sidecar.errors import TargetUnknownError
+from desireline.sidecar.http.operations import Operations
+from desireline.sidecar.http.refusals import NotFoundError
+from desireline.sidecar.http.requests import Call
+from desireline.sidecar.http.threads import Threads
+
+_log = structlog.get_logger(__name__)
+
+
+class Admin:
+    """Answers ``/v1/targets`` and what lies below."""
+
+    def __init__(self, operations: Operations, threads: Threads) -> None:
+        self._operations = operations
+        self._threads = threads
+
+    async def targets(self, _call: Call) -> Response:
+        """List the targets."""
+        return _json({"targets": self._operations.targets()})
+
+    async def status(self, call: Call) -> Response:
+        """Say where a target stands."""
+        target = known_target(self._operations, call)
+        status = await self._threads.run(self._operations.status, target)
+        return _json({"target": target, **status})
+
+    async def generations(self, call: Call) -> Response:
+        """List the generations of a target."""
+        target = known_target(self._operations, call)
+        found = await self._threads.run(self._operations.generations, target)
+        return _json({"target": target, "generations": found})
+
+    async def cycle(self, call: Call) -> Response:
+        """Report the last cycle of a target."""
+        target = known_target(self._operations, call)
+        report = await self._threads.run(self._operations.last_cycle, target)
+        if report is None:
+            raise NotFoundError(f"no cycle of {target!r} has run yet")
+        return _json({"target": target, "cycle": report})
+
+    async def roll_back(self, call: Call) -> Response:
+        """Go back to the retained generation."""
+        target = known_target(self._operations, call)
+        sentence = await self._threads.run(self._operations.rollback, target)
+        audit("rolled back over http", call, target)
+        return _json({"target": target, "message": sentence})
+
+    async def tune(self, call: Call) -> Response:
+        """Start a cycle."""
+        target = known_target(self._operations, call)
+        sentence = await self._threads.run(self._operations.start_cycle, target)
+        audit("cycle asked for over http", call, target)
+        return _json({"target": target, "message": sentence})
+
+
+def known_target(operations: Operations, call: Call) -> str:
+    """Return the target that the path names. Raises TargetUnknownError."""
+    target = call.arguments["target"]
+    if target not in operations.targets():
+        raise TargetUnknownError(
+            f"no target is called {target[:80]!r}",
+            next_step=f"name one of {', '.join(operations.targets()) or 'none: configure one'}",
+        )
+    return target
+
+
+def audit(sentence: str, call: Call, target: str) -> None:
+    """Log who did what to which target."""
+    key = call.key or (call.sign_in.key if call.sign_in else None)
+    _log.info(sentence, target=target, by=key.name if key else None, key_id=key and key.key_id)
+
+
+def _json(body: dict[str, Any]) -> Response:
+    option = orjson.OPT_NON_STR_KEYS | orjson.OPT_SERIALIZE_NUMPY
+    return Response(orjson.dumps(body, default=str, option=option), media_type="application/json")

@@ -1,0 +1,118 @@
+"""Port: what the server asks of the sidecar."""
+
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from desireline.connectors.search_engine import Hit
+from desireline.sidecar.serving import LiveGeneration
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClusterAddress:
+    """How the proxy reaches the cluster."""
+
+    url: str
+    #: Value of the Authorization header; never shown.
+    authorization: str | None = field(default=None, repr=False)
+    #: Whether the certificate must be valid, or the path of the authorities to trust.
+    verify: bool | str = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TargetFields:
+    """The fields of a target's index that a query may name."""
+
+    #: The vector as applications call it.
+    vector: str
+    #: The slots behind it, of which one is live.
+    slots: tuple[str, ...]
+    #: Fields searched by BM25, with their boosts.
+    text: tuple[tuple[str, float], ...]
+
+    @property
+    def answerable(self) -> frozenset[str]:
+        """Names under which a neural clause means this vector."""
+        return frozenset((self.vector, *self.slots))
+
+    @property
+    def bulky(self) -> tuple[str, ...]:
+        """Fields left out of an answer unless the caller asks for them."""
+        return tuple(name for slot in self.slots for name in (slot, f"{slot}_stamp"))
+
+
+class Operations(Protocol):
+    """The sidecar, as the server sees it.
+
+    `targets`, `target_of_index`, `fields`, `live` and `cluster` answer from memory and are
+    called on the event loop; every other method may block and is called in a thread.
+    All may raise a DesirelineError.
+    """
+
+    def targets(self) -> list[str]:
+        """Names of the configured targets."""
+        ...
+
+    def target_of_index(self, index: str) -> str | None:
+        """Return the target that an application means by this index or alias."""
+        ...
+
+    def fields(self, target: str) -> TargetFields:
+        """Return the fields of a target's index. Raises TargetUnknownError."""
+        ...
+
+    def live(self, target: str) -> LiveGeneration:
+        """Return the one object a query is answered by; its `index` is what to search.
+
+        Raises:
+            NoGenerationError: nothing serves this target yet.
+            TargetUnknownError: no such target.
+
+        """
+        ...
+
+    def cluster(self) -> ClusterAddress | None:
+        """Return where searches go; None with an embedded engine."""
+        ...
+
+    def search(self, target: str, text: str, k: int) -> tuple[LiveGeneration, list[Hit]]:
+        """Answer a query by the live generation."""
+        ...
+
+    def search_retained(
+        self, target: str, text: str, k: int
+    ) -> tuple[LiveGeneration, list[Hit]] | None:
+        """Answer it by the generation that a rollback would bring back; None without one."""
+        ...
+
+    def search_text(self, target: str, field: str, text: str, k: int) -> list[Hit]:
+        """Answer a query by BM25 over one field."""
+        ...
+
+    def generations(self, target: str) -> list[dict[str, Any]]:
+        """Every generation, newest first.
+
+        Keys: number, state, slot, fingerprint, parent, created_at (ISO), cycle, reason,
+        coverage ``{"documents": n, "stamped": n}`` or None.
+        """
+        ...
+
+    def last_cycle(self, target: str) -> dict[str, Any] | None:
+        """Report of the last cycle, running or ended.
+
+        Keys: state, reason, started_at, ended_at (ISO or None), steps
+        ``[{"name", "sentence"}]``, measures ``{"bm25"|"base"|"tuned": {"mrr@20": 0.4}}``,
+        interval ``{"mrr@20": [low, high]}`` of tuned minus base.
+        """
+        ...
+
+    def status(self, target: str) -> dict[str, Any]:
+        """Where the target stands; keys in the words of design.md."""
+        ...
+
+    def rollback(self, target: str) -> str:
+        """Go back to the retained generation; return the sentence that says so."""
+        ...
+
+    def start_cycle(self, target: str) -> str:
+        """Start a cycle unless one runs; return the sentence that says which."""
+        ...

@@ -1,0 +1,251 @@
+"""The pages for people: sign in, see the targets, try a query, roll back. Without scripts."""
+
+from collections.abc import Sequence
+from http import HTTPStatus
+from typing import Any
+from urllib.parse import quote
+
+from starlette.responses import Response
+
+from desireline.connectors.errors import DesirelineError
+from desireline.sidecar.api_keys import Scope
+from desireline.sidecar.http import page_parts as parts
+from desireline.sidecar.http.admin import audit, known_target
+from desireline.sidecar.http.markup import Child, Markup, element
+from desireline.sidecar.http.operations import Operations
+from desireline.sidecar.http.page_frame import asset, form, page, paragraphs
+from desireline.sidecar.http.refusals import RequestRefusedError, status_of
+from desireline.sidecar.http.requests import Call, form_fields
+from desireline.sidecar.http.routes import Route, Shown, path
+from desireline.sidecar.http.settings import HttpSettings
+from desireline.sidecar.http.sign_ins import SignIn
+from desireline.sidecar.http.threads import Threads
+
+_TRIED = 10
+
+
+class Pages:
+    """The pages about targets."""
+
+    def __init__(self, operations: Operations, threads: Threads, settings: HttpSettings) -> None:
+        self._operations = operations
+        self._threads = threads
+        self._settings = settings
+
+    def routes(self) -> tuple[Route, ...]:
+        """Return the routes of the pages."""
+        read, admin = Scope.READ, Scope.ADMIN
+        at = "/targets/{target}"
+        return (
+            _route("home", "GET", "/", self.home, read),
+            _route("target", "GET", at, self.target, read),
+            _route("try", "POST", at + "/try", self.try_query, read),
+            _route("ask_rollback", "GET", at + "/rollback", self.ask_rollback, admin),
+            _route("rollback", "POST", at + "/rollback", self.roll_back, admin),
+            Route(
+                name="page.asset",
+                method="GET",
+                path=path("/static/{name}"),
+                handler=asset,
+                shown=Shown.NOTHING,
+            ),
+        )
+
+    async def home(self, call: Call) -> Response:
+        """Show the only target, or all of them to choose from."""
+        targets = self._operations.targets()
+        if len(targets) == 1:
+            return await self._show(call, targets[0])
+        none = "No target is configured yet; write one with desireline init."
+        cards = element("ul", [self._card(target) for target in targets], class_="cards")
+        content = cards if targets else element("p", none)
+        return page("Targets", element("h1", "Targets"), content, sign_in=call.sign_in)
+
+    async def target(self, call: Call) -> Response:
+        """Show one target."""
+        return await self._show(call, known_target(self._operations, call))
+
+    async def try_query(self, call: Call) -> Response:
+        """Show what the live and the retained generation answer to a query."""
+        target = known_target(self._operations, call)
+        text = form_fields(call.body).get("text", "").strip()
+        if not text or len(text) > self._settings.max_text_characters:
+            raise RequestRefusedError("type a query of at least one word", parameter="text")
+        found = await self._threads.run(self._operations.search, target, text, _TRIED)
+        kept = await self._threads.run(self._operations.search_retained, target, text, _TRIED)
+        columns = [found] if kept is None else [found, kept]
+        titles = ("Live", "Before")
+        ids = [{hit.document_id for hit in hits} for _, hits in columns]
+        shown = [
+            parts.answers(title, generation, hits, ids[1 - place] if len(ids) > 1 else set())
+            for place, (title, (generation, hits)) in enumerate(zip(titles, columns, strict=False))
+        ]
+        return await self._show(call, target, text, element("div", shown, class_="columns"))
+
+    async def ask_rollback(self, call: Call) -> Response:
+        """Say what a rollback would do and ask."""
+        target = known_target(self._operations, call)
+        generations = await self._threads.run(self._operations.generations, target)
+        back = _retained(generations)
+        if back is None:
+            return page(
+                "Nothing to roll back to",
+                element("h1", "Nothing to roll back to"),
+                paragraphs(f"{target} keeps no earlier generation at present."),
+                _back(target, "Back"),
+                sign_in=call.sign_in,
+            )
+        confirm = form(
+            f"{_address(target)}/rollback",
+            call.sign_in,
+            element("input", type="hidden", name="generation", value=back),
+            element("button", f"Roll back to generation {back}", class_="danger"),
+            _back(target, "Keep what is live"),
+            class_="choice",
+        )
+        return page(
+            "Roll back",
+            element("h1", f"Roll back {target}?"),
+            paragraphs(
+                f"Queries will be answered by generation {back} from the next one on. It has been"
+                " kept fresh, so no document is missing. Nothing is embedded again and no search"
+                " fails; the generation that is live now can be brought back in the same way.",
+            ),
+            confirm,
+            sign_in=call.sign_in,
+        )
+
+    async def roll_back(self, call: Call) -> Response:
+        """Roll back, if what was confirmed is still what would happen."""
+        target = known_target(self._operations, call)
+        generations = await self._threads.run(self._operations.generations, target)
+        confirmed = form_fields(call.body).get("generation")
+        if str(_retained(generations)) != confirmed:
+            raise RequestRefusedError(
+                "the generations changed since the question was asked; nothing was rolled back",
+                next_step="look at the target again",
+            )
+        sentence = await self._threads.run(self._operations.rollback, target)
+        audit("rolled back on the page", call, target)
+        return await self._show(call, target, note=sentence)
+
+    async def _show(
+        self,
+        call: Call,
+        target: str,
+        text: str = "",
+        answers: Markup | None = None,
+        note: str = "",
+    ) -> Response:
+        generations = await self._threads.run(self._operations.generations, target)
+        report = await self._threads.run(self._operations.last_cycle, target)
+        return page(
+            target,
+            element("p", note, class_="note", role="status") if note else None,
+            self._summary(call, target, generations),
+            _try_form(call.sign_in, target, text),
+            answers,
+            _cycle(target, report),
+            _generations(generations),
+            sign_in=call.sign_in,
+        )
+
+    def _summary(self, call: Call, target: str, generations: Sequence[dict[str, Any]]) -> Markup:
+        back = _retained(generations)
+        may = call.sign_in is not None and call.sign_in.key.allows(Scope.ADMIN)
+        button = element(
+            "a", f"Roll back to {back} …", href=f"{_address(target)}/rollback", class_="button"
+        )
+        return element(
+            "section",
+            element("div", element("h1", target), self._serving(target)),
+            button if may and back is not None else None,
+            class_="summary",
+        )
+
+    def _serving(self, target: str) -> Markup:
+        try:
+            live = self._operations.live(target)
+        except DesirelineError as error:
+            return element("p", str(error), class_="warning")
+        return element(
+            "p",
+            element("strong", f"Generation {live.number} is live"),
+            " in ",
+            element("code", live.slot),
+            " of ",
+            element("code", live.index),
+        )
+
+    def _card(self, target: str) -> Markup:
+        link = element("a", target, href=_address(target))
+        return element("li", element("h2", link), self._serving(target))
+
+    def refusal(self, error: DesirelineError, sign_in: SignIn | None = None) -> Response:
+        """Return an error as a page."""
+        status = status_of(error)
+        title = HTTPStatus(status).phrase
+        lines = paragraphs(f"{str(error)[:1].upper()}{str(error)[1:]}.", error.next_step)
+        home = element("p", element("a", "To the targets", href="/"))
+        return page(title, element("h1", title), lines, home, sign_in=sign_in, status=status)
+
+
+def _route(name: str, method: str, template: str, handler: Any, scope: Scope) -> Route:
+    return Route(
+        name=f"page.{name}",
+        method=method,
+        path=path(template),
+        handler=handler,
+        shown=Shown.COOKIE,
+        scope=scope,
+    )
+
+
+def _cycle(target: str, report: dict[str, Any] | None) -> Markup:
+    if report is None:
+        command = element("code", f"desireline tune {target}")
+        none = element("p", "No cycle has run yet. Start one with ", command, ".", class_="quiet")
+        return element("section", element("h2", "Last cycle"), none)
+    begun, ended = parts.moment(report.get("started_at")), report.get("ended_at")
+    when = f"{begun} to {parts.moment(ended)}" if ended else f"since {begun}"
+    heading: list[Child] = ["Last cycle ", parts.state_mark(report.get("state", ""))]
+    reason = report.get("reason")
+    return element(
+        "section",
+        element("h2", heading, element("small", when)),
+        element("p", str(reason), class_="reason") if reason else None,
+        parts.measures_table(report),
+        parts.steps_list(report.get("steps") or []),
+    )
+
+
+def _generations(generations: Sequence[dict[str, Any]]) -> Markup:
+    none = element("p", "No generation has been built yet.", class_="quiet")
+    content = parts.generations_table(generations) if generations else none
+    return element("section", element("h2", "Generations"), content)
+
+
+def _try_form(sign_in: SignIn | None, target: str, text: str) -> Markup:
+    box = element(
+        "input",
+        type="search",
+        name="text",
+        value=text,
+        placeholder="Try a query",
+        aria_label="Query",
+        required=True,
+        autocomplete="off",
+    )
+    return form(f"{_address(target)}/try", sign_in, box, element("button", "Search"), class_="try")
+
+
+def _retained(generations: Sequence[dict[str, Any]]) -> int | None:
+    return next((found["number"] for found in generations if found["state"] == "retained"), None)
+
+
+def _address(target: str) -> str:
+    return f"/targets/{quote(target, safe='')}"
+
+
+def _back(target: str, words: str) -> Markup:
+    return element("a", words, href=_address(target))

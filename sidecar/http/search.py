@@ -1,0 +1,100 @@
+"""``/{index}/_search``: what applications sent to the cluster before, with neural answered.
+
+The live generation is taken once a request; its encoder makes the vectors, its slot is the
+field and its index is searched. A body without a neural clause on the target goes through as it
+came. Slots and stamps are left out of the answer unless the request says what it wants of
+``_source``.
+"""
+
+from typing import Any
+from urllib.parse import parse_qsl, quote, urlencode
+
+import orjson
+from starlette.responses import Response
+
+from desireline.sidecar.http.embedded_search import EmbeddedSearch
+from desireline.sidecar.http.embeddings import generation_headers
+from desireline.sidecar.http.encoding import Encoding
+from desireline.sidecar.http.neural import query_texts, rewritten
+from desireline.sidecar.http.operations import Operations, TargetFields
+from desireline.sidecar.http.refusals import NotFoundError, RequestRefusedError, TooLargeError
+from desireline.sidecar.http.requests import Call, json_object
+from desireline.sidecar.http.search_parameters import PARAMETERS
+from desireline.sidecar.http.settings import HttpSettings
+from desireline.sidecar.http.upstream import Upstream
+
+_SOURCE_PARAMETERS = frozenset({"_source", "_source_excludes", "_source_includes", "stored_fields"})
+
+
+class Search:
+    """Answers ``/{index}/_search``."""
+
+    def __init__(
+        self,
+        operations: Operations,
+        encoding: Encoding,
+        upstream: Upstream | None,
+        embedded: EmbeddedSearch,
+        settings: HttpSettings,
+    ) -> None:
+        self._operations = operations
+        self._encoding = encoding
+        self._upstream = upstream
+        self._embedded = embedded
+        self._settings = settings
+
+    async def answer(self, call: Call) -> Response:
+        """Answer one search."""
+        index = call.arguments["index"]
+        target = self._operations.target_of_index(index)
+        if target is None:
+            raise NotFoundError(
+                f"no target searches the index {index[:80]!r}",
+                next_step="name the index of a target; other indexes are asked at the cluster",
+            )
+        body = json_object(call.body) if call.body.strip() else {}
+        if self._upstream is None:
+            return await self._embedded.answer(target, index, call.request.url.query, body)
+        return await self._proxied(self._upstream, call, target, index, body)
+
+    async def refuse_many(self, _call: Call) -> Response:
+        """Refuse ``_msearch`` by name."""
+        raise RequestRefusedError(
+            "_msearch is not offered by the sidecar",
+            next_step="send each search to /{index}/_search; connections are kept open",
+        )
+
+    async def _proxied(
+        self, upstream: Upstream, call: Call, target: str, index: str, body: dict[str, Any]
+    ) -> Response:
+        fields = self._operations.fields(target)
+        texts = query_texts(body, fields.answerable, longest=self._settings.max_text_characters)
+        parameters = _parameters(call.request.url.query, body, fields)
+        accept = call.request.headers.get("accept-encoding", "identity")
+        if not texts:
+            return await upstream.search(quote(index, safe=""), parameters, call.body, accept)
+        if len(texts) > self._settings.max_texts:
+            raise TooLargeError(f"the search holds more than {self._settings.max_texts} clauses")
+        live = self._operations.live(target)
+        vectors = await self._encoding.encode(live.encoder, texts, "query")
+        changed = orjson.dumps(
+            rewritten(body, fields.answerable, live.slot, list(vectors)),
+            option=orjson.OPT_SERIALIZE_NUMPY,
+        )
+        answer = await upstream.search(quote(live.index, safe=""), parameters, changed, accept)
+        answer.headers.update(generation_headers(live))
+        return answer
+
+
+def _parameters(query: str, body: dict[str, Any], fields: TargetFields) -> str:
+    given = parse_qsl(query, keep_blank_values=True)
+    refused = sorted({name for name, _ in given} - PARAMETERS)
+    if refused:
+        raise RequestRefusedError(
+            f"the parameter {refused[0][:80]!r} of a search is not passed on",
+            parameter=refused[0][:80],
+        )
+    says_source = {"_source", "stored_fields"} & body.keys()
+    if not says_source and not _SOURCE_PARAMETERS & {name for name, _ in given}:
+        given.append(("_source_excludes", ",".join(fields.bulky)))
+    return urlencode(given, quote_via=quote)
