@@ -21,6 +21,10 @@ class EngineUnavailableError(ConnectorError):
     """The search engine did not answer."""
 
 
+class EngineBusyError(EngineUnavailableError):
+    """The search engine turned the request away because it is too busy; try again later."""
+
+
 class AuthenticationError(ConnectorError):
     """The search engine does not know this user or password."""
 
