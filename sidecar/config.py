@@ -39,24 +39,26 @@ class Environment:
     ci: bool
     #: XDG_CACHE_HOME or ~/.cache, and our folder in it: what may be fetched or made again.
     cache_dir: Path
-    #: What a child process needs to run and to find models; none of the cluster's secrets.
-    for_children: Mapping[str, str]
 
 
 def environment() -> Environment:
     """Read the environment as it is now."""
-    found = dict(os.environ)
+    found = os.environ
     return Environment(
         opensearch_url=found.get("OPENSEARCH_URL") or None,
         opensearch_java_home=_path(found.get("OPENSEARCH_JAVA_HOME")),
         ci=found.get("CI", "").lower() not in {"", "0", "false"},
         cache_dir=(_path(found.get("XDG_CACHE_HOME")) or Path.home() / ".cache") / "desireline",
-        for_children={
-            name: value
-            for name, value in found.items()
-            if name in _FOR_CHILDREN or name.startswith(_FOR_CHILDREN_PREFIXES)
-        },
     )
+
+
+def child_environment() -> dict[str, str]:
+    """Return what a child process needs to run and to find models; no secret of the cluster."""
+    return {
+        name: value
+        for name, value in os.environ.items()
+        if name in _FOR_CHILDREN or name.startswith(_FOR_CHILDREN_PREFIXES)
+    }
 
 
 def _path(value: str | None) -> Path | None:

@@ -6,7 +6,7 @@ Nothing about a field is written twice: names, defaults and sentences come from 
 
 import json
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,8 +17,11 @@ from pydantic_core import PydanticUndefined
 
 from desireline.sidecar.config import Config
 from desireline.sidecar.durations import parse_duration
-from desireline.sidecar.target_config import TargetConfig
+from desireline.sidecar.target_config import SAID_ABOVE_FIT, TargetConfig
+from desireline.trainer.jobs import FitConfig
 
+#: Told elsewhere in the file.
+_LEFT_OUT: dict[type[BaseModel], Collection[str]] = {Config: {"targets"}, FitConfig: SAID_ABOVE_FIT}
 _UNITS = (("d", 86400), ("h", 3600), ("m", 60), ("s", 1))
 
 
@@ -50,7 +53,7 @@ def _fields(table: str, model: type[BaseModel]) -> Iterator[ConfigField]:
     for name, field in model.model_fields.items():
         if isinstance(field.default, BaseModel):
             nested.append((f"{table}.{name}".lstrip("."), type(field.default)))
-        elif model is not Config or name != "targets":
+        elif name not in _LEFT_OUT.get(model, ()):
             yield _field(table, name, field)
     for place, inner in nested:
         yield from _fields(place, inner)

@@ -42,6 +42,9 @@ def beside_the_file(path: Path, info: ValidationInfo) -> Path:
     return path if base is None or path.is_absolute() else base / path
 
 
+SAID_ABOVE_FIT = frozenset({"budget_s", "seed"})
+"""Settings of the fit that a user gives as ``tune.budget`` and ``tune.seed``."""
+
 Seconds = Annotated[float, BeforeValidator(parse_duration)]
 """A duration such as ``"12h"``, held in seconds."""
 
@@ -158,8 +161,20 @@ class TuneConfig(Settings):
     min_pairs: int = Field(default=20, ge=1, description="With fewer pairs there is nothing to do.")
     fit: FitConfig = Field(
         default=FitConfig(),
-        description="How a candidate is trained; `budget` and `seed` above go before its own.",
+        description="How a candidate is trained.",
     )
+
+    @model_validator(mode="after")
+    def _said_once(self) -> "TuneConfig":
+        wrong = sorted(SAID_ABOVE_FIT & self.fit.model_fields_set)
+        if wrong:
+            raise ValueError(f"fit.{wrong[0]} is said beside it: set tune.budget and tune.seed")
+        return self
+
+    @property
+    def fit_config(self) -> FitConfig:
+        """How a candidate is trained, within the budget and by the seed of this table."""
+        return self.fit.model_copy(update={"budget_s": self.budget or None, "seed": self.seed})
 
 
 class TargetGateConfig(GateConfig, frozen=True):

@@ -1,0 +1,37 @@
+"""All commands, in the order one meets them."""
+
+import typer
+
+from desireline.sidecar.cli.demo import demo
+from desireline.sidecar.cli.doctor import doctor
+from desireline.sidecar.cli.generations import generations
+from desireline.sidecar.cli.global_options import EPILOG, ForgivingGroup, set_globals
+from desireline.sidecar.cli.init import init
+from desireline.sidecar.cli.keys import keys
+from desireline.sidecar.cli.logs import logs
+from desireline.sidecar.cli.reindex import reindex
+from desireline.sidecar.cli.rollback import rollback
+from desireline.sidecar.cli.search import search
+from desireline.sidecar.cli.serve import serve
+from desireline.sidecar.cli.simulate import simulate
+from desireline.sidecar.cli.status import status
+from desireline.sidecar.cli.tune import tune
+
+app = typer.Typer(
+    name="desireline",
+    cls=ForgivingGroup,
+    callback=set_globals,
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="markdown",
+    epilog="Exit codes: 0 done or nothing to do, 1 failed, 2 wrong usage or configuration,"
+    " 3 refused (nothing changed), 4 a defect in desireline, 130 interrupted.",
+)
+COMMANDS = (
+    *(demo, init, doctor, logs, tune, reindex, serve),
+    *(status, generations, rollback, search, simulate),
+)
+for _command in COMMANDS:
+    app.command(_command.__name__, epilog=EPILOG)(_command)
+app.add_typer(keys, name="keys")
