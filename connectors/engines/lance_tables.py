@@ -34,7 +34,7 @@ log = structlog.get_logger(__name__)
 _COMMITS_BETWEEN_COMPACTIONS = 32
 """Each commit adds a fragment that every search must open; this many cost it a few ms."""
 
-_KEEP_VERSIONS = timedelta(minutes=5)
+_KEEP_VERSIONS = timedelta(minutes=1)
 """A search reads one version from its start to its end; none lasts this long."""
 
 _IDS_PER_FILTER = 1000

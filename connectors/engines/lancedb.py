@@ -134,7 +134,7 @@ class LanceDbEngine:
     ) -> list[WriteResult]:
         """Write vectors and stamps, each guarded by the version read, in one commit."""
         with self._tables.writing(index) as (table, _):
-            target = _slot(table, index, slot)
+            target, seq_no = _slot(table, index, slot), table.version + 1
             standing = _versions(table, [write.document_id for write in writes])
             results = []
             winners: dict[str, EmbeddingWrite] = {}
@@ -143,9 +143,9 @@ class LanceDbEngine:
                 results.append(result)
                 if result.outcome is Outcome.WRITTEN:
                     winners[write.document_id] = write
-                    standing[write.document_id] = table.version + 1
+                    standing[write.document_id] = seq_no
             if winners:
-                _update(table, slot_rows(target, list(winners.values()), table.version + 1))
+                _update(table, slot_rows(target, list(winners.values()), seq_no))
         return results
 
     def coverage(self, index: str, slot: str, generation: int) -> Coverage:
