@@ -23,6 +23,10 @@ class ParityError(TrainerError):
     """The exported encoder does not give the vectors of the trained one."""
 
 
+class ModelMissingError(TrainerError):
+    """No model of this name or fingerprint is registered."""
+
+
 class RegistryFullError(TrainerError):
     """The registry's disk is full; nothing was added."""
 

@@ -4,11 +4,14 @@ import hashlib
 import json
 from collections.abc import Sequence
 from functools import lru_cache
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from desireline.connectors.documents import Vector, Vectors
-from desireline.connectors.search_engine import Similarity
+
+if TYPE_CHECKING:
+    from desireline.connectors.search_engine import Similarity
 
 
 class FakeEncoder:
@@ -38,9 +41,11 @@ class FakeEncoder:
 
     def _encode(self, text: str) -> Vector:
         words = text.casefold().split() or [""]
-        total = np.sum([_direction(word, self.dimension, self.seed) for word in words], axis=0)
+        total = np.stack([_direction(word, self.dimension, self.seed) for word in words]).sum(
+            axis=0
+        )
         length = float(np.linalg.norm(total)) or 1.0
-        return (total / length).astype(np.float32)
+        return np.asarray(total / length, dtype=np.float32)
 
 
 @lru_cache(maxsize=65536)

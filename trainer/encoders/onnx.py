@@ -1,0 +1,155 @@
+"""The serving encoder: ONNX Runtime and a tokenizer, no torch."""
+
+import hashlib
+import os
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+from numpy.typing import NDArray
+from tokenizers import Encoding, Tokenizer
+
+from desireline.connectors.documents import Vectors
+from desireline.connectors.search_engine import Similarity
+from desireline.trainer.encoders.settings import GRAPH, SETTINGS, TOKENIZER, EncoderSettings
+from desireline.trainer.errors import UnsafeModelError
+
+#: Padded tokens per run of the graph. Small batches stay in the CPU's cache: on MiniLM, 256
+#: encoded 1.05 to 1.1 times as fast as 512 and 1.15 to 1.25 times as fast as 1,024.
+TOKEN_BUDGET = 256
+
+
+class OnnxEncoder:
+    """Encodes texts with an exported folder: `encoder.onnx`, `encoder.json`, `tokenizer.json`.
+
+    Texts are sorted by token count, so a batch holds texts of nearly equal length and hardly any
+    padding. Each batch runs on one thread and `threads` batches run at a time: cores never wait
+    for each other inside a layer, which matters most when a search engine shares them.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        fingerprint: str | None = None,
+        similarity: Similarity | None = None,
+        threads: int | None = None,
+        token_budget: int = TOKEN_BUDGET,
+    ) -> None:
+        self._folder = folder
+        self._settings = EncoderSettings.read(folder)
+        self._known_fingerprint = fingerprint
+        self._token_budget = token_budget
+        self._tokenizer = _open_tokenizer(folder / TOKENIZER, self._settings)
+        self._session = _open_session(folder / GRAPH)
+        self._threads = max(1, threads or os.cpu_count() or 1)
+        self._pool = ThreadPoolExecutor(self._threads, thread_name_prefix="encoder")
+        self.dimension = self._settings.dimension
+        self.similarity: Similarity = similarity or self._settings.similarity
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """As registered; of an unregistered folder, SHA-256 over its three files."""
+        return self._known_fingerprint or _hash_files(self._folder, (GRAPH, SETTINGS, TOKENIZER))
+
+    def encode_queries(self, texts: Sequence[str]) -> Vectors:
+        """Encode what users typed; shape (len(texts), dimension)."""
+        return self._encode(texts, self._settings.prompts.query)
+
+    def encode_documents(self, texts: Sequence[str]) -> Vectors:
+        """Encode rendered documents; shape (len(texts), dimension)."""
+        return self._encode(texts, self._settings.prompts.document)
+
+    def _encode(self, texts: Sequence[str], prompt: str) -> Vectors:
+        vectors = np.empty((len(texts), self.dimension), dtype=np.float32)
+        encodings = self._tokenizer.encode_batch_fast(
+            [_storable(prompt + text) for text in texts],
+            add_special_tokens=self._settings.special_tokens,
+        )
+
+        def run(batch: NDArray[np.intp]) -> None:
+            vectors[batch] = self._run([encodings[row] for row in batch])
+
+        batches = list(_batches([len(encoding.ids) for encoding in encodings], self._token_budget))
+        if len(batches) == 1 or self._threads == 1:
+            for batch in batches:
+                run(batch)
+        else:
+            list(self._pool.map(run, batches))
+        return _normalised(vectors) if self.similarity == "cosine" else vectors
+
+    def _run(self, encodings: Sequence[Encoding]) -> Vectors:
+        longest = max(1, *(len(encoding.ids) for encoding in encodings))
+        ids = np.full((len(encodings), longest), self._settings.pad_token_id, dtype=np.int64)
+        mask = np.zeros_like(ids)
+        for row, encoding in enumerate(encodings):
+            length = len(encoding.ids)
+            ids[row, :length] = encoding.ids
+            mask[row, :length] = 1
+        outputs = self._session.run(None, {"input_ids": ids, "attention_mask": mask})
+        return np.asarray(outputs[0], dtype=np.float32)
+
+
+def _open_tokenizer(path: Path, settings: EncoderSettings) -> Tokenizer:
+    try:
+        tokenizer = Tokenizer.from_file(str(path))
+    except Exception as error:  # the Rust library raises nothing narrower
+        raise UnsafeModelError(
+            f"{path} cannot be read as a tokenizer: {error}",
+            next_step="import the model again from its sentence-transformers folder",
+        ) from error
+    tokenizer.no_padding()
+    if settings.max_seq_length is None:
+        tokenizer.no_truncation()
+    else:
+        tokenizer.enable_truncation(settings.max_seq_length)
+    return tokenizer
+
+
+def _open_session(path: Path) -> onnxruntime.InferenceSession:
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1
+    options.inter_op_num_threads = 1
+    options.log_severity_level = 3
+    # A spinning thread takes the core from the search engine beside it.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    try:
+        return onnxruntime.InferenceSession(
+            str(path), sess_options=options, providers=["CPUExecutionProvider"]
+        )
+    except Exception as error:  # the runtime's own classes have no common, public base
+        raise UnsafeModelError(
+            f"{path} cannot be opened as an ONNX graph: {error}",
+            next_step="import the model again from its sentence-transformers folder",
+        ) from error
+
+
+def _batches(lengths: Sequence[int], token_budget: int) -> Iterator[NDArray[np.intp]]:
+    """Rows, longest first, cut so that rows times longest stays within the budget."""
+    order = np.argsort(-np.asarray(lengths, dtype=np.intp), kind="stable")
+    start = 0
+    while start < len(order):
+        size = max(1, token_budget // max(1, lengths[order[start]]))
+        yield order[start : start + size]
+        start += size
+
+
+def _storable(text: str) -> str:
+    """Replace half surrogate pairs, which JSON can carry and no tokenizer takes."""
+    return text if text.isascii() else text.encode("utf-8", "replace").decode("utf-8")
+
+
+def _normalised(vectors: Vectors) -> Vectors:
+    lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
+    return (vectors / np.where(lengths == 0, 1, lengths)).astype(np.float32, copy=False)
+
+
+def _hash_files(folder: Path, names: Sequence[str]) -> str:
+    total = hashlib.sha256()
+    for name in names:
+        with (folder / name).open("rb") as file:
+            total.update(hashlib.file_digest(file, "sha256").digest())
+    return total.hexdigest()

@@ -1,0 +1,116 @@
+"""What a registered model is: its files, its settings, where it came from."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Self
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from desireline.connectors.documents import TextTemplate
+from desireline.trainer.encoders.settings import GRAPH, TOKENIZER, EncoderSettings
+
+FORMAT = 1
+
+
+class FileRecord(BaseModel):
+    """One file of a model."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    sha256: str
+    bytes: int
+
+
+class Template(BaseModel):
+    """The text template as stored; `TextTemplate` is the one that renders."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    fields: tuple[str, ...]
+    separator: str
+
+
+class Provenance(BaseModel):
+    """Where a model came from; decides no vector, so it is not part of the fingerprint."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    #: Name of the encoder it all started from.
+    base_model: str
+    #: Fingerprint of the model it was tuned from; None for an imported one.
+    parent: str | None = None
+    cycle_id: str | None = None
+    #: First and last moment of the log it learnt from.
+    data_window: tuple[datetime, datetime] | None = None
+    seed: int | None = None
+    code_version: str = ""
+    #: Pairs it learnt from.
+    pairs: int = 0
+
+
+class Manifest(BaseModel):
+    """A registered model, as in its `manifest.json`."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    format: int = FORMAT
+    fingerprint: str
+    files: Mapping[str, FileRecord]
+    settings: EncoderSettings
+    template: Template
+    provenance: Provenance
+    created_at: datetime = Field(description="aware")
+
+    @classmethod
+    def of(
+        cls,
+        *,
+        files: Mapping[str, FileRecord],
+        settings: EncoderSettings,
+        template: TextTemplate,
+        provenance: Provenance,
+        created_at: datetime,
+    ) -> Self:
+        """Bind the parts under their fingerprint."""
+        stored = Template(fields=template.fields, separator=template.separator)
+        return cls(
+            fingerprint=fingerprint(files, settings, stored),
+            files=files,
+            settings=settings,
+            template=stored,
+            provenance=provenance,
+            created_at=created_at,
+        )
+
+    @property
+    def dimension(self) -> int:
+        """Length of a vector."""
+        return self.settings.dimension
+
+    @property
+    def text_template(self) -> TextTemplate:
+        """How documents are rendered into this encoder's input."""
+        return TextTemplate(fields=self.template.fields, separator=self.template.separator)
+
+
+def fingerprint(
+    files: Mapping[str, FileRecord], settings: EncoderSettings, template: Template
+) -> str:
+    """SHA-256 over canonical JSON of all that decides a vector, and of nothing else.
+
+    Names, times, provenance and the configuration of training libraries stay out: two models
+    that give the same vectors are one, and an index is not embedded again for a new label.
+    """
+    deciding = {
+        "files": {
+            name: record.sha256
+            for name, record in files.items()
+            if name in (GRAPH, TOKENIZER) or name.endswith(".safetensors")
+        },
+        "settings": settings.model_dump(mode="json"),
+        "template": template.model_dump(mode="json"),
+    }
+    canonical = json.dumps(deciding, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+    return hashlib.sha256(canonical.encode()).hexdigest()
