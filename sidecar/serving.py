@@ -1,8 +1,6 @@
 """The one object a query is answered by: encoder, slot and index of one generation."""
 
 import threading
-import time
-from collections.abc import Callable
 from dataclasses import dataclass
 
 from desireline.connectors.search_engine import Hit, SearchEngine
@@ -42,42 +40,37 @@ def serve_by(generation: Generation, encoders: EncoderPool) -> LiveGeneration:
 
 
 class Serving:
-    """What one target's queries are answered by, looked up at most every `refresh_s`.
+    """What one target's queries are answered by, from memory.
 
-    For that long after a swap queries are still answered by the former generation, which
-    the hold keeps complete and fresh: old or new, never a mixture.
+    `refresh` looks at the pointer; a server calls it a few times a second. Until then
+    queries are still answered by the former generation, which the hold keeps complete and
+    fresh: old or new, never a mixture.
     """
 
-    def __init__(
-        self,
-        generations: Generations,
-        encoders: EncoderPool,
-        *,
-        refresh_s: float = 0.5,
-        monotonic: Callable[[], float] = time.monotonic,
-    ) -> None:
+    def __init__(self, generations: Generations, encoders: EncoderPool) -> None:
         self._generations = generations
         self._encoders = encoders
-        self._refresh_s = refresh_s
-        self._monotonic = monotonic
         self._live: LiveGeneration | None = None
-        self._looked_at = float("-inf")
         self._lock = threading.Lock()
 
     def live(self) -> LiveGeneration:
         """Return the live generation. Raises NoGenerationError before the first cut-over."""
-        now = self._monotonic()
-        live = self._live
-        if live is not None and now - self._looked_at < self._refresh_s:
-            return live
+        live = self._live or self.refresh()
+        if live is None:
+            raise NoGenerationError(
+                f"target {self._generations.target!r} has no live generation yet",
+                next_step=f"desireline tune {self._generations.target} builds the first one",
+            )
+        return live
+
+    def refresh(self) -> LiveGeneration | None:
+        """Look at the pointer and, after a swap, change over in one assignment."""
         with self._lock:
-            if self._monotonic() - self._looked_at >= self._refresh_s or self._live is None:
-                self._look(now)
-            if self._live is None:
-                raise NoGenerationError(
-                    f"target {self._generations.target!r} has no live generation yet",
-                    next_step="desireline tune TARGET builds the first one",
-                )
+            generation = self._generations.live()
+            if generation is not None and (
+                self._live is None or self._live.number != generation.number
+            ):
+                self._live = serve_by(generation, self._encoders)
             return self._live
 
     def preload(self) -> None:
@@ -85,11 +78,3 @@ class Serving:
         for generation in self._generations.all():
             if generation.state in {State.READY, State.RETAINED}:
                 self._encoders.get(generation.fingerprint)
-
-    def _look(self, now: float) -> None:
-        generation = self._generations.live()
-        if generation is not None and (
-            self._live is None or self._live.number != generation.number
-        ):
-            self._live = serve_by(generation, self._encoders)
-        self._looked_at = now

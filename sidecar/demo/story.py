@@ -1,0 +1,301 @@
+"""The demo: an index of its own, users who do not exist, and one whole turn of the wheel.
+
+Documents, queries and what belongs to what are real (O*NET). The clicks are simulated, and
+every page says so.
+"""
+
+import shutil
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, closing, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, cast
+
+from desireline.connectors.search_engine import Application
+from desireline.sidecar.config import Config, load_config
+from desireline.sidecar.cycle_report import CycleReport, Interval
+from desireline.sidecar.demo.click_log import CLICKS, write_clicks, write_ubi
+from desireline.sidecar.demo.occupations import TEXT_FIELDS, Occupations, load_occupations
+from desireline.sidecar.demo.opensearch_node import acquire_node
+from desireline.sidecar.demo.report import ChangedQuery, DemoReport, plain
+from desireline.sidecar.demo.traffic import HttpSearch, Traffic, TrafficReport
+from desireline.sidecar.errors import SidecarError
+from desireline.sidecar.examination import MEASURES, Examination, examine, rendered_documents
+from desireline.sidecar.http.app import create_app
+from desireline.sidecar.http.server import Server
+from desireline.sidecar.operations import Sidecar
+from desireline.sidecar.reporting import Reporter, SilentReporter
+from desireline.sidecar.service import running
+from desireline.sidecar.target import Target
+from desireline.sidecar.wiring import open_sidecar
+from desireline.trainer.changes import changed_most
+from desireline.trainer.evaluation import rank_exact
+from desireline.trainer.measures.base import Run
+from desireline.trainer.simulation import SimulatedLog, SimulationConfig, simulate
+
+TARGET = "demo-occupations"
+INDEX = "desireline-demo-occupations"
+Engine = Literal["lancedb", "opensearch"]
+
+#: How long the application goes on after the swap.
+_AFTERWARDS_S = 3.0
+_CANARIES = 200
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DemoSettings:
+    """What a demo runs on."""
+
+    engine: Engine
+    #: Configuration, models, index and report go here; a former demo's folder is replaced.
+    folder: Path
+    seed: int = 7
+    port: int = 8765
+    #: A running cluster; without one the demo starts a node of its own.
+    opensearch_url: str | None = None
+    java_home: Path | None = None
+    simulation: SimulationConfig = SimulationConfig()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Demo:
+    """A demo that has been told and still serves."""
+
+    report: DemoReport
+    url: str
+    key: str
+    config: Path
+
+
+@contextmanager
+def tell(settings: DemoSettings, reporter: Reporter) -> Iterator[Demo]:
+    """Run the whole story; what it built serves for the duration of the block."""
+    began = time.monotonic()
+    with ExitStack() as stack:
+        config = _prepare(settings, stack)
+        sidecar = stack.enter_context(closing(open_sidecar(config)))
+        parts = sidecar.parts(TARGET)
+        occupations = _fill_index(parts, reporter)
+        sidecar.reindex(TARGET, None, reporter)
+        base = _live_fingerprint(parts)
+        clicks = _simulate(settings, parts, occupations, reporter)
+        stack.enter_context(running(sidecar))
+        key = sidecar.api_keys().create("demo", ["admin"])
+        server = stack.enter_context(_server(sidecar, settings.port))
+        traffic = _traffic(sidecar, parts, occupations, server.url, key)
+        cycle = sidecar.tune(TARGET, _StartsTraffic(reporter, traffic))
+        swap = _let_it_settle(sidecar, parts, traffic)
+        examined = _examine(parts, occupations, base, cycle, reporter)
+        report = DemoReport(
+            engine=settings.engine,
+            documents=len(occupations.documents),
+            clicks=clicks.clicks,
+            wrong_share=round(clicks.wrong_share, 4),
+            seconds=round(time.monotonic() - began, 1),
+            measures=plain(examined.table),
+            intervals=examined.table,
+            gain=_gain(examined),
+            swap=swap.to_json(),
+            cycle=cycle,
+            changed=_changed(parts, occupations, examined),
+        )
+        yield Demo(
+            report=report,
+            url=server.url,
+            key=key,
+            config=settings.folder / "desireline.toml",
+        )
+
+
+def _prepare(settings: DemoSettings, stack: ExitStack) -> Config:
+    """Write a configuration of the demo's own, over a former demo's only."""
+    path = settings.folder / "desireline.toml"
+    if settings.folder.exists():
+        if any(settings.folder.iterdir()) and not path.exists():
+            raise SidecarError(
+                f"{settings.folder} is not a former demo's folder; nothing in it was touched",
+                next_step="name another folder with --folder",
+            )
+        shutil.rmtree(settings.folder)
+    settings.folder.mkdir(parents=True)
+    path.write_text(_configuration(settings, stack), encoding="utf-8")
+    return load_config(path)
+
+
+def _configuration(settings: DemoSettings, stack: ExitStack) -> str:
+    if settings.engine == "lancedb":
+        cluster = '# Embedded: no server.\nengine = "lancedb"'
+        logs = f'logs = {{ kind = "files", paths = ["{CLICKS}"] }}'
+    else:
+        node = acquire_node(settings.opensearch_url, java_home=settings.java_home)
+        stack.callback(node.close)
+        cluster = f'url = "{node.url}"'
+        logs = (
+            f'logs = {{ kind = "ubi", queries_index = "{INDEX}-ubi-queries",'
+            f' events_index = "{INDEX}-ubi-events", window = "3650d" }}'
+        )
+    return f"""# Written by `desireline demo`. Its clicks are simulated.
+version = 1
+data_dir = "."
+
+[cluster]
+{cluster}
+
+[targets.{TARGET}]
+index = "{INDEX}"
+text = ["title^2", "description"]
+vector = "embedding"
+model = "minilm"
+{logs}
+
+[targets.{TARGET}.tune]
+seed = {settings.seed}
+"""
+
+
+def _fill_index(parts: Target, reporter: Reporter) -> Occupations:
+    occupations = load_occupations()
+    _forget_former_demo(parts)
+    application = _application(parts)
+    application.drop_index(INDEX)
+    application.create_index(INDEX, list(TEXT_FIELDS))
+    application.index_documents(INDEX, occupations.documents)
+    reporter.step(
+        "index",
+        f"{len(occupations.documents):,} occupations (O*NET 29.3, CC BY 4.0) are in {INDEX}",
+    )
+    return occupations
+
+
+def _application(parts: Target) -> Application:
+    """Every engine that ships can also play the index's owner."""
+    return cast("Application", parts.engine)
+
+
+def _forget_former_demo(parts: Target) -> None:
+    for kind in ("pointer", "generation", "cycle", "lease", "replica", "failed_document"):
+        for record in parts.store.list(kind):
+            if record.key == TARGET or record.key.startswith((f"{TARGET}:", f"{TARGET} ")):
+                parts.store.delete(record)
+
+
+def _live_fingerprint(parts: Target) -> str:
+    live = parts.generations.live()
+    assert live is not None, "the base encoder went live a moment ago"
+    return live.fingerprint
+
+
+def _simulate(
+    settings: DemoSettings, parts: Target, occupations: Occupations, reporter: Reporter
+) -> SimulatedLog:
+    """Let people who do not exist use the search as it is now."""
+    truth = {**occupations.lay, **occupations.reported["train"]}
+    encoder = parts.encoder(_live_fingerprint(parts))
+    documents = rendered_documents(parts, encoder.fingerprint)
+
+    def rank(queries: Sequence[str]) -> Run:
+        return rank_exact(encoder, queries, documents, k=settings.simulation.shown)
+
+    log = simulate(
+        sorted(truth),
+        {query: set(grades) for query, grades in truth.items()},
+        rank,
+        settings.simulation.model_copy(update={"seed": settings.seed}),
+    )
+    if settings.engine == "lancedb":
+        write_clicks(log, settings.folder / CLICKS)
+    else:
+        write_ubi(log, parts, INDEX)
+    reporter.step(
+        "clicks",
+        f"SIMULATED: {settings.simulation.searches:,} searches over {settings.simulation.days} days,"
+        f" {log.clicks:,} clicks, {log.wrong_share:.0%} of them on wrong documents,"
+        f" and {settings.simulation.bots} bots",
+    )
+    return log
+
+
+@contextmanager
+def _server(sidecar: Sidecar, port: int) -> Iterator[Server]:
+    with Server(
+        create_app(sidecar, sidecar.api_keys(), metrics=sidecar.metrics), port=port
+    ) as server:
+        yield server
+
+
+def _traffic(
+    sidecar: Sidecar, parts: Target, occupations: Occupations, url: str, key: str
+) -> Traffic:
+    return Traffic(
+        search=HttpSearch(url, key, INDEX, parts.config.vector),
+        engine=parts.engine,
+        application=_application(parts),
+        index=INDEX,
+        queries=list(occupations.reported["dev"])[:_CANARIES],
+    )
+
+
+class _StartsTraffic:
+    """Tells the reporter everything, and starts the application once the gate has spoken."""
+
+    def __init__(self, reporter: Reporter, traffic: Traffic) -> None:
+        self._reporter = reporter
+        self._traffic = traffic
+
+    def step(self, name: str, sentence: str, **keys: object) -> None:
+        """Pass it on."""
+        if name == "gate":
+            self._traffic.start()
+        self._reporter.step(name, sentence, **keys)
+
+    def progress(self, name: str, done: int, total: int, **keys: object) -> None:
+        """Pass it on."""
+        self._reporter.progress(name, done, total, **keys)
+
+
+def _let_it_settle(sidecar: Sidecar, parts: Target, traffic: Traffic) -> TrafficReport:
+    """Let the application go on after the swap until its last write is embedded, then check."""
+    time.sleep(_AFTERWARDS_S)
+    return traffic.stop(parts, scores_are_halved=sidecar.cluster() is not None)
+
+
+def _examine(
+    parts: Target, occupations: Occupations, base: str, cycle: CycleReport, reporter: Reporter
+) -> Examination:
+    """Let BM25, the base and the tuned encoder answer the test queries, untouched until now."""
+    return examine(
+        parts,
+        occupations.reported["test"],
+        {"base": base, "tuned": cycle.candidate or base},
+        reporter,
+    )
+
+
+def _gain(examined: Examination) -> dict[str, Interval]:
+    comparison = examined.compare("tuned", "base")
+    gains = {str(measure): comparison.of(measure).gain for measure in MEASURES}
+    return {
+        name: Interval(value=gain.mean, low=gain.low, high=gain.high)
+        for name, gain in gains.items()
+    }
+
+
+def _changed(
+    parts: Target, occupations: Occupations, examined: Examination
+) -> tuple[ChangedQuery, ...]:
+    titles = {d.document_id: str(d.fields["title"]) for d in occupations.documents}
+    truth = occupations.reported["test"]
+    changes = changed_most(
+        examined.runs["base"], examined.runs["tuned"], truth, 10, measure=MEASURES[0]
+    )
+    return tuple(
+        ChangedQuery(
+            query=change.query,
+            before=tuple(titles[key] for key in change.before[:3]),
+            after=tuple(titles[key] for key in change.after[:3]),
+            relevant=tuple(titles[key] for key in truth[change.query]),
+            gain=round(change.gain, 3),
+        )
+        for change in changes
+    )

@@ -1,0 +1,107 @@
+"""What a candidate can do that the incumbent cannot, on held-out queries.
+
+Everybody ranks the same documents for the same queries: BM25 through the engine, every
+encoder by exact nearest neighbours, so that the index cannot flatter or hide a difference.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from desireline.connectors.search_engine import Read
+from desireline.sidecar.cycle_report import Interval
+from desireline.sidecar.reporting import Reporter
+from desireline.sidecar.target import Target
+from desireline.trainer.evaluation import Comparison, Evaluation, compare, evaluate, rank_exact
+from desireline.trainer.measures.base import Measure, Qrels, Run, parse
+
+#: Shown in every before/after table, in this order.
+MEASURES: tuple[Measure, ...] = tuple(
+    parse(f"{name}@{cutoff}") for cutoff in (20, 10) for name in ("mrr", "recall", "ndcg", "hit")
+)
+_DEPTH = 20
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Examination:
+    """Answers and numbers of every ranker, over the same queries."""
+
+    runs: Mapping[str, Run]
+    evaluations: Mapping[str, Evaluation]
+
+    @property
+    def table(self) -> dict[str, dict[str, Interval]]:
+        """Mean and interval by ranker and measure."""
+        return {
+            ranker: {str(measure): _interval(evaluation, measure) for measure in MEASURES}
+            for ranker, evaluation in self.evaluations.items()
+        }
+
+    def compare(
+        self, candidate: str, incumbent: str, segments: Mapping[str, str] | None = None
+    ) -> Comparison:
+        """Pair two rankers query by query."""
+        return compare(
+            self.evaluations[candidate], self.evaluations[incumbent], segments=segments or {}
+        )
+
+
+def examine(
+    target: Target,
+    qrels: Qrels,
+    fingerprints: Mapping[str, str],
+    reporter: Reporter,
+    *,
+    measures: tuple[Measure, ...] = MEASURES,
+) -> Examination:
+    """Let BM25 and each encoder answer the queries of the truth, and measure the answers.
+
+    Args:
+        target: whose documents are ranked.
+        qrels: query to graded documents.
+        fingerprints: encoders by the name they have in the table.
+        reporter: told of progress.
+        measures: what is measured.
+
+    """
+    queries = sorted(qrels)
+    runs: dict[str, Run] = {"bm25": _by_words(target, queries, reporter)}
+    by_fingerprint: dict[str, Run] = {}
+    for name, fingerprint in fingerprints.items():
+        if fingerprint not in by_fingerprint:
+            by_fingerprint[fingerprint] = _by_vectors(target, fingerprint, queries)
+        runs[name] = by_fingerprint[fingerprint]
+        reporter.progress("evaluation", len(runs) - 1, len(fingerprints), ranker=name)
+    return Examination(
+        runs=runs,
+        evaluations={name: evaluate(run, qrels, measures) for name, run in runs.items()},
+    )
+
+
+def rendered_documents(target: Target, fingerprint: str) -> dict[str, str]:
+    """Every document of the index, rendered as the encoder wants it."""
+    template = target.registry.get(fingerprint).text_template
+    read = Read(fields=template.fields, batch_size=1000)
+    return {
+        document.document_id: template.render(document.fields)
+        for documents in target.engine.scan(target.config.index, read)
+        for document in documents
+    }
+
+
+def _by_words(target: Target, queries: list[str], reporter: Reporter) -> Run:
+    run = {}
+    for number, query in enumerate(queries, 1):
+        hits = target.engine.search_text(target.config.index, target.config.boosts, query, _DEPTH)
+        run[query] = tuple(hit.document_id for hit in hits)
+        reporter.progress("bm25", number, len(queries))
+    return run
+
+
+def _by_vectors(target: Target, fingerprint: str, queries: list[str]) -> Run:
+    documents = rendered_documents(target, fingerprint)
+    return rank_exact(target.encoder(fingerprint), queries, documents, k=_DEPTH)
+
+
+def _interval(evaluation: Evaluation, measure: Measure) -> Interval:
+    found = evaluation.interval(measure)
+    return Interval(value=found.mean, low=found.low, high=found.high)

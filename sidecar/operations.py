@@ -1,0 +1,292 @@
+"""All that can be asked of the sidecar, by the command line, the server and the schedule."""
+
+import threading
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import structlog
+
+from desireline.connectors.errors import DesirelineError
+from desireline.connectors.search_engine import Hit
+from desireline.connectors.state_store import StateStore
+from desireline.sidecar.api_keys import ApiKeys
+from desireline.sidecar.base_encoder import registered, resolve
+from desireline.sidecar.building import put_live
+from desireline.sidecar.cutover import roll_back
+from desireline.sidecar.cycle import pull_sessions, run_cycle
+from desireline.sidecar.cycle_report import CycleReport, Diary, Outcome, cycles
+from desireline.sidecar.errors import LeaseHeldError, TargetUnknownError
+from desireline.sidecar.follower import Follower
+from desireline.sidecar.generations import Generation, State
+from desireline.sidecar.http.operations import ClusterAddress, TargetFields
+from desireline.sidecar.lease import hold_lease
+from desireline.sidecar.plan import ReindexPlan, draft
+from desireline.sidecar.reporting import LogReporter, Reporter
+from desireline.sidecar.serving import LiveGeneration, Serving, serve_by
+from desireline.sidecar.target import Target
+from desireline.sidecar.telemetry import Metrics
+
+log = structlog.get_logger(__name__)
+
+
+class Sidecar:
+    """The targets of one configuration and everything one may do with them."""
+
+    def __init__(
+        self,
+        targets: Mapping[str, Target],
+        *,
+        store: StateStore,
+        metrics: Metrics,
+        cluster: ClusterAddress | None,
+    ) -> None:
+        self._targets = dict(targets)
+        self._store = store
+        self._cluster = cluster
+        self.metrics = metrics
+        self._serving = {
+            name: Serving(target.generations, target.encoders)
+            for name, target in self._targets.items()
+        }
+        self._running: dict[str, threading.Thread] = {}
+
+    # The wheel.
+
+    def tune(self, target: str, reporter: Reporter) -> CycleReport:
+        """Turn the wheel once. Raises LeaseHeldError when another process is at it."""
+        report = run_cycle(self._target(target), reporter)
+        self.metrics.cycle_ended(target, report.outcome.value)
+        return report
+
+    def start_cycle(self, target: str) -> str:
+        """Start a cycle in the background unless one runs here."""
+        self._target(target)
+        running = self._running.get(target)
+        if running is not None and running.is_alive():
+            return f"a cycle of {target} is running already"
+        thread = threading.Thread(
+            target=self._tune_and_log, args=(target,), name=f"cycle {target}", daemon=True
+        )
+        self._running[target] = thread
+        thread.start()
+        return f"a cycle of {target} has begun"
+
+    def pull_logs(self, target: str) -> Any:
+        """Read the click log and judge its health; changes nothing."""
+        return pull_sessions(self._target(target)).health
+
+    # Re-embedding, and the way back.
+
+    def plan(self, target: str, model: str | None, *, end_hold: bool = False) -> ReindexPlan:
+        """Say what `reindex` would do; changes nothing."""
+        parts = self._target(target)
+        live = parts.generations.live()
+        if model is None and live is not None:
+            return draft(parts, live.fingerprint, encoder="the live encoder", end_hold=end_hold)
+        source = model or parts.config.model
+        return draft(parts, registered(parts, source), encoder=source, end_hold=end_hold)
+
+    def reindex(
+        self, target: str, model: str | None, reporter: Reporter, *, end_hold: bool = False
+    ) -> CycleReport:
+        """Embed every document again and put the result live, without asking the gate."""
+        parts = self._target(target)
+        with parts.owned() as lease:
+            diary = Diary(parts.store, target, reporter, parts.clock)
+            try:
+                parts.generations.give_up_way_back(now=parts.clock(), force=end_hold)
+                live = parts.generations.live()
+                fingerprint = (
+                    live.fingerprint
+                    if model is None and live is not None
+                    else resolve(parts, model or parts.config.model, diary)
+                )
+                swapped = put_live(
+                    parts,
+                    fingerprint,
+                    lease,
+                    diary,
+                    reason="the operator asked for it",
+                    cycle=diary.cycle,
+                )
+            except DesirelineError as error:
+                diary.end(Outcome.FAILED, str(error))
+                raise
+            return diary.end(Outcome.WENT_LIVE, swapped.sentence, generation=swapped.generation)
+
+    def rollback(self, target: str) -> str:
+        """Bring the retained generation back, with every write since in its slot."""
+        parts = self._target(target)
+        self.follow_once(target)
+        swapped = roll_back(
+            parts.generations, reason="the operator asked for it", clock=parts.clock
+        )
+        self._serving[target].refresh()
+        return swapped.sentence
+
+    def follow_once(self, target: str) -> int:
+        """Bring the slots that serve, or may, up to now; 0 where another process does so."""
+        parts = self._target(target)
+        try:
+            with hold_lease(
+                parts.store, f"{target} follower", ttl_s=parts.config.swap.lease_ttl
+            ) as lease:
+                return self.follower(target).follow_once(lease)
+        except LeaseHeldError:
+            return 0
+
+    def follower(self, target: str) -> Follower:
+        """Return what keeps a target's slots fresh."""
+        parts = self._target(target)
+        return Follower(
+            engine=parts.engine,
+            generations=parts.generations,
+            writer_for=parts.writer_for,
+            clock=parts.clock,
+            caught_up=self._caught_up,
+        )
+
+    # Queries.
+
+    def targets(self) -> list[str]:
+        """Names of the configured targets."""
+        return list(self._targets)
+
+    def target_of_index(self, index: str) -> str | None:
+        """Return the target that an application means by this index or alias."""
+        for name, target in self._targets.items():
+            if target.config.index == index:
+                return name
+        return None
+
+    def fields(self, target: str) -> TargetFields:
+        """Return the fields of a target's index that a query may name."""
+        config = self._target(target).config
+        return TargetFields(
+            vector=config.vector,
+            slots=(f"{config.vector}__a", f"{config.vector}__b"),
+            text=config.boosts,
+        )
+
+    def live(self, target: str) -> LiveGeneration:
+        """Return the one object a query is answered by."""
+        self._target(target)
+        return self._serving[target].live()
+
+    def cluster(self) -> ClusterAddress | None:
+        """Return where searches go; None with an embedded engine."""
+        return self._cluster
+
+    def search(self, target: str, text: str, k: int) -> tuple[LiveGeneration, list[Hit]]:
+        """Answer a query by the live generation."""
+        live = self.live(target)
+        return live, live.search(self._target(target).engine, text, k)
+
+    def search_retained(
+        self, target: str, text: str, k: int
+    ) -> tuple[LiveGeneration, list[Hit]] | None:
+        """Answer it by the generation that a rollback would bring back; None without one."""
+        parts = self._target(target)
+        retained = _first(parts.generations.all(), State.RETAINED)
+        if retained is None:
+            return None
+        shadow = serve_by(retained, parts.encoders)
+        return shadow, shadow.search(parts.engine, text, k)
+
+    def search_text(self, target: str, field: str, text: str, k: int) -> list[Hit]:
+        """Answer a query by BM25 over one field."""
+        parts = self._target(target)
+        boost = dict(parts.config.boosts).get(field, 1.0)
+        return parts.engine.search_text(parts.config.index, [(field, boost)], text, k)
+
+    # What is going on.
+
+    def generations(self, target: str) -> list[dict[str, Any]]:
+        """Every generation, newest first."""
+        parts = self._target(target)
+        return [_told(parts, generation) for generation in reversed(parts.generations.all())]
+
+    def last_cycle(self, target: str) -> dict[str, Any] | None:
+        """Report of the last cycle, running or ended."""
+        reports = cycles(self._store, self._target(target).name)
+        return reports[-1].to_json() if reports else None
+
+    def status(self, target: str) -> dict[str, Any]:
+        """Where the target stands."""
+        parts = self._target(target)
+        found = parts.generations.pointer()
+        pointer = None if found is None else found[0].model_dump(mode="json")
+        last = self.last_cycle(target)
+        return {
+            "target": target,
+            "index": parts.config.index,
+            "pointer": pointer,
+            "schedule": parts.config.tune.schedule,
+            "last_cycle": last and {k: last[k] for k in ("cycle", "outcome", "reason")},
+        }
+
+    def api_keys(self) -> ApiKeys:
+        """Return the API keys."""
+        return ApiKeys(self._store)
+
+    # Running beside a server.
+
+    def refresh(self) -> None:
+        """Look at every pointer, load what may go live next, and tell the metrics."""
+        for name, serving in self._serving.items():
+            serving.preload()
+            live = serving.refresh()
+            if live is not None:
+                self.metrics.live(name, live.number)
+
+    def parts(self, target: str) -> Target:
+        """Return all the parts of a target."""
+        return self._target(target)
+
+    def close(self) -> None:
+        """Release connections and files."""
+        for target in self._targets.values():
+            target.engine.close()
+        self._store.close()
+
+    def _target(self, name: str) -> Target:
+        if name not in self._targets:
+            raise TargetUnknownError(
+                f"no target is called {name!r}; configured: {', '.join(self._targets)}"
+            )
+        return self._targets[name]
+
+    def _tune_and_log(self, target: str) -> None:
+        try:
+            self.tune(target, LogReporter())
+        except DesirelineError as error:
+            log.warning("cycle failed", target=target, reason=str(error))
+
+    def _caught_up(self, target: str, refreshed: int, seconds: float) -> None:
+        self.metrics.embedded(target, refreshed)
+        self.metrics.stale(target, documents=0, seconds=seconds)
+
+
+def _first(generations: Sequence[Generation], state: State) -> Generation | None:
+    return next((g for g in generations if g.state is state), None)
+
+
+def _told(parts: Target, generation: Generation) -> dict[str, Any]:
+    told = generation.model_dump(
+        mode="json",
+        include={
+            "number",
+            "state",
+            "slot",
+            "fingerprint",
+            "parent",
+            "created_at",
+            "cycle",
+            "reason",
+        },
+    )
+    told["coverage"] = None
+    if generation.state in {State.LIVE, State.RETAINED, State.READY, State.BUILDING}:
+        covered = parts.engine.coverage(generation.index, generation.slot, generation.number)
+        told["coverage"] = {"documents": covered.documents, "stamped": covered.stamped}
+    return told

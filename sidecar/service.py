@@ -1,0 +1,87 @@
+"""The running sidecar: it serves, follows the application's writes, and tunes by the clock."""
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+
+import structlog
+
+from desireline.connectors.errors import DesirelineError
+from desireline.sidecar.errors import LeaseHeldError, LeaseLostError
+from desireline.sidecar.lease import hold_lease
+from desireline.sidecar.operations import Sidecar
+from desireline.sidecar.replicas import announce, depart
+from desireline.sidecar.reporting import LogReporter
+from desireline.sidecar.schedule import Schedule
+
+log = structlog.get_logger(__name__)
+
+_REFRESH_S = 0.5
+_FOLLOW_S = 1.0
+_TAKE_OVER_S = 5.0
+
+
+@contextmanager
+def running(sidecar: Sidecar) -> Iterator[None]:
+    """Keep what serves up to date and the slots fresh for the duration of the block."""
+    stop = threading.Event()
+    sidecar.refresh()
+    schedule = Schedule(
+        {name: sidecar.parts(name).config.tune for name in sidecar.targets()},
+        lambda name: sidecar.tune(name, LogReporter()),
+    )
+    with ExitStack() as stack:
+        _thread(stack, stop, "refresh", lambda: _keep_refreshing(sidecar, stop))
+        for name in sidecar.targets():
+            _thread(stack, stop, f"follower {name}", _follow(sidecar, name, stop))
+        schedule.start()
+        stack.callback(schedule.stop)
+        stack.callback(stop.set)
+        try:
+            yield
+        finally:
+            stop.set()
+            for name in sidecar.targets():
+                depart(sidecar.parts(name).store, name)
+
+
+def _thread(stack: ExitStack, stop: threading.Event, name: str, work: Callable[[], None]) -> None:
+    thread = threading.Thread(target=work, name=name, daemon=True)
+    thread.start()
+
+    def end() -> None:
+        stop.set()
+        thread.join()
+
+    stack.callback(end)
+
+
+def _keep_refreshing(sidecar: Sidecar, stop: threading.Event) -> None:
+    while not stop.is_set():
+        try:
+            sidecar.refresh()
+            for name in sidecar.targets():
+                parts = sidecar.parts(name)
+                announce(parts.store, name, parts.encoders.loaded())
+        except DesirelineError as error:
+            log.warning("the pointer could not be read; serving goes on", reason=str(error))
+        stop.wait(_REFRESH_S)
+
+
+def _follow(sidecar: Sidecar, name: str, stop: threading.Event) -> Callable[[], None]:
+    """Follow as long as this process holds the lease; else wait to take over."""
+
+    def work() -> None:
+        parts = sidecar.parts(name)
+        while not stop.is_set():
+            try:
+                ttl_s = parts.config.swap.lease_ttl
+                with hold_lease(parts.store, f"{name} follower", ttl_s=ttl_s) as lease:
+                    sidecar.follower(name).run(lease, stop, every_s=_FOLLOW_S)
+            except (LeaseHeldError, LeaseLostError):
+                stop.wait(_TAKE_OVER_S)
+            except DesirelineError as error:
+                log.warning("the follower stopped; it starts again", reason=str(error))
+                stop.wait(_TAKE_OVER_S)
+
+    return work

@@ -1,0 +1,145 @@
+"""The one place where configuration becomes parts."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from pydantic import SecretStr, ValidationError
+
+from desireline.connectors import plugins
+from desireline.connectors.log_source import LogSource
+from desireline.connectors.opensearch_client import OpenSearchSettings
+from desireline.connectors.search_engine import SearchEngine
+from desireline.connectors.state_store import StateStore
+from desireline.sidecar.config import ClusterConfig, Config, child_environment
+from desireline.sidecar.config_errors import ConfigError
+from desireline.sidecar.embedding_cache import EmbeddingCache
+from desireline.sidecar.encoders import EncoderPool
+from desireline.sidecar.errors import SidecarError
+from desireline.sidecar.operations import Sidecar
+from desireline.sidecar.serving import ClusterAddress
+from desireline.sidecar.target import Target
+from desireline.sidecar.target_config import TargetConfig
+from desireline.sidecar.telemetry import Metrics
+from desireline.sidecar.worker_process import WorkerProcess
+from desireline.trainer.registry import Registry
+
+
+def open_sidecar(
+    config: Config, *, clock: Callable[[], datetime] = lambda: datetime.now(UTC)
+) -> Sidecar:
+    """Connect everything the configuration names.
+
+    Raises:
+        ConfigError: a secret is missing or a plugin's settings are wrong.
+        PluginMissingError: an engine or log source needs an extra that is not installed.
+
+    """
+    _make(config.data_dir)
+    settings = opensearch_settings(config.cluster)
+    engine, store = _engine(config, settings), _store(config, settings)
+    registry = Registry(config.models_dir)
+    encoders = EncoderPool(registry.load)
+    worker = WorkerProcess(environment=child_environment())
+    cache = EmbeddingCache(config.cache_dir)
+    targets = {
+        name: Target(
+            name=name,
+            config=target,
+            engine=engine,
+            store=store,
+            registry=registry,
+            cache=cache,
+            encoders=encoders,
+            worker=worker,
+            log_source=log_source(name, target, settings),
+            clock=clock,
+        )
+        for name, target in config.targets.items()
+    }
+    return Sidecar(
+        targets,
+        store=store,
+        metrics=Metrics(),
+        server=config.server,
+        cluster=_address(config.cluster, settings),
+    )
+
+
+def open_engine(config: Config) -> SearchEngine:
+    """Connect the search engine alone, to look at an index."""
+    return _engine(config, opensearch_settings(config.cluster))
+
+
+def opensearch_settings(cluster: ClusterConfig) -> OpenSearchSettings | None:
+    """Return how the cluster is reached; None with an embedded engine."""
+    if cluster.url is None:
+        return None
+    auth = cluster.auth
+    return OpenSearchSettings(
+        url=cluster.url,
+        user=auth.user or "",
+        password=SecretStr(auth.password() if auth.kind == "basic" else ""),
+        api_key=SecretStr(auth.key() if auth.kind == "api_key" else ""),
+        ca_file=str(cluster.ca_certs or ""),
+        verify_certs=cluster.verify_certs,
+        knn_engine=cluster.knn_engine,
+    )
+
+
+def log_source(
+    name: str, target: TargetConfig, settings: OpenSearchSettings | None
+) -> LogSource | None:
+    """Open a target's click log; None when it names none.
+
+    Raises:
+        ConfigError: the log's own settings are wrong; all are named.
+
+    """
+    if target.logs is None:
+        return None
+    plugin = plugins.load("logs", str(target.logs.get("kind")))
+    try:
+        config = plugin.config_class.model_validate(dict(target.logs))
+    except ValidationError as error:
+        wrong = "; ".join(
+            f"{'.'.join(map(str, problem['loc']))}: {problem['msg']}" for problem in error.errors()
+        )
+        raise ConfigError(f"targets.{name}.logs: {wrong}") from error
+    source: LogSource = plugin.open(config, settings)
+    return source
+
+
+def _engine(config: Config, settings: OpenSearchSettings | None) -> SearchEngine:
+    plugin: Any = plugins.load("engines", config.cluster.engine)
+    engine: SearchEngine = plugin(settings if settings is not None else config.index_dir)
+    return engine
+
+
+def _store(config: Config, settings: OpenSearchSettings | None) -> StateStore:
+    if settings is not None:
+        store: StateStore = plugins.load("stores", "opensearch")(settings)
+        return store
+    embedded: StateStore = plugins.load("stores", "sqlite")(config.state_file)
+    return embedded
+
+
+def _address(cluster: ClusterConfig, settings: OpenSearchSettings | None) -> ClusterAddress | None:
+    if settings is None:
+        return None
+    return ClusterAddress(
+        url=settings.url,
+        authorization=settings.authorization(),
+        verify=settings.verify_certs and (settings.ca_file or True),
+    )
+
+
+def _make(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise SidecarError(
+            f"the data folder {folder} cannot be made: {error.strerror}; nothing was changed",
+            next_step="set data_dir in desireline.toml to a folder this user may write",
+        ) from error
