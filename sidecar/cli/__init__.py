@@ -1,14 +1,16 @@
 """The command line. One file a command; what they share comes first.
 
-- ``exit_codes``   what the exit status of a command means
-- ``terminal``     where a command writes: sentences for people or one JSON object
-- ``progress``     steps and progress on a terminal, or as plain lines
-- ``failures``     errors become one sentence, a next step and an exit code
+- ``exit_codes``      what the exit status of a command means
+- ``progress``        steps and progress on a terminal, or as plain lines
+- ``terminal``        where a command writes: sentences for people or one JSON object
+- ``log_output``      where the log goes
+- ``failures``        errors become one sentence, a next step and an exit code
 - ``global_options``  ``--config``, ``--json`` and ``--verbose``, before or after the command
-- ``log_output``   where the log goes
-- ``session``      the configuration and the sidecar a command works with
-- ``app``          all commands, in the order one meets them
-
-The commands: ``demo``, ``init``, ``doctor``, ``logs``, ``tune``, ``reindex``, ``serve``,
-``status``, ``generations``, ``rollback``, ``search``, ``simulate``, ``keys``.
+- ``session``         the configuration and the sidecar a command works with
+- ``arguments``       arguments that several commands share
+- ``ending``          how a cycle's report becomes the end of a command
+- ``waiting``         for the end of a process that serves
+- ``demo``, ``init``, ``doctor``, ``logs``, ``tune``, ``reindex``, ``serve``, ``status``,
+  ``generations``, ``rollback``, ``search``, ``simulate``, ``keys``  the commands
+- ``app``             all commands, in the order one meets them
 """

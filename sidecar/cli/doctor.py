@@ -1,6 +1,5 @@
 """`desireline doctor`: is everything in place."""
 
-from collections.abc import Iterator
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated
 
@@ -12,6 +11,8 @@ from desireline.sidecar.cli.terminal import Terminal
 from desireline.sidecar.config import load_config
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
     from desireline.sidecar.doctor import Check
 
 _STYLES = {"ok": "green", "warn": "yellow", "fail": "bold red"}
@@ -52,7 +53,7 @@ def doctor(
         raise typer.Exit(ExitCode.FAILED)
 
 
-def _shown(checks: "Iterator[Check] | list[Check]", terminal: Terminal) -> "Iterator[Check]":
+def _shown(checks: "Iterable[Check]", terminal: Terminal) -> "Iterator[Check]":
     """Show each check as soon as it is known."""
     for check in checks:
         terminal.say(f"{check.state:<5} {check.name}: {check.sentence}", style=_STYLES[check.state])

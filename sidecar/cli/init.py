@@ -25,7 +25,7 @@ def init(
     user: Annotated[str | None, typer.Option(help="User of the cluster.")] = None,
     password_env: Annotated[
         str, typer.Option(help="Environment variable that holds the user's password.")
-    ] = "DESIRELINE_PASSWORD",
+    ] = "DESIRELINE_PASSWORD",  # noqa: S107 - a variable's name, not a password
     name: Annotated[str | None, typer.Option(help="Name of the target [the index].")] = None,
     text: Annotated[
         list[str] | None, typer.Option(help="Text field; may be repeated [from the mapping].")

@@ -1,0 +1,60 @@
+# make help   lists what there is; everything else is set up by what needs it.
+
+UV_VERSION := 0.9.7
+UV := $(shell command -v uv 2>/dev/null || echo .uv/bin/uv)
+RUN := $(UV) run --no-sync
+PYTHON ?= python3
+
+ENGINE ?= lancedb
+SERVE ?= 1
+NAME ?=
+QUICK ?=
+JSON ?=
+TESTS ?= tests
+
+BENCH_OPTIONS = $(if $(filter 1,$(QUICK)),--quick) $(if $(JSON),--json $(JSON))
+
+.PHONY: help setup demo test check opensearch bench results evidence build browser
+.DEFAULT_GOAL := help
+
+help:  ## What one can make
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.uv/bin/uv:
+	$(PYTHON) -m venv .uv
+	.uv/bin/pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
+
+setup: $(if $(filter .uv/bin/uv,$(UV)),.uv/bin/uv)  ## Install everything into .venv, with its own uv if there is none
+	$(UV) sync --frozen --quiet
+
+demo: setup  ## Watch an index tune itself (ENGINE=opensearch: on a real node; SERVE=0: end after the report)
+	$(RUN) desireline demo --engine $(ENGINE) $(if $(filter 0,$(SERVE)),--no-serve,--serve)
+
+test: setup browser  ## All tests; starts an OpenSearch of its own, or takes OPENSEARCH_URL (TESTS=path: some)
+	$(RUN) pytest $(TESTS)
+
+browser:
+	@./.ci/chromium
+
+check: setup  ## Format, lint, types, import rules, documentation
+	$(RUN) ruff format --check .
+	$(RUN) ruff check .
+	$(RUN) mypy
+	$(RUN) lint-imports
+	$(RUN) pytest -q tests/test_docs.py tests/test_packaging.py tests/test_architecture.py
+
+opensearch: setup  ## A real OpenSearch in the foreground; prints its address
+	$(RUN) python -m desireline.sidecar.demo.opensearch_node
+
+bench: setup  ## One benchmark: NAME=encode, QUICK=1 for a short one, JSON=file for numbers
+	@test -n "$(NAME)" || { echo "name one: make bench NAME=$$(ls tests/benchmarks | sed -n 's/\.py$$//p' | paste -sd'|')"; exit 2; }
+	$(RUN) python tests/benchmarks/$(NAME).py $(BENCH_OPTIONS)
+
+results: setup  ## Every benchmark, one after the other, into JSON=file or the screen
+	$(RUN) python tests/benchmarks/all.py $(BENCH_OPTIONS)
+
+evidence: setup  ## What proves the promises: the journeys on real engines, and crashes
+	$(RUN) pytest -v tests/journeys tests/scenarios $(if $(filter 1,$(QUICK)),-m "not slow") $(if $(JSON),--junitxml=$(JSON))
+
+build: setup  ## Wheel and sdist, installed into a fresh environment and tried from there
+	./.ci/build $(UV)

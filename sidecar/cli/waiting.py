@@ -1,0 +1,20 @@
+"""Waiting for the end of a process that serves."""
+
+import signal
+import threading
+
+
+def until_signal() -> threading.Event:
+    """Return an event that the first Ctrl-C or SIGTERM sets; the second one ends at once.
+
+    Call it before threads are started: a signal may come at any moment.
+    """
+    stop = threading.Event()
+
+    def end(number: int, _frame: object) -> None:
+        stop.set()
+        signal.signal(number, signal.default_int_handler)
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, end)
+    return stop
