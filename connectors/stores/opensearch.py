@@ -67,7 +67,7 @@ class OpenSearchStore:
         if self._cluster.call("GET", path(self._index, "_mapping"), absent_ok=True) is None:
             return []
         refresh(self._cluster, self._index)
-        records = []
+        records: list[Record] = []
         body: dict[str, Any] = {
             "size": _PAGE,
             "query": {"term": {"kind": kind}},

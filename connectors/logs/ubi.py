@@ -1,0 +1,239 @@
+"""User Behavior Insights on a cluster: what users typed, saw and did, in the order it arrived."""
+
+import re
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from datetime import timedelta
+from typing import Annotated, Any, ClassVar, Literal, Self
+
+import orjson
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+
+from desireline.connectors.errors import EngineUnavailableError, LogFormatError
+from desireline.connectors.events import Action, Impression
+from desireline.connectors.log_source import Cursor, LogBatch
+from desireline.connectors.opensearch_client import Cluster, OpenSearchSettings, path
+from desireline.connectors.opensearch_shards import (
+    Shard,
+    read_shard,
+    readable_shards,
+    refresh,
+    require_every_shard,
+)
+from desireline.connectors.ubi_records import (
+    DOCUMENT_ACTIONS,
+    application,
+    parse_event,
+    parse_query,
+)
+
+_PAGE = 5_000
+_QUERY_FIELDS = (
+    *("query_id", "user_query", "timestamp", "client_id", "application", "query"),
+    *("query_attributes", "query_response_hit_ids", "query_response_object_ids"),
+)
+_EVENT_FIELDS = (
+    *("action_name", "query_id", "user_query", "timestamp", "client_id", "application"),
+    *("event_attributes.object.object_id", "event_attributes.object.object_id_field"),
+    *("event_attributes.position.ordinal", "event_attributes.position.index"),
+)
+_ORDINALS = ("event_attributes.position.ordinal", "event_attributes.position.index")
+_MOST_APPLICATIONS = 1_000
+_UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
+
+
+def _duration(value: object) -> object:
+    """Read "60d"; anything else is left to pydantic."""
+    written = re.fullmatch(r"(\d+)\s*([mhdw])", value.strip()) if isinstance(value, str) else None
+    return timedelta(**{_UNITS[written[2]]: int(written[1])}) if written else value
+
+
+class UbiConfig(BaseModel):
+    """Where the UBI indexes are and how this application fills them."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    kind: Literal["ubi"] = "ubi"
+    queries_index: str = Field(default="ubi_queries", description="Index, alias or pattern.")
+    events_index: str = Field(default="ubi_events", description="Index, alias or pattern.")
+    object_id_field: str = Field(
+        default="",
+        description="Field whose values the object ids are; events about ids of another field "
+        "are left out. Empty: every object id is a document's id.",
+    )
+    application: str = Field(default="", description="Only records of this application.")
+    window: Annotated[timedelta, BeforeValidator(_duration)] = Field(
+        default=timedelta(days=60), description='How far back to read: "60d", "12h".'
+    )
+    actions: tuple[str, ...] = Field(
+        default=DOCUMENT_ACTIONS, description="Actions that count, besides impressions."
+    )
+    zero_based: bool | None = Field(
+        default=None,
+        description="Whether position 0 is the top; when not given, it is where a 0 is met, "
+        "for each application.",
+    )
+
+
+class UbiLogs:
+    """A LogSource over ``ubi_queries`` and ``ubi_events``.
+
+    The cursor holds a position per shard, not a time: an event that arrives late is read
+    when it arrives, and none is read twice. Where timestamps could not be indexed, the
+    window cannot leave records out, and they are all read.
+    """
+
+    config_class: ClassVar = UbiConfig
+
+    def __init__(self, config: UbiConfig, settings: OpenSearchSettings) -> None:
+        self._config = config
+        self._cluster = Cluster(settings)
+
+    @classmethod
+    def open(cls, config: UbiConfig, settings: OpenSearchSettings | None) -> Self:
+        """Build from the configuration. Raises EngineUnavailableError without a cluster."""
+        if settings is None:
+            raise EngineUnavailableError(
+                'logs of kind "ubi" are read from a cluster, but no cluster is named',
+                next_step='set cluster.url, or use logs of kind "files"',
+            )
+        return cls(config, settings)
+
+    def pull(self, since: Cursor | None = None) -> Iterator[LogBatch]:
+        """Yield what the log holds after `since` (from the start of its window if None).
+
+        Queries come before events, so that an event's query is nearly always there first.
+
+        Raises:
+            LogFormatError: a timestamp is mapped as something else, or the cursor is not ours.
+            IndexMissingError: one of the two indexes does not exist.
+            PartialReadError: a shard did not answer.
+
+        """
+        positions = _positions(since)
+        # The events' fence is taken first: every query before them is then in the queries' one.
+        event_shards = readable_shards(self._cluster, self._config.events_index)
+        query_shards = readable_shards(self._cluster, self._config.queries_index)
+        query_filter = self._filter(self._config.queries_index)
+        event_filter = self._filter(self._config.events_index)
+        zero_based = self._zero_based()
+        yield from self._read(query_shards, query_filter, _QUERY_FIELDS, positions, _queries)
+        yield from self._read(
+            event_shards,
+            event_filter,
+            _EVENT_FIELDS,
+            positions,
+            lambda records: self._events(records, zero_based),
+        )
+
+    def close(self) -> None:
+        """Release connections."""
+        self._cluster.close()
+
+    def _read(
+        self,
+        shards: Iterable[Shard],
+        wanted: list[Mapping[str, Any]],
+        source: tuple[str, ...],
+        positions: dict[str, int],
+        batch: Callable[[Iterable[Mapping[str, Any]]], dict[str, Any]],
+    ) -> Iterator[LogBatch]:
+        """Yield one batch a page; its cursor stands behind the page's last record."""
+        for shard in shards:
+            news = {"gt": positions.get(shard.key, -1), "lte": shard.checkpoint}
+            query = {"bool": {"filter": [{"range": {"_seq_no": news}}, *wanted]}}
+            for hits in read_shard(self._cluster, shard, query, source, _PAGE):
+                positions[shard.key] = hits[-1]["_seq_no"]
+                parts = batch(hit.get("_source") or {} for hit in hits)
+                yield LogBatch(cursor=_cursor(positions), **parts)
+            positions[shard.key] = max(shard.checkpoint, news["gt"])
+        yield LogBatch(cursor=_cursor(positions))
+
+    def _events(
+        self, records: Iterable[Mapping[str, Any]], zero_based: Callable[[str], bool]
+    ) -> dict[str, Any]:
+        defects: Counter[str] = Counter()
+        found = [
+            parse_event(
+                record,
+                defects,
+                zero_based=zero_based(application(record)),
+                actions=self._config.actions,
+                object_id_field=self._config.object_id_field,
+            )
+            for record in records
+        ]
+        return {
+            "impressions": tuple(event for event in found if isinstance(event, Impression)),
+            "actions": tuple(event for event in found if isinstance(event, Action)),
+            "defects": dict(+defects),
+        }
+
+    def _filter(self, index: str) -> list[Mapping[str, Any]]:
+        """Return the clauses of the window and the application, by the index's own mapping."""
+        time = self._field(index, "timestamp")
+        if time and time[1] not in {"date", "date_nanos"}:
+            raise LogFormatError(
+                f"{index}: timestamp is mapped as {time[1]}, expected date; nothing was read",
+                next_step="reindex it into an index whose timestamp is a date",
+            )
+        start = f"now-{int(self._config.window.total_seconds())}s"
+        recent = {"range": {"timestamp": {"gte": start}}}
+        # UBI's own mapping ignores malformed timestamps: those records have none to search by.
+        untimed = {"bool": {"must_not": {"exists": {"field": "timestamp"}}}}
+        clauses: list[Mapping[str, Any]] = [{"bool": {"should": [recent, untimed]}}]
+        if self._config.application:
+            clauses.append({"term": {self._exact(index): self._config.application}})
+        return clauses
+
+    def _exact(self, index: str) -> str:
+        """Return the field to match the application by: dynamic mappings make it ``.keyword``."""
+        found = self._field(index, "application")
+        return "application.keyword" if found and found[1] == "text" else "application"
+
+    def _field(self, index: str, name: str) -> tuple[str, str] | None:
+        """Return the concrete index and the type of a field, None where nothing has it yet."""
+        answer = self._cluster.call("GET", path(index, "_mapping", "field", name))
+        for concrete, held in answer.items():
+            definition = held["mappings"].get(name, {}).get("mapping", {})
+            for how in definition.values():
+                return concrete, how.get("type", "object")
+        return None
+
+    def _zero_based(self) -> Callable[[str], bool]:
+        """Return which applications count positions from 0."""
+        told = self._config.zero_based
+        if told is not None:
+            return lambda _: told
+        index = self._config.events_index
+        refresh(self._cluster, index)
+        tops = [{"term": {field: 0}} for field in _ORDINALS]
+        named = {"terms": {"field": self._exact(index), "size": _MOST_APPLICATIONS, "missing": ""}}
+        body = {"size": 0, "query": {"bool": {"should": tops}}, "aggs": {"names": named}}
+        answer = self._cluster.call("POST", path(index, "_search"), body=body)
+        require_every_shard(answer, index)
+        zero_based = {bucket["key"] for bucket in answer["aggregations"]["names"]["buckets"]}
+        return zero_based.__contains__
+
+
+def _queries(records: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
+    defects: Counter[str] = Counter()
+    found = [parse_query(record, defects) for record in records]
+    queries = tuple(query for query in found if query is not None)
+    return {"queries": queries, "defects": dict(+defects)}
+
+
+def _positions(since: Cursor | None) -> dict[str, int]:
+    if since is None:
+        return {}
+    try:
+        return {str(key): int(last) for key, last in orjson.loads(since.token)["shards"].items()}
+    except (orjson.JSONDecodeError, KeyError, TypeError, AttributeError, ValueError) as error:
+        raise LogFormatError(
+            "the cursor is not one of a UBI log; nothing was read",
+            next_step="pull without a cursor to read the whole window again",
+        ) from error
+
+
+def _cursor(positions: Mapping[str, int]) -> Cursor:
+    return Cursor(orjson.dumps({"shards": positions}, option=orjson.OPT_SORT_KEYS).decode())
