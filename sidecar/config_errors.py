@@ -1,6 +1,7 @@
 """Wrong fields of a configuration, one line each: the place, what is wrong, what is expected."""
 
 import difflib
+import re
 import types
 import typing
 from collections.abc import Sequence
@@ -11,6 +12,8 @@ from pydantic_core import ErrorDetails
 from desireline.sidecar.errors import SidecarError
 
 _SHOWN = 60
+#: The user and password of an address; a secret is never repeated.
+_USER_INFO = re.compile(r"//[^/@]*@")
 
 
 class ConfigError(SidecarError):
@@ -64,7 +67,7 @@ def _with_value(message: str, value: object) -> str:
     """Add the value that was given, unless it is a whole table."""
     if isinstance(value, dict | BaseModel):
         return message
-    shown = repr(value)
+    shown = _USER_INFO.sub("//…@", repr(value))
     return f"{message}; found {shown if len(shown) <= _SHOWN else shown[:_SHOWN] + '…'}"
 
 
