@@ -5,6 +5,7 @@ A plain ASGI callable without middleware, because the way of a search must be sh
 
 import re
 import time
+import traceback
 from http import HTTPStatus
 
 import structlog
@@ -128,8 +129,8 @@ class App:
             response = RedirectResponse("/login", HTTPStatus.SEE_OTHER, page_headers())
         except DesirelineError as error:
             response = self._refusal(route, error)
-        except Exception:  # noqa: BLE001 - the last border: no trace leaves the process
-            _log.exception("a request failed", route=route.name if route else None)
+        except Exception as error:  # noqa: BLE001 - the last border: no trace leaves the process
+            _log_failure(route, error)
             sentence = "the server failed on this request; what serves is unchanged"
             response = self._refusal(route, UnexpectedError(sentence, next_step="see its log"))
         return (route.name if route else "none"), response
@@ -155,6 +156,13 @@ class App:
         encoding.close()
         if upstream is not None:
             await upstream.close()
+
+
+def _log_failure(route: Route | None, error: Exception) -> None:
+    # Only where and of which kind: messages and local variables may hold query text.
+    frames = "".join(traceback.format_tb(error.__traceback__))
+    name = route.name if route else None
+    _log.error("a request failed", route=name, error=type(error).__name__, frames=frames)
 
 
 def _application_routes(search: Search, embeddings: Embeddings) -> tuple[Route, ...]:

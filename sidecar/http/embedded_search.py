@@ -15,10 +15,11 @@ from starlette.responses import Response
 from desireline.connectors.search_engine import Hit
 from desireline.sidecar.http.embeddings import generation_headers
 from desireline.sidecar.http.neural import DEFAULT_K, query_texts
-from desireline.sidecar.http.operations import Operations, TargetFields
+from desireline.sidecar.http.operations import Operations
 from desireline.sidecar.http.refusals import RequestRefusedError
 from desireline.sidecar.http.settings import HttpSettings
 from desireline.sidecar.http.threads import Threads
+from desireline.sidecar.serving import TargetFields
 
 _SIZE = 10
 _ANSWERED = (
@@ -49,10 +50,9 @@ class EmbeddedSearch:
             relation = "eq"
         else:
             field, text = self._match(query, self._operations.fields(target))
-            hits = await self._threads.run(
-                self._operations.search_text, target, field, text, window.stop
-            )
-            relation = "eq" if len(hits) < window.stop else "gte"
+            k = max(1, window.stop)
+            hits = await self._threads.run(self._operations.search_text, target, field, text, k)
+            relation = "eq" if len(hits) < k else "gte"
         answer = {
             "took": int((time.perf_counter() - started) * 1000),
             "timed_out": False,

@@ -29,7 +29,6 @@ from desireline.sidecar.serving import LiveGeneration
 
 _FINGERPRINT = re.compile(r"(sha256:)?[0-9a-f]{16,64}")
 _KNOWN = frozenset({"input", "model", "encoding_format", "input_type", "dimensions", "user"})
-_KINDS: dict[object, Kind] = {"query": "query", "document": "document"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,8 +101,8 @@ def _asked(body: dict[str, Any], settings: HttpSettings) -> _Asked:
         raise RequestRefusedError(
             "encoding_format must be float or base64", parameter="encoding_format"
         )
-    kind = _KINDS.get(body.get("input_type", "query"))
-    if kind is None:
+    kind = body.get("input_type", "query")
+    if kind not in ("query", "document"):
         raise RequestRefusedError("input_type must be query or document", parameter="input_type")
     texts = _texts(body.get("input"), settings)
     return _Asked(texts=texts, model=model, kind=kind, base64=form == "base64")

@@ -1,43 +1,9 @@
 """Port: what the server asks of the sidecar."""
 
-from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from desireline.connectors.search_engine import Hit
-from desireline.sidecar.serving import LiveGeneration
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ClusterAddress:
-    """How the proxy reaches the cluster."""
-
-    url: str
-    #: Value of the Authorization header; never shown.
-    authorization: str | None = field(default=None, repr=False)
-    #: Whether the certificate must be valid, or the path of the authorities to trust.
-    verify: bool | str = True
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TargetFields:
-    """The fields of a target's index that a query may name."""
-
-    #: The vector as applications call it.
-    vector: str
-    #: The slots behind it, of which one is live.
-    slots: tuple[str, ...]
-    #: Fields searched by BM25, with their boosts.
-    text: tuple[tuple[str, float], ...]
-
-    @property
-    def answerable(self) -> frozenset[str]:
-        """Names under which a neural clause means this vector."""
-        return frozenset((self.vector, *self.slots))
-
-    @property
-    def bulky(self) -> tuple[str, ...]:
-        """Fields left out of an answer unless the caller asks for them."""
-        return tuple(name for slot in self.slots for name in (slot, f"{slot}_stamp"))
+from desireline.sidecar.serving import ClusterAddress, LiveGeneration, TargetFields
 
 
 class Operations(Protocol):

@@ -16,12 +16,13 @@ from desireline.sidecar.http.embedded_search import EmbeddedSearch
 from desireline.sidecar.http.embeddings import generation_headers
 from desireline.sidecar.http.encoding import Encoding
 from desireline.sidecar.http.neural import query_texts, rewritten
-from desireline.sidecar.http.operations import Operations, TargetFields
+from desireline.sidecar.http.operations import Operations
 from desireline.sidecar.http.refusals import NotFoundError, RequestRefusedError, TooLargeError
 from desireline.sidecar.http.requests import Call, json_object
 from desireline.sidecar.http.search_parameters import PARAMETERS
 from desireline.sidecar.http.settings import HttpSettings
 from desireline.sidecar.http.upstream import Upstream
+from desireline.sidecar.serving import TargetFields
 
 _SOURCE_PARAMETERS = frozenset({"_source", "_source_excludes", "_source_includes", "stored_fields"})
 

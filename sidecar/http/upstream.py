@@ -8,9 +8,9 @@ from http import HTTPStatus
 import aiohttp
 from starlette.responses import Response
 
-from desireline.sidecar.http.operations import ClusterAddress
 from desireline.sidecar.http.refusals import UpstreamError
 from desireline.sidecar.http.settings import HttpSettings
+from desireline.sidecar.serving import ClusterAddress
 
 #: Headers of the cluster's answer that reach the caller.
 _PASSED = ("content-type", "content-encoding", "warning")

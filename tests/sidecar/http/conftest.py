@@ -1,0 +1,229 @@
+"""A small but real sidecar behind the server: memory engine, memory store, fake encoders."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import httpx
+import pytest
+
+from desireline.connectors.documents import Document, EmbeddingWrite, Stamp, TextTemplate, digest
+from desireline.connectors.engines.memory import MemoryEngine
+from desireline.connectors.search_engine import Hit, Read, Slot
+from desireline.connectors.stores.memory import MemoryStore
+from desireline.sidecar.api_keys import ApiKeys
+from desireline.sidecar.errors import (
+    NoGenerationError,
+    RollbackRefusedError,
+    TargetUnknownError,
+)
+from desireline.sidecar.http.app import create_app
+from desireline.sidecar.http.server import Server
+from desireline.sidecar.http.settings import HttpSettings
+from desireline.sidecar.serving import ClusterAddress, LiveGeneration, TargetFields
+from desireline.sidecar.telemetry import Metrics
+from desireline.trainer.encoders.fake import FakeEncoder
+
+FIELDS = TargetFields(
+    vector="embedding",
+    slots=("embedding__a", "embedding__b"),
+    text=(("title", 2.0), ("description", 1.0)),
+)
+
+DOCUMENTS = {
+    "p1": {"title": "red running shoes", "description": "light shoes for the road"},
+    "p2": {"title": "blue rain jacket", "description": "keeps the rain out"},
+    "p3": {"title": "steel kettle", "description": "boils water for tea"},
+    "p4": {"title": "tea pot", "description": "porcelain, for two cups of tea"},
+}
+
+
+@dataclass
+class SmallSidecar:
+    """One target `products` on the index `shop`; generation 7 is live, 6 is retained."""
+
+    engine: MemoryEngine
+    address: ClusterAddress | None = None
+    index: str = "shop"
+    live_number: int | None = 7
+    encoders: dict[int, FakeEncoder] = field(
+        default_factory=lambda: {6: FakeEncoder(seed=6), 7: FakeEncoder(seed=7)}
+    )
+    target: str = "products"
+    cycle: dict[str, Any] | None = None
+    cycles_started: int = 0
+
+    def targets(self) -> list[str]:
+        return [self.target]
+
+    def target_of_index(self, index: str) -> str | None:
+        return self.target if index == self.index else None
+
+    def fields(self, target: str) -> TargetFields:
+        return FIELDS
+
+    def live(self, target: str) -> LiveGeneration:
+        if target != self.target:
+            raise TargetUnknownError(f"no target is called {target!r}")
+        if self.live_number is None:
+            raise NoGenerationError(f"no generation of {target!r} is live yet")
+        return self._generation(self.live_number)
+
+    def cluster(self) -> ClusterAddress | None:
+        return self.address
+
+    def search(self, target: str, text: str, k: int) -> tuple[LiveGeneration, list[Hit]]:
+        live = self.live(target)
+        return live, live.search(self.engine, text, k)
+
+    def search_retained(
+        self, target: str, text: str, k: int
+    ) -> tuple[LiveGeneration, list[Hit]] | None:
+        if self.live_number != 7:
+            return None
+        kept = self._generation(6)
+        return kept, kept.search(self.engine, text, k)
+
+    def search_text(self, target: str, field: str, text: str, k: int) -> list[Hit]:
+        return self.engine.search_text(self.index, [(field, 1.0)], text, k)
+
+    def generations(self, target: str) -> list[dict[str, Any]]:
+        states = {7: "live", 6: "retained"} if self.live_number == 7 else {7: "retired", 6: "live"}
+        return [
+            {
+                "number": number,
+                "state": states[number],
+                "slot": self._slot(number),
+                "fingerprint": self.encoders[number].fingerprint,
+                "parent": number - 1,
+                "created_at": f"2026-05-0{number}T02:00:00+00:00",
+                "cycle": f"2026-05-0{number}",
+                "reason": "",
+                "coverage": {"documents": len(DOCUMENTS), "stamped": len(DOCUMENTS)},
+            }
+            for number in (7, 6)
+        ]
+
+    def last_cycle(self, target: str) -> dict[str, Any] | None:
+        return self.cycle
+
+    def status(self, target: str) -> dict[str, Any]:
+        return {"generation": self.live_number, "state": "idle"}
+
+    def rollback(self, target: str) -> str:
+        if self.live_number != 7:
+            raise RollbackRefusedError("there is no generation to go back to")
+        self.live_number = 6
+        return "generation 6 is live again"
+
+    def start_cycle(self, target: str) -> str:
+        self.cycles_started += 1
+        return "a cycle was started" if self.cycles_started == 1 else "a cycle runs already"
+
+    def _generation(self, number: int) -> LiveGeneration:
+        encoder = self.encoders[number]
+        return LiveGeneration(
+            target=self.target,
+            index=self.index,
+            number=number,
+            slot=self._slot(number),
+            fingerprint=encoder.fingerprint,
+            encoder=encoder,
+        )
+
+    def _slot(self, number: int) -> str:
+        return FIELDS.slots[number % 2]
+
+
+def embed(sidecar: SmallSidecar, number: int) -> None:
+    """Fill the slot of a generation, as a backfill does."""
+    slot, encoder = sidecar._slot(number), sidecar.encoders[number]
+    sidecar.engine.prepare_slot(sidecar.index, Slot(name=slot, dimension=encoder.dimension))
+    template = TextTemplate(fields=("title", "description"))
+    for batch in sidecar.engine.scan(sidecar.index, Read(fields=template.fields)):
+        texts = [template.render(document.fields) for document in batch]
+        writes = [
+            EmbeddingWrite(
+                document_id=document.document_id,
+                version=document.version,
+                vector=vector,
+                stamp=Stamp(generation=number, digest=digest(text), fencing=1),
+            )
+            for document, text, vector in zip(
+                batch, texts, encoder.encode_documents(texts), strict=True
+            )
+        ]
+        sidecar.engine.write_embeddings(sidecar.index, slot, writes)
+
+
+@pytest.fixture
+def sidecar() -> SmallSidecar:
+    engine = MemoryEngine()
+    engine.create_index("shop", ["title", "description"])
+    engine.index_documents(
+        "shop", [Document(document_id=key, fields=dict(body)) for key, body in DOCUMENTS.items()]
+    )
+    small = SmallSidecar(engine=engine)
+    embed(small, 6)
+    embed(small, 7)
+    return small
+
+
+@pytest.fixture
+def keys() -> ApiKeys:
+    return ApiKeys(MemoryStore())
+
+
+@pytest.fixture
+def metrics() -> Metrics:
+    return Metrics()
+
+
+@pytest.fixture
+def settings() -> HttpSettings:
+    return HttpSettings()
+
+
+@pytest.fixture
+def server(
+    sidecar: SmallSidecar, keys: ApiKeys, settings: HttpSettings, metrics: Metrics
+) -> Iterator[Server]:
+    with Server(create_app(sidecar, keys, settings, metrics), settings=settings) as started:
+        yield started
+
+
+@pytest.fixture
+def anyone(server: Server) -> Iterator[httpx.Client]:
+    """A client without a key."""
+    with httpx.Client(base_url=server.url) as client:
+        yield client
+
+
+@pytest.fixture
+def client(server: Server, keys: ApiKeys) -> Iterator[Callable[..., httpx.Client]]:
+    """Return a client with a new key of these scopes."""
+    opened: list[httpx.Client] = []
+
+    def make(*scopes: str) -> httpx.Client:
+        headers = {"Authorization": f"Bearer {keys.create('a test', scopes)}"}
+        opened.append(httpx.Client(base_url=server.url, headers=headers))
+        return opened[-1]
+
+    yield make
+    for each in opened:
+        each.close()
+
+
+@pytest.fixture
+def browser(server: Server, keys: ApiKeys) -> Iterator[Callable[..., httpx.Client]]:
+    """Return a client that signed in on the page with a new key of these scopes."""
+    opened: list[httpx.Client] = []
+
+    def sign_in(*scopes: str) -> httpx.Client:
+        opened.append(httpx.Client(base_url=server.url))
+        opened[-1].post("/login", data={"key": keys.create("Ada", scopes)})
+        return opened[-1]
+
+    yield sign_in
+    for each in opened:
+        each.close()

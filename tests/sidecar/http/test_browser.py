@@ -1,0 +1,213 @@
+"""The pages in a real browser, by the W3C WebDriver protocol that chromedriver speaks."""
+
+import base64
+import os
+import shutil
+import socket
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+pytestmark = pytest.mark.browser
+
+ELEMENT = "element-6066-11e4-a52e-4f735466cecf"
+ARGUMENTS = [
+    "--headless=new",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--disable-dev-shm-usage",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+
+CYCLE = {
+    "state": "promoted",
+    "reason": "mrr@20 rose from 0.402 to 0.461; the lower bound of the gain is above 0"
+    " and no segment fell",
+    "started_at": "2026-05-07T02:00:00+00:00",
+    "ended_at": "2026-05-07T02:41:00+00:00",
+    "steps": [
+        {"name": "logs", "sentence": "41,208 searches, 18,340 clicks over 61 days"},
+        {"name": "judgments", "sentence": "9,127 pairs kept of 15,902 (PBM, perplexity 1.31)"},
+        {"name": "fit", "sentence": "full tuning, 3 epochs of 143 steps"},
+        {"name": "backfill", "sentence": "48,194 documents, 41,002 encoded, 7,192 unchanged"},
+        {"name": "cut-over", "sentence": "generation 7 is live; 6 stays ready for 24 h"},
+    ],
+    "measures": {
+        "bm25": {"mrr@20": 0.312, "recall@20": 0.561, "ndcg@20": 0.371, "hit@10": 0.532},
+        "base": {"mrr@20": 0.402, "recall@20": 0.681, "ndcg@20": 0.455, "hit@10": 0.604},
+        "tuned": {"mrr@20": 0.461, "recall@20": 0.722, "ndcg@20": 0.509, "hit@10": 0.611},
+    },
+    "interval": {
+        "mrr@20": [0.031, 0.089],
+        "recall@20": [0.012, 0.071],
+        "ndcg@20": [0.027, 0.083],
+        "hit@10": [-0.011, 0.025],
+    },
+}
+
+
+class Browser:
+    """One window of headless Chromium."""
+
+    def __init__(self, driver: str, profile: Path, chromium: str) -> None:
+        options = {"args": [*ARGUMENTS, f"--user-data-dir={profile}"], "binary": chromium}
+        self._http = httpx.Client(base_url=driver, timeout=60)
+        wanted = {"capabilities": {"alwaysMatch": {"goog:chromeOptions": options}}}
+        self._session = ""
+        self._session = f"/session/{self._do('POST', '/session', wanted)['sessionId']}"
+
+    def _do(self, method: str, path: str, body: dict[str, Any] | None = None) -> Any:
+        answer = self._http.request(method, self._session + path, json=body)
+        value = answer.json()["value"]
+        assert answer.is_success, value
+        return value
+
+    def open(self, url: str) -> None:
+        self._do("POST", "/url", {"url": url})
+
+    def url(self) -> str:
+        return self._do("GET", "/url")
+
+    def find(self, selector: str) -> str:
+        body = {"using": "css selector", "value": selector}
+        return self._do("POST", "/element", body)[ELEMENT]
+
+    def type(self, selector: str, text: str) -> None:
+        self._do("POST", f"/element/{self.find(selector)}/value", {"text": text})
+
+    def click(self, selector: str) -> None:
+        self._do("POST", f"/element/{self.find(selector)}/click", {})
+
+    def text(self, selector: str = "body") -> str:
+        return self._do("GET", f"/element/{self.find(selector)}/text")
+
+    def ask(self, script: str) -> Any:
+        return self._do("POST", "/execute/sync", {"script": f"return {script}", "args": []})
+
+    def look(self, *, width: int, scheme: str) -> None:
+        """Set the width of the page and whether its reader prefers light or dark."""
+        features = [{"name": "prefers-color-scheme", "value": scheme}]
+        size = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": False}
+        for command, parameters in (
+            ("Emulation.setEmulatedMedia", {"features": features}),
+            ("Emulation.setDeviceMetricsOverride", size),
+        ):
+            self._do("POST", "/goog/cdp/execute", {"cmd": command, "params": parameters})
+
+    def screenshot(self, to: Path) -> None:
+        parameters = {"captureBeyondViewport": True}
+        command = {"cmd": "Page.captureScreenshot", "params": parameters}
+        to.write_bytes(base64.b64decode(self._do("POST", "/goog/cdp/execute", command)["data"]))
+
+    def close(self) -> None:
+        self._do("DELETE", "")
+        self._http.close()
+
+
+@pytest.fixture(scope="module")
+def driver() -> Iterator[tuple[str, str]]:
+    """Addresses of chromedriver and Chromium; CI must have them."""
+    found = [shutil.which(name) for name in ("chromedriver", "chromium")]
+    if None in found:
+        missing = "Chromium and chromedriver are not installed (apt-get install chromium-driver)"
+        pytest.fail(missing) if os.environ.get("CI") else pytest.skip(missing)
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    process = subprocess.Popen(
+        [found[0], f"--port={port}"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+    url = f"http://127.0.0.1:{port}"
+    wait_until_ready(url)
+    yield url, found[1]
+    process.terminate()
+    process.wait(10)
+
+
+def wait_until_ready(url: str) -> None:
+    last = time.monotonic() + 30
+    while True:
+        try:
+            if httpx.get(f"{url}/status").json()["value"]["ready"]:
+                return
+        except httpx.TransportError:
+            assert time.monotonic() < last, "chromedriver did not start within 30 s"
+
+
+@pytest.fixture
+def chromium(driver: tuple[str, str], tmp_path: Path) -> Iterator[Browser]:
+    window = Browser(driver[0], tmp_path / "profile", driver[1])
+    yield window
+    window.close()
+
+
+def sign_in(chromium: Browser, server, keys) -> None:
+    chromium.open(server.url)
+    assert chromium.url().endswith("/login")
+    chromium.type("#key", keys.create("Ada", ["admin"]))
+    chromium.click(".sign-in button")
+
+
+def test_a_person_signs_in_tries_a_query_rolls_back_and_leaves(
+    chromium: Browser, server, keys, sidecar
+) -> None:
+    sidecar.cycle = CYCLE
+    sign_in(chromium, server, keys)
+    assert "Generation 7 is live" in chromium.text()
+    chromium.type("input[type=search]", "red running shoes")
+    chromium.click(".try button")
+    assert chromium.text(".answers .title") == "red running shoes"
+    assert chromium.ask("document.querySelectorAll('.answers').length") == 2
+    chromium.click(".summary .button")
+    assert sidecar.live_number == 7
+    chromium.click("button.danger")
+    assert sidecar.live_number == 6
+    assert "generation 6 is live again" in chromium.text(".note")
+    assert "Generation 6 is live" in chromium.text(".summary")
+    chromium.click("header button")
+    assert chromium.url().endswith("/login")
+    chromium.open(server.url)
+    assert chromium.url().endswith("/login")
+
+
+def test_no_script_runs_whatever_is_typed(chromium: Browser, server, keys) -> None:
+    sign_in(chromium, server, keys)
+    chromium.type("input[type=search]", '"><script>document.title="owned"</script>')
+    chromium.click(".try button")
+    assert "owned" not in chromium.ask("document.title")
+    assert chromium.ask("document.scripts.length") == 0
+    assert chromium.ask("document.querySelector('input[type=search]').value").startswith('">')
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [360, 1200])
+def test_nothing_sticks_out_of_the_page(
+    chromium: Browser, server, keys, sidecar, tmp_path: Path, scheme: str, width: int
+) -> None:
+    sidecar.cycle = CYCLE
+    chromium.look(width=width, scheme=scheme)
+    sign_in(chromium, server, keys)
+    chromium.type("input[type=search]", "tea")
+    chromium.click(".try button")
+    for page in ("/", "/targets/products/rollback", "/targets/nothing", None):
+        if page:
+            chromium.open(server.url + page)
+        assert chromium.ask("document.documentElement.scrollWidth") <= width
+        ground = chromium.ask("getComputedStyle(document.body).backgroundColor")
+        is_dark = sum(map(int, ground.removeprefix("rgb(").removesuffix(")").split(","))) < 300
+        assert is_dark == (scheme == "dark")
+    folder = Path(os.environ.get("SCREENSHOTS", tmp_path))
+    chromium.open(f"{server.url}/")
+    chromium.type("input[type=search]", "tea")
+    chromium.click(".try button")
+    chromium.screenshot(folder / f"target-{scheme}-{width}.png")
+    assert (folder / f"target-{scheme}-{width}.png").stat().st_size > 10_000

@@ -1,0 +1,267 @@
+"""The pages as HTML: what they show, and what cannot be done to them."""
+
+import re
+from html.parser import HTMLParser
+
+import httpx
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from desireline.connectors.documents import Document
+from desireline.sidecar.http.markup import Markup, element
+from desireline.sidecar.http.settings import HttpSettings
+
+CYCLE = {
+    "state": "promoted",
+    "reason": "mrr@20 rose by 0.031 and the lower bound is above 0",
+    "started_at": "2026-05-07T02:00:00+00:00",
+    "ended_at": "2026-05-07T02:41:00+00:00",
+    "steps": [{"name": "logs", "sentence": "41,208 searches, 18,340 clicks"}],
+    "measures": {
+        "bm25": {"mrr@20": 0.31, "hit@10": 0.5},
+        "base": {"mrr@20": 0.40, "hit@10": 0.6},
+        "tuned": {"mrr@20": 0.46, "hit@10": 0.62},
+    },
+    "interval": {"mrr@20": [0.031, 0.089], "hit@10": [-0.01, 0.05]},
+}
+
+EVIL = """"><script>alert(1)</script><img src=x onerror='alert(2)'>&lt;'"""
+
+
+class Page(HTMLParser):
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.tags: list[str] = []
+        self.attributes: list[tuple[str, str | None]] = []
+        self.words = ""
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+        self.attributes += attrs
+
+    def handle_data(self, data: str) -> None:
+        self.words += data
+
+
+def token_of(text: str) -> str:
+    return re.search(r'name="token" value="([0-9a-f]{64})"', text).group(1)
+
+
+def assert_no_injection(text: str) -> None:
+    page = Page(text)
+    assert not {"script", "iframe", "object", "style", "base"} & set(page.tags)
+    names = {name for name, _ in page.attributes}
+    assert not {name for name in names if name.startswith("on")}
+    assert "style" not in names
+    sources = [value for name, value in page.attributes if name in ("src", "href", "action")]
+    assert all(source.startswith("/") for source in sources)
+    assert set(sources) >= {"/static/desireline.css"}
+
+
+def test_the_page_shows_what_serves_and_what_the_last_cycle_did(browser, sidecar) -> None:
+    sidecar.cycle = CYCLE
+    text = browser("read").get("/").text
+    words = Page(text).words
+    for said in (
+        "Generation 7 is live",
+        "embedding__b",
+        "retained",
+        "4 of 4",
+        CYCLE["reason"],
+        "41,208 searches",
+        "0.460",
+        "+0.060",
+        "[+0.031, +0.089]",
+        "2026-05-07 02:41 UTC",
+    ):
+        assert said in words, said
+    assert "mrr@20: bm25 0.310, base 0.400, tuned 0.460" in text
+
+
+def test_a_gain_is_only_green_when_its_interval_is_above_zero(browser, sidecar) -> None:
+    sidecar.cycle = CYCLE
+    text = browser("read").get("/").text
+    assert re.findall(r'<span class="gain ?(\w*)">', text) == ["up", ""]
+
+
+def test_before_the_first_cycle_the_page_says_how_to_begin(browser, sidecar) -> None:
+    sidecar.live_number = None
+    text = browser("read").get("/").text
+    assert "desireline tune products" in Page(text).words
+    assert "no generation of" in text
+
+
+def test_a_query_is_answered_by_both_generations_side_by_side(browser) -> None:
+    signed_in = browser("read")
+    token = token_of(signed_in.get("/").text)
+    text = signed_in.post(
+        "/targets/products/try", data={"token": token, "text": "red running shoes"}
+    ).text
+    words = Page(text).words
+    assert words.index("generation 7") < words.index("generation 6")
+    assert words.count("red running shoes") == 2
+    assert 'value="red running shoes"' in text
+
+
+@pytest.mark.parametrize("evil", [EVIL, "javascript:alert(1)", "\u202e\x00'\"`", "{{7*7}}"])
+def test_a_query_cannot_write_into_the_page(browser, sidecar, evil: str) -> None:
+    sidecar.engine.index_documents(
+        "shop", [Document(document_id=f"id{evil}", fields={"title": evil})]
+    )
+    signed_in = browser("read")
+    token = token_of(signed_in.get("/").text)
+    answer = signed_in.post("/targets/products/try", data={"token": token, "text": evil})
+    assert answer.status_code == 200
+    assert_no_injection(answer.text)
+    shown = [value for name, value in Page(answer.text).attributes if name == "value"]
+    assert evil in shown
+
+
+def test_names_and_reasons_cannot_write_into_the_page(browser, sidecar) -> None:
+    sidecar.target = f"t/../{EVIL}"
+    sidecar.cycle = {
+        "state": EVIL,
+        "reason": EVIL,
+        "started_at": EVIL,
+        "ended_at": EVIL,
+        "steps": [{"name": EVIL, "sentence": EVIL}],
+        "measures": {"base": {EVIL: 0.5}, "tuned": {EVIL: 0.6}},
+        "interval": {EVIL: [0.0, 0.1]},
+    }
+    assert_no_injection(browser("admin").get("/").text)
+
+
+def test_a_page_allows_nothing_but_its_own_style(browser) -> None:
+    headers = browser("read").get("/").headers
+    policy = headers["content-security-policy"]
+    for rule in ("default-src 'none'", "style-src 'self'", "frame-ancestors 'none'"):
+        assert rule in policy
+    assert "unsafe" not in policy
+    assert "script-src" not in policy
+    assert headers["x-content-type-options"] == "nosniff"
+    assert headers["referrer-policy"] == "no-referrer"
+    assert headers["cache-control"] == "no-store"
+
+
+def test_a_rollback_asks_first_and_is_then_done(browser, sidecar) -> None:
+    signed_in = browser("admin")
+    asked = signed_in.get("/targets/products/rollback").text
+    assert "Roll back to generation 6" in asked
+    assert sidecar.live_number == 7
+    done = signed_in.post(
+        "/targets/products/rollback", data={"token": token_of(asked), "generation": "6"}
+    )
+    assert sidecar.live_number == 6
+    assert "generation 6 is live again" in done.text
+    again = signed_in.get("/targets/products/rollback").text
+    assert "keeps no earlier generation" in again
+
+
+def test_a_rollback_confirmed_for_another_generation_does_nothing(browser, sidecar) -> None:
+    signed_in = browser("admin")
+    token = token_of(signed_in.get("/targets/products/rollback").text)
+    answer = signed_in.post("/targets/products/rollback", data={"token": token, "generation": "5"})
+    assert answer.status_code == 400
+    assert sidecar.live_number == 7
+
+
+def test_a_form_of_another_site_changes_nothing(browser, sidecar) -> None:
+    signed_in, other = browser("admin"), browser("admin")
+    mine = token_of(signed_in.get("/").text)
+    foreign = token_of(other.get("/").text)
+    address = "/targets/products/rollback"
+    for data, headers in (
+        ({"generation": "6"}, {}),
+        ({"generation": "6", "token": ""}, {}),
+        ({"generation": "6", "token": foreign}, {}),
+        ({"generation": "6", "token": "\N{GRINNING FACE}"}, {}),
+        ({"generation": "6", "token": mine}, {"Sec-Fetch-Site": "cross-site"}),
+        ({"generation": "6", "token": mine}, {"Sec-Fetch-Site": "same-site"}),
+    ):
+        assert signed_in.post(address, data=data, headers=headers).status_code == 403
+    assert sidecar.live_number == 7
+
+
+def test_a_reader_sees_no_button_and_cannot_roll_back(browser, sidecar) -> None:
+    signed_in = browser("read")
+    home = signed_in.get("/").text
+    assert "Roll back" not in home
+    data = {"generation": "6", "token": token_of(home)}
+    assert signed_in.post("/targets/products/rollback", data=data).status_code == 403
+    assert signed_in.get("/targets/products/rollback").status_code == 403
+    assert sidecar.live_number == 7
+
+
+def test_a_wrong_key_is_told_so_and_gets_no_cookie(anyone, keys) -> None:
+    for plaintext, said in (
+        ("dl_00_wrong", "unknown or was revoked"),
+        ("", "unknown or was revoked"),
+        (keys.create("shop", ["search"]), "may not read"),
+    ):
+        answer = anyone.post("/login", data={"key": plaintext})
+        assert answer.status_code == 403
+        assert said in answer.text
+        assert "set-cookie" not in answer.headers
+        assert not plaintext or plaintext not in answer.text
+
+
+def test_the_cookie_is_out_of_reach_for_scripts_and_other_sites(anyone, keys) -> None:
+    plaintext = keys.create("Ada", ["read"])
+    cookie = anyone.post("/login", data={"key": plaintext}).headers["set-cookie"]
+    assert "HttpOnly" in cookie
+    assert "SameSite=strict" in cookie
+    assert plaintext not in cookie
+
+
+def test_a_sign_in_from_another_site_is_refused(anyone, keys) -> None:
+    data = {"key": keys.create("Ada", ["read"])}
+    answer = anyone.post("/login", data=data, headers={"Sec-Fetch-Site": "cross-site"})
+    assert answer.status_code == 403
+
+
+def test_signing_out_ends_the_sign_in_for_every_copy_of_the_cookie(browser) -> None:
+    signed_in = browser("read")
+    copy = httpx.Client(base_url=signed_in.base_url, cookies=signed_in.cookies)
+    assert copy.get("/").status_code == 200
+    signed_in.post("/logout", data={"token": token_of(signed_in.get("/").text)})
+    assert copy.get("/").status_code == 303
+    copy.close()
+
+
+def test_a_sign_in_ends_when_its_key_is_revoked(browser, keys) -> None:
+    signed_in = browser("read")
+    assert signed_in.get("/").status_code == 200
+    keys.revoke(keys.list()[0].key_id)
+    assert signed_in.get("/").status_code == 303
+
+
+def test_a_target_that_does_not_exist_is_told_on_a_page(browser) -> None:
+    answer = browser("read").get("/targets/%3Cscript%3E")
+    assert answer.status_code == 404
+    assert answer.headers["content-type"].startswith("text/html")
+    assert_no_injection(answer.text)
+
+
+class TestBehindHttps:
+    @pytest.fixture
+    def settings(self) -> HttpSettings:
+        return HttpSettings(https=True)
+
+    def test_the_cookie_is_bound_to_the_host_and_to_https(self, anyone, keys) -> None:
+        answer = anyone.post("/login", data={"key": keys.create("Ada", ["read"])})
+        cookie = answer.headers["set-cookie"]
+        assert cookie.startswith("__Host-desireline=")
+        assert "Secure" in cookie
+        assert "Path=/" in cookie
+        assert "Domain" not in cookie
+        assert "max-age" in answer.headers["strict-transport-security"]
+
+
+@given(st.text(), st.text())
+def test_no_text_leaves_its_element(inside: str, attribute: str) -> None:
+    page = Page(element("p", inside, title=attribute))
+    assert page.tags == ["p"]
+    assert page.attributes == [("title", attribute)] or "\r" in attribute or "\x00" in attribute
+    assert Page(Markup("<b>") + element("i", inside)).tags == ["b", "i"]

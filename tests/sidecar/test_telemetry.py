@@ -1,0 +1,40 @@
+import io
+
+import structlog
+
+from desireline.sidecar.telemetry import WITHHELD_KEYS, Metrics, configure_logs
+
+
+def test_query_text_and_credentials_never_reach_a_log_line() -> None:
+    stream = io.StringIO()
+    configure_logs(form="json", to=stream)
+    try:
+        log = structlog.get_logger()
+        log.info("something happened", target="products", **dict.fromkeys(WITHHELD_KEYS, "s3cret"))
+    finally:
+        structlog.reset_defaults()
+    assert "s3cret" not in stream.getvalue()
+    assert '"target": "products"' in stream.getvalue()
+
+
+def test_metrics_are_told_by_target() -> None:
+    metrics = Metrics()
+    metrics.live("products", 7)
+    metrics.stale("products", documents=3, seconds=1.5)
+    metrics.embedded("products", 500)
+    metrics.cycle_ended("products", "promoted")
+    told = metrics.render().decode()
+    for line in (
+        'desireline_live_generation{target="products"} 7.0',
+        'desireline_stale_documents{target="products"} 3.0',
+        'desireline_staleness_seconds{target="products"} 1.5',
+        'desireline_documents_embedded_total{target="products"} 500.0',
+        'desireline_cycles_total{state="promoted",target="products"} 1.0',
+    ):
+        assert line in told
+
+
+def test_two_processes_worth_of_metrics_do_not_share_a_registry() -> None:
+    first, second = Metrics(), Metrics()
+    first.embedded("products", 1)
+    assert 'target="products"' not in second.render().decode()
