@@ -1,5 +1,8 @@
 """Click logs: events since a cursor.
 
-- ``files``  NDJSON, CSV and Parquet on disk
-- ``ubi``    the User Behavior Insights indexes of OpenSearch
+- ``file_formats``    NDJSON, CSV and Parquet as records, from a position on
+- ``file_positions``  where reading stopped in each file, renamed and rotated ones too
+- ``field_map``       records of any shape as events
+- ``files``           click logs on disk
+- ``ubi``             the User Behavior Insights indexes of OpenSearch
 """

@@ -305,13 +305,14 @@ def test_vector_search_finds_the_nearest_among_documents_with_that_slot_only(sho
 
 def test_vector_hits_are_scored_best_first_and_carry_the_fields(shop: Any) -> None:
     shop.put(a="x", b="y", c="z")
-    for number, document in enumerate(shop.read().values()):
-        shop.write(document, shop.vector(1, number))
+    for key, document in shop.read().items():
+        shop.write(document, shop.vector(1, "abc".index(key)))
+    shop.read()
     hits = shop.engine.search_vectors(shop.index, shop.slot.name, shop.vector(1, 2), 3)
-    scores = [hit.score for hit in hits]
-    assert scores == sorted(scores, reverse=True)
-    assert len(set(scores)) == 3
-    assert {hit.document_id: hit.fields["title"] for hit in hits} == {"a": "x", "b": "y", "c": "z"}
+    assert [hit.document_id for hit in hits] == ["c", "b", "a"]
+    assert [hit.fields["title"] for hit in hits] == ["z", "y", "x"]
+    cosines = [1.0, 3 / 10**0.5, 1 / 5**0.5]
+    assert [hit.score for hit in hits] == pytest.approx(cosines, abs=1e-5)
 
 
 def test_cosine_ignores_the_length_of_a_vector_and_dot_honours_it(shop: Any) -> None:
@@ -324,6 +325,9 @@ def test_cosine_ignores_the_length_of_a_vector_and_dot_honours_it(shop: Any) -> 
             assert shop.write(document, vectors[key], slot=slot) is Outcome.WRITTEN
     assert shop.nearest(1) == ["aligned", "long"]
     assert shop.nearest(1, slot=dot) == ["long", "aligned"]
+    hits = shop.engine.search_vectors(shop.index, dot.name, shop.vector(-2), 2)
+    assert [hit.document_id for hit in hits] == ["aligned", "long"]
+    assert [hit.score for hit in hits] == pytest.approx([-2, -6], abs=1e-5)
 
 
 def test_a_query_vector_of_another_dimension_is_refused(shop: Any) -> None:
