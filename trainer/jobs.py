@@ -8,6 +8,7 @@ from pydantic import BaseModel, Field, TypeAdapter, ValidationError
 
 from desireline.connectors.search_engine import Similarity
 from desireline.trainer.errors import JobError
+from desireline.trainer.manifest import Provenance
 
 
 class FitConfig(BaseModel, frozen=True, extra="forbid"):
@@ -17,32 +18,55 @@ class FitConfig(BaseModel, frozen=True, extra="forbid"):
     loss_settings: dict[str, object] = Field(
         default={}, description="Settings of the loss, read by its own configuration."
     )
-    batch_size: int = Field(
-        default=64, ge=2, description="Pairs in a batch; each is a negative of the others."
+    batch_documents: int = Field(
+        default=64,
+        ge=2,
+        description="Distinct documents in a batch; each is a negative of the others' queries.",
+    )
+    pairs_a_document: int = Field(
+        default=4, ge=1, description="Most pairs of one document in one batch."
+    )
+    alike: int = Field(
+        default=4,
+        ge=1,
+        description="Documents that share a batch because they are alike; 1 draws each alone.",
+    )
+    hard_negatives: int = Field(
+        default=0, ge=0, description="Mined negatives that each pair brings into its batch."
     )
     max_steps: int = Field(
-        default=100, ge=1, description="Training ends here, or at epochs or budget_s before."
+        default=60, ge=1, description="Training ends here, or at epochs or budget_s before."
     )
     epochs: float = Field(default=10.0, gt=0, description="Most times every pair is seen.")
     budget_s: float | None = Field(
         default=None, gt=0, examples=[3600], description="Most seconds training may take."
     )
-    learning_rate: float = Field(default=5e-5, gt=0, description="Learning rate at its peak.")
+    learning_rate: float = Field(default=2e-4, gt=0, description="Learning rate at its peak.")
     warmup_share: float = Field(
         default=0.1, ge=0, le=1, description="Share of the steps in which it rises to the peak."
     )
-    weight_decay: float = Field(default=0.0, ge=0, description="Pull of all weights towards zero.")
-    max_seq_length: int = Field(
-        default=64,
+    weight_decay: float = Field(default=0.01, ge=0, description="Pull of all weights towards zero.")
+    dropout: bool = Field(
+        default=False, description="Whether the encoder's own dropout is on while it trains."
+    )
+    query_tokens: int = Field(
+        default=16, ge=4, description="Tokens of a query that training reads."
+    )
+    document_tokens: int = Field(
+        default=48,
         ge=4,
-        description="Tokens of an input that training reads; the encoder keeps its own limit.",
+        description="Tokens of a document that training reads; the encoder keeps its own limit.",
     )
     freeze_token_embeddings: bool = Field(
         default=True,
-        description="Leave the word vectors as they are: faster, and rare words keep their meaning.",
+        description="Leave the word vectors as they are: faster, rare words keep their meaning.",
     )
-    bucket_by_length: bool = Field(
-        default=False, description="Batches of texts of like length: less padding."
+    precision: Literal["auto", "float32", "bfloat16"] = Field(
+        default="auto",
+        description="Of the forward pass; auto takes bfloat16 where the processor is built for it.",
+    )
+    threads: int | None = Field(
+        default=None, ge=1, examples=[2], description="Processor threads; all if left out."
     )
     tuned_share: float = Field(
         default=1.0,
@@ -69,8 +93,7 @@ class FitJob(BaseModel, frozen=True, extra="forbid"):
     separator: str = ". "
     similarity: Similarity = "cosine"
     config: FitConfig = FitConfig()
-    #: Where the encoder comes from, for its manifest: parent, cycle, log window.
-    provenance: dict[str, str] = {}
+    provenance: Provenance
 
 
 class ImportJob(BaseModel, frozen=True, extra="forbid"):

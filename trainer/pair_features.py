@@ -9,6 +9,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from desireline.connectors.documents import Vectors
+from desireline.trainer.document_text import DocumentText
 from desireline.trainer.encoders.base import Encoder
 
 _NEIGHBOURS = 30
@@ -20,14 +21,6 @@ _KERNEL_WIDTH = 0.1
 #: Words are compared by their first letters: a stem without knowing the language.
 _STEM_LETTERS = 5
 _WORD = re.compile(r"\w+")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DocumentText:
-    """A document as an encoder reads it, and the first of its fields alone."""
-
-    title: str
-    text: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

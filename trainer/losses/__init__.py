@@ -1,0 +1,1 @@
+"""What the pairs mean to the encoder: one loss a file."""

@@ -1,0 +1,1 @@
+"""Sessions, judgments and documents become pairs: one way of finding them a file."""

@@ -1,0 +1,79 @@
+"""Port: find pairs in what users did and in what there is to find."""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Protocol
+
+import polars as pl
+
+from desireline.connectors.search_engine import Hit
+from desireline.trainer.document_text import DocumentText
+from desireline.trainer.judgments import Judgments
+from desireline.trainer.pairs import Pair, PairSet, Passage, merge
+from desireline.trainer.sessions import Sessions
+
+Search = Callable[[str, int], Sequence[Hit]]
+"""Answers a query with that many hits, best first, as the users' search does."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Material:
+    """All that miners may look at; `sessions` and `judgments` are of the training part only."""
+
+    sessions: Sessions
+    judgments: Judgments
+    documents: Mapping[str, DocumentText]
+    #: None where no engine is at hand; miners that need it find nothing.
+    search: Search | None = None
+    #: Documents by query that are never a negative; see `related`.
+    related: Mapping[str, frozenset[str]] = field(default_factory=lambda: MappingProxyType({}))
+
+    def passage(self, document_id: str) -> Passage | None:
+        """Return the document as the encoder reads it; None if it is gone or empty."""
+        document = self.documents.get(document_id)
+        return Passage(document_id, document.text) if document and document.parts else None
+
+
+class Miner(Protocol):
+    """Finds pairs in its own way."""
+
+    def mine(self, material: Material) -> Iterator[Pair]:
+        """Yield pairs; `mine_all` drops repeats and negatives that are related to the anchor."""
+        ...
+
+
+def related(judgments: Judgments, *, doubt: float = 0.1) -> dict[str, frozenset[str]]:
+    """List the documents of each query that may be right: clicked, or graded `doubt` or more."""
+    kept = judgments.frame.filter((pl.col("clicks") > 0) | (pl.col("grade") >= doubt))
+    return {
+        query: frozenset(document_ids)
+        for query, document_ids in kept.group_by("query")
+        .agg("document_id")
+        .sort("query")
+        .iter_rows()
+    }
+
+
+def mine_all(material: Material, miners: Iterable[Miner]) -> PairSet:
+    """Let every miner look, and join what they find."""
+    known = related(material.judgments)
+    ready = Material(
+        sessions=material.sessions,
+        judgments=material.judgments,
+        documents=material.documents,
+        search=material.search,
+        related=known,
+    )
+    return merge((pair for miner in miners for pair in miner.mine(ready)), known)
+
+
+def believed(judgments: Judgments, min_grade: float) -> Iterator[tuple[str, str, float]]:
+    """Yield query, document_id and weight of what is judged right.
+
+    The weight is the grade times the mean weight of the actions, so that a purchase counts for
+    more than a click; a pair that only its neighbours vouch for has the grade alone.
+    """
+    worth = pl.max_horizontal(pl.col("weight"), pl.lit(1.0))
+    kept = judgments.frame.filter(pl.col("grade") >= min_grade)
+    yield from kept.select("query", "document_id", weight=pl.col("grade") * worth).iter_rows()
