@@ -4,7 +4,7 @@ import html
 from collections.abc import Iterable  # noqa: TC003 - the alias below reads better with it
 from typing import TypeAlias
 
-_VOID = frozenset({"br", "hr", "input", "link", "meta", "rect"})
+_VOID = frozenset({"br", "hr", "input", "link", "meta"})
 
 
 class Markup(str):

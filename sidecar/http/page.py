@@ -73,14 +73,10 @@ class Pages:
             raise RequestRefusedError("type a query of at least one word", parameter="text")
         found = await self._threads.run(self._operations.search, target, text, _TRIED)
         kept = await self._threads.run(self._operations.search_retained, target, text, _TRIED)
-        columns = [found] if kept is None else [found, kept]
-        titles = ("Live", "Before")
-        ids = [{hit.document_id for hit in hits} for _, hits in columns]
-        shown = [
-            parts.answers(title, generation, hits, ids[1 - place] if len(ids) > 1 else set())
-            for place, (title, (generation, hits)) in enumerate(zip(titles, columns, strict=False))
-        ]
-        return await self._show(call, target, text, element("div", shown, class_="columns"))
+        columns = [parts.answers("Live", *found, marks=parts.moves(found[1], kept and kept[1]))]
+        if kept is not None:
+            columns.append(parts.answers("Before", *kept, marks=parts.losses(kept[1], found[1])))
+        return await self._show(call, target, text, element("div", columns, class_="columns"))
 
     async def ask_rollback(self, call: Call) -> Response:
         """Say what a rollback would do and ask."""
@@ -154,7 +150,10 @@ class Pages:
         back = _retained(generations)
         may = call.sign_in is not None and call.sign_in.key.allows(Scope.ADMIN)
         button = element(
-            "a", f"Roll back to {back} …", href=f"{_address(target)}/rollback", class_="button"
+            "a",
+            f"Roll back to generation {back} …",
+            href=f"{_address(target)}/rollback",
+            class_="button",
         )
         return element(
             "section",
@@ -206,8 +205,7 @@ def _cycle(target: str, report: dict[str, Any] | None) -> Markup:
         command = element("code", f"desireline tune {target}")
         none = element("p", "No cycle has run yet. Start one with ", command, ".", class_="quiet")
         return element("section", element("h2", "Last cycle"), none)
-    begun, ended = parts.moment(report.get("started_at")), report.get("ended_at")
-    when = f"{begun} to {parts.moment(ended)}" if ended else f"since {begun}"
+    when = parts.span(report.get("started_at"), report.get("ended_at"))
     heading: list[Child] = ["Last cycle ", parts.state_mark(report.get("state", ""))]
     reason = report.get("reason")
     return element(

@@ -25,6 +25,17 @@ def moment(value: object) -> str:
     return f"{(at.astimezone(UTC) if at.tzinfo else at):%Y-%m-%d %H:%M} UTC"
 
 
+def span(begun: object, ended: object) -> str:
+    """Return when something ran, and for how long."""
+    if not (isinstance(begun, str) and isinstance(ended, str)):
+        return f"since {moment(begun)}"
+    try:
+        minutes = (datetime.fromisoformat(ended) - datetime.fromisoformat(begun)).seconds // 60
+    except (ValueError, TypeError):
+        return f"{moment(begun)} to {moment(ended)}"
+    return f"{moment(begun)}, took {f'{minutes} min' if minutes else 'less than a minute'}"
+
+
 def state_mark(state: object) -> Markup:
     """Return the state of a generation or cycle as a small coloured word."""
     return element("span", str(state), class_=f"state {_css_name(state)}")
@@ -112,24 +123,46 @@ def steps_list(steps: Sequence[Mapping[str, Any]]) -> Markup | None:
     return element("dl", rows, class_="steps") if rows else None
 
 
-def answers(title: str, generation: LiveGeneration, hits: Sequence[Hit], other: set[str]) -> Markup:
-    """Return one generation's answers; those that `other` lacks are marked."""
-    rows = [_answer(hit, new=bool(other) and hit.document_id not in other) for hit in hits]
+def moves(now: Sequence[Hit], before: Sequence[Hit] | None) -> Mapping[str, str]:
+    """Return how each answer came to its position: `new`, `up from 5`, `down from 1`."""
+    if not before:
+        return {}
+    old = {hit.document_id: position for position, hit in enumerate(before, 1)}
+    told = {}
+    for position, hit in enumerate(now, 1):
+        was = old.get(hit.document_id)
+        if was is None:
+            told[hit.document_id] = "new"
+        elif was != position:
+            told[hit.document_id] = f"{'up' if position < was else 'down'} from {was}"
+    return told
+
+
+def losses(before: Sequence[Hit], now: Sequence[Hit]) -> Mapping[str, str]:
+    """Return the earlier answers that are gone."""
+    kept = {hit.document_id for hit in now}
+    return {hit.document_id: "gone" for hit in before if hit.document_id not in kept}
+
+
+def answers(
+    title: str, generation: LiveGeneration, hits: Sequence[Hit], *, marks: Mapping[str, str]
+) -> Markup:
+    """Return one generation's answers, some with a mark."""
+    rows = [_answer(hit, marks.get(hit.document_id)) for hit in hits]
     heading = element("h3", title, element("small", f"generation {generation.number}"))
     content = element("ol", rows) if rows else element("p", "Nothing was found.", class_="quiet")
     return element("section", heading, content, class_="answers")
 
 
-def _answer(hit: Hit, *, new: bool) -> Markup:
+def _answer(hit: Hit, mark: str | None) -> Markup:
     texts = [value for value in hit.fields.values() if isinstance(value, str) and value.strip()]
     title, rest = (texts[0], " · ".join(texts[1:])) if texts else (hit.document_id, "")
     return element(
         "li",
         element("span", _shortened(title), class_="title"),
-        element("span", "only here", class_="only") if new else None,
+        element("span", mark, class_=f"mark {mark.split()[0]}") if mark else None,
         element("span", _shortened(rest), class_="rest") if rest else None,
         element("small", element("code", hit.document_id), f" {hit.score:.3f}"),
-        class_="new" if new else None,
     )
 
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from desireline.sidecar.http.markup import Markup, element
 
-_WIDTH = 180
+_WIDTH = 260
 _BAR = 6
 _GAP = 3
 

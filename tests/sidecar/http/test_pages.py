@@ -74,7 +74,7 @@ def test_the_page_shows_what_serves_and_what_the_last_cycle_did(browser, sidecar
         "0.460",
         "+0.060",
         "[+0.031, +0.089]",
-        "2026-05-07 02:41 UTC",
+        "2026-05-07 02:00 UTC, took 41 min",
     ):
         assert said in words, said
     assert "mrr@20: bm25 0.310, base 0.400, tuned 0.460" in text

@@ -175,7 +175,7 @@ class Cluster(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(answer)
 
-    do_GET = do_POST
+    do_GET = do_POST  # noqa: N815 - http.server names it so
 
     def log_message(self, *_args: object) -> None:
         pass
