@@ -23,6 +23,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from desireline.connectors.errors import DesirelineError, EngineUnavailableError
+from desireline.sidecar.config import environment
 from desireline.sidecar.demo.child_process import start_child, stop_child
 from desireline.sidecar.demo.opensearch_home import VERSION, assemble, default_cache, find_java
 
@@ -243,7 +244,12 @@ def _healthy(url: str) -> bool:
 def main() -> int:
     """Run a node in the foreground; print its address; stop at Ctrl-C."""
     parser = argparse.ArgumentParser(description=main.__doc__)
-    parser.add_argument("--java-home", type=Path, help="home of a Java 21 or newer")
+    parser.add_argument(
+        "--java-home",
+        type=Path,
+        default=environment().opensearch_java_home,
+        help="home of a Java 21 or newer (OPENSEARCH_JAVA_HOME)",
+    )
     parser.add_argument("--heap", default="1g", help="memory of the node's heap (1g)")
     options = parser.parse_args()
     signal.signal(signal.SIGTERM, signal.default_int_handler)
