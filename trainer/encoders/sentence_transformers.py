@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 from sentence_transformers import SentenceTransformer
+from transformers.utils.logging import disable_progress_bar
 
 from desireline.connectors.documents import Vectors
 from desireline.connectors.search_engine import Similarity
@@ -24,6 +25,7 @@ def load_sentence_transformer(folder: Path, *, device: str = "cpu") -> SentenceT
 
     """
     model_files.check(folder)
+    disable_progress_bar()  # it would write into the terminal of whoever asked
     try:
         return SentenceTransformer(
             str(folder),
