@@ -15,8 +15,9 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, Field, ValidationError, model_validator
 
 from desireline.sidecar.config_errors import ConfigError, describe
+from desireline.sidecar.config_paths import ConfigPath
 from desireline.sidecar.errors import TargetUnknownError
-from desireline.sidecar.target_config import ConfigPath, Settings, TargetConfig
+from desireline.sidecar.target_config import Settings, TargetConfig
 
 CONFIG_FILE = Path("desireline.toml")
 _FOR_CHILDREN = {"HOME", "LANG", "PATH", "SYSTEMROOT", "TEMP", "TMP", "TMPDIR", "TZ", "USER"}

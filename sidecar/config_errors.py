@@ -4,7 +4,7 @@ import difflib
 import re
 import types
 import typing
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
@@ -22,11 +22,20 @@ class ConfigError(SidecarError):
     next_step = "mend the lines above; docs/configuration.md describes every field"
 
 
+class PluginSettingsError(ValueError):
+    """The settings of a plugin are wrong, each of them as pydantic says."""
+
+    def __init__(self, error: ValidationError, model: type[BaseModel]) -> None:
+        super().__init__(str(error))
+        self.details = error.errors()
+        self.model = model
+
+
 def describe(error: ValidationError, *, source: str, root: type[BaseModel]) -> ConfigError:
     """Return one error that names every wrong field."""
     details = error.errors()
     told = [detail for detail in details if not _follows_from_another(detail, details)]
-    return ConfigError("\n".join(_line(detail, source, root) for detail in told))
+    return ConfigError("\n".join(line for one in told for line in _lines(one, source, root)))
 
 
 def _follows_from_another(detail: ErrorDetails, details: Sequence[ErrorDetails]) -> bool:
@@ -37,9 +46,15 @@ def _follows_from_another(detail: ErrorDetails, details: Sequence[ErrorDetails])
     )
 
 
-def _line(detail: ErrorDetails, source: str, root: type[BaseModel]) -> str:
+def _lines(detail: ErrorDetails, source: str, root: type[BaseModel]) -> Iterator[str]:
+    """Yield one line, or those of the plugin whose settings are wrong."""
     place = ".".join(str(part) for part in detail["loc"] if part != "[key]") or "the file"
-    return f"{source}: {place}: {_sentence(detail, root)}"
+    cause = detail.get("ctx", {}).get("error")
+    if not isinstance(cause, PluginSettingsError):
+        yield f"{source}: {place}: {_sentence(detail, root)}"
+        return
+    for inner in cause.details:
+        yield from _lines(inner, f"{source}: {place}", cause.model)
 
 
 def _sentence(detail: ErrorDetails, root: type[BaseModel]) -> str:

@@ -1,9 +1,8 @@
 """What a user may say about one target; every field carries its own description."""
 
 import re
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 from zoneinfo import ZoneInfo
 
 from pydantic import (
@@ -19,10 +18,13 @@ from pydantic import (
 from desireline.connectors import plugins
 from desireline.connectors.documents import TextTemplate
 from desireline.connectors.search_engine import Similarity
+from desireline.sidecar.config_paths import ConfigPath, beside_the_file
 from desireline.sidecar.cron import cron_trigger
 from desireline.sidecar.durations import parse_duration
+from desireline.sidecar.log_settings import LogSettings
 from desireline.trainer.gate import GateConfig
 from desireline.trainer.jobs import FitConfig
+from desireline.trainer.sessions import SessionConfig
 
 _INDEX = re.compile(r"[a-z0-9.][^\sA-Z\\/*?\"<>|,#:]{0,254}")
 _FIELD = re.compile(r"[^\s_^*.,][^\s^*,]*")
@@ -35,21 +37,11 @@ class Settings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-def beside_the_file(path: Path, info: ValidationInfo) -> Path:
-    """Read a relative path from the folder of the configuration file, not from where one stands."""
-    base = (info.context or {}).get("folder")
-    path = path.expanduser()
-    return path if base is None or path.is_absolute() else base / path
-
-
 SAID_ABOVE_FIT = frozenset({"budget_s", "seed"})
 """Settings of the fit that a user gives as ``tune.budget`` and ``tune.seed``."""
 
 Seconds = Annotated[float, BeforeValidator(parse_duration)]
 """A duration such as ``"12h"``, held in seconds."""
-
-ConfigPath = Annotated[Path, AfterValidator(beside_the_file)]
-"""A path, relative to the configuration file."""
 
 
 def _index_name(name: str) -> str:
@@ -154,6 +146,12 @@ class TuneConfig(Settings):
         lt=1,
         description="Share of the queries kept for judging, never trained on.",
     )
+    later: float = Field(
+        default=0.1,
+        gt=0,
+        lt=1,
+        description="Share of the searches, the newest, that judge and are never trained on.",
+    )
     seed: int = Field(default=7, ge=0, description="Same log and seed, same pairs and split.")
     min_clicks: int = Field(
         default=50, ge=1, description="With fewer clicks there is nothing to do."
@@ -234,10 +232,13 @@ class TargetConfig(Settings):
         examples=["cosine"],
         description="cosine or dot; left out: what the model was trained for.",
     )
-    logs: Mapping[str, Any] | None = Field(
+    logs: LogSettings | None = Field(
         default=None,
         examples=[{"kind": "ubi"}],
         description='The click log: kind ("ubi", "files", a plugin) and its own settings.',
+    )
+    sessions: SessionConfig = Field(
+        default=SessionConfig(), description="How events are joined and whom to believe."
     )
     tune: TuneConfig = Field(default=TuneConfig(), description="When and how it learns.")
     gate: TargetGateConfig = Field(
@@ -253,6 +254,11 @@ class TargetConfig(Settings):
         if self.vector in names:
             raise ValueError(f"vector {self.vector!r} is also a text field")
         return self
+
+    @property
+    def log_kind(self) -> str:
+        """The kind of the click log, empty without one."""
+        return str(getattr(self.logs, "kind", ""))
 
     @property
     def template(self) -> TextTemplate:

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from pydantic import SecretStr, ValidationError
+from pydantic import SecretStr
 
 from desireline.connectors import plugins
 from desireline.connectors.log_source import LogSource
@@ -13,7 +13,6 @@ from desireline.connectors.opensearch_client import OpenSearchSettings
 from desireline.connectors.search_engine import SearchEngine
 from desireline.connectors.state_store import StateStore
 from desireline.sidecar.config import ClusterConfig, Config, child_environment
-from desireline.sidecar.config_errors import ConfigError
 from desireline.sidecar.embedding_cache import EmbeddingCache
 from desireline.sidecar.encoders import EncoderPool
 from desireline.sidecar.errors import SidecarError
@@ -53,7 +52,7 @@ def open_sidecar(
             cache=cache,
             encoders=encoders,
             worker=worker,
-            log_source=log_source(name, target, settings),
+            log_source=log_source(target, settings),
             clock=clock,
         )
         for name, target in config.targets.items()
@@ -62,8 +61,7 @@ def open_sidecar(
         targets,
         store=store,
         metrics=Metrics(),
-        server=config.server,
-        cluster=_address(config.cluster, settings),
+        cluster=_address(settings),
     )
 
 
@@ -88,26 +86,12 @@ def opensearch_settings(cluster: ClusterConfig) -> OpenSearchSettings | None:
     )
 
 
-def log_source(
-    name: str, target: TargetConfig, settings: OpenSearchSettings | None
-) -> LogSource | None:
-    """Open a target's click log; None when it names none.
-
-    Raises:
-        ConfigError: the log's own settings are wrong; all are named.
-
-    """
+def log_source(target: TargetConfig, settings: OpenSearchSettings | None) -> LogSource | None:
+    """Open a target's click log; None when it names none."""
     if target.logs is None:
         return None
-    plugin = plugins.load("logs", str(target.logs.get("kind")))
-    try:
-        config = plugin.config_class.model_validate(dict(target.logs))
-    except ValidationError as error:
-        wrong = "; ".join(
-            f"{'.'.join(map(str, problem['loc']))}: {problem['msg']}" for problem in error.errors()
-        )
-        raise ConfigError(f"targets.{name}.logs: {wrong}") from error
-    source: LogSource = plugin.open(config, settings)
+    plugin = plugins.load("logs", target.log_kind)
+    source: LogSource = plugin.open(target.logs, settings)
     return source
 
 
@@ -125,12 +109,12 @@ def _store(config: Config, settings: OpenSearchSettings | None) -> StateStore:
     return embedded
 
 
-def _address(cluster: ClusterConfig, settings: OpenSearchSettings | None) -> ClusterAddress | None:
+def _address(settings: OpenSearchSettings | None) -> ClusterAddress | None:
     if settings is None:
         return None
     return ClusterAddress(
         url=settings.url,
-        authorization=settings.authorization(),
+        authorization=settings.authorization,
         verify=settings.verify_certs and (settings.ca_file or True),
     )
 

@@ -32,8 +32,9 @@ def init(
     ] = None,
     vector: Annotated[str, typer.Option(help="Name of the vector.")] = "embedding",
     model: Annotated[str, typer.Option(help="Base encoder: id or folder.")] = "minilm",
-    logs: Annotated[str, typer.Option(help="Kind of the click log: ubi or files.")] = "ubi",
-    logs_path: Annotated[str | None, typer.Option(help="Where the log's files are.")] = None,
+    log_files: Annotated[
+        str | None, typer.Option(help='Click log as files, such as "logs/*.ndjson" [UBI indexes].')
+    ] = None,
 ) -> None:
     """Write a commented desireline.toml; never overwrites one.
 
@@ -49,14 +50,13 @@ def init(
     path = globals_of(ctx).config
     _refuse_to_overwrite(path)
     index = index or _asked_for_index(terminal)
-    log = {"kind": logs} if logs_path is None else {"kind": logs, "path": logs_path}
     values: dict[str, Any] = {
         **_cluster(url, user, password_env),
         "targets.<name>.index": index,
         "targets.<name>.text": list(text or _NO_FIELDS),
         "targets.<name>.vector": vector,
         "targets.<name>.model": model,
-        "targets.<name>.logs": log,
+        **_logs(url, log_files),
     }
     target = name or _as_name(index)
     config = _checked(values, target, path)
@@ -94,6 +94,13 @@ def _cluster(url: str | None, user: str | None, password_env: str) -> dict[str, 
             "cluster.auth.password_env": password_env,
         }
     return given
+
+
+def _logs(url: str | None, log_files: str | None) -> dict[str, Any]:
+    """Name the log: files, else the UBI indexes of the cluster, else none yet."""
+    if log_files is not None:
+        return {"targets.<name>.logs": {"kind": "files", "path": log_files}}
+    return {} if url is None else {"targets.<name>.logs": {"kind": "ubi"}}
 
 
 def _as_name(index: str) -> str:
