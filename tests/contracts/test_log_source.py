@@ -51,7 +51,7 @@ class ClusterLog:
         config = UbiConfig(
             queries_index=f"{prefix}ubi_queries",
             events_index=f"{prefix}ubi_events",
-            window=timedelta(days=36_500),
+            window=timedelta(days=10_000),
         )
         self.source: LogSource = UbiLogs.open(config, OpenSearchSettings(url=url))
 
