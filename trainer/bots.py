@@ -12,13 +12,22 @@ class BotConfig(BaseModel, frozen=True, extra="forbid"):
     percentile would be set by the bots themselves.
     """
 
-    #: Never call a client a bot for fewer searches and clicks than this in one day.
-    floor_a_day: int = Field(default=100, ge=1)
-    #: Nor for fewer than this in the whole window.
-    floor_in_all: int = Field(default=400, ge=1)
-    times_median: float = Field(default=20.0, gt=1)
-    #: With fewer clients there is no telling who is unusual; nobody is removed.
-    min_clients: int = Field(default=10, ge=2)
+    floor_a_day: int = Field(
+        default=100,
+        ge=1,
+        description="Nobody is a bot for fewer searches and clicks than this in one day.",
+    )
+    floor_in_all: int = Field(
+        default=400, ge=1, description="Nor for fewer than this in the whole window."
+    )
+    times_median: float = Field(
+        default=20.0, gt=1, description="Above the floors, this many times the median client."
+    )
+    min_clients: int = Field(
+        default=10,
+        ge=2,
+        description="With fewer clients nobody is removed: there is no telling who is unusual.",
+    )
 
 
 def bot_clients(events: pl.DataFrame, config: BotConfig) -> pl.Series:

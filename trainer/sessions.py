@@ -31,19 +31,30 @@ _ORDER = (pl.col("at"), pl.col("query_id"), pl.col("position").fill_null(0), pl.
 class SessionConfig(BaseModel, frozen=True, extra="forbid"):
     """How events are joined and whom to believe."""
 
-    #: What each kind of action says for a document; other kinds say nothing.
     actions: dict[str, float] = Field(
-        default={"click": 1.0, "add_to_cart": 2.0, "purchase": 3.0}, min_length=1
+        default={"click": 1.0, "add_to_cart": 2.0, "purchase": 3.0},
+        min_length=1,
+        description="What each kind of action says for a document; other kinds say nothing.",
     )
-    bots: BotConfig = BotConfig()
-    #: Distinct clients that must have typed a query before it may be learned from. With 1 a
-    #: single person's words can enter a pair (the health report warns); 3 or more is right
-    #: where queries are personal. Searches without a client count as one client each.
-    min_clients: int = Field(default=1, ge=1)
-    #: One client counts once a day for a query and a document, however often it repeats.
-    once_a_day: bool = True
-    #: A longer silence is no dwell: the user had left.
-    pause_s: float = Field(default=1800.0, gt=0)
+    bots: BotConfig = Field(
+        default=BotConfig(), description="When a client has done more than a person does."
+    )
+    #: With 1 a single person's words can enter a pair (the health report warns); 3 or more is
+    #: right where queries are personal. Searches without a client count as one client each.
+    min_clients: int = Field(
+        default=1,
+        ge=1,
+        description="Clients that must have typed a query before it may be learned from.",
+    )
+    once_a_day: bool = Field(
+        default=True,
+        description="Whether a client counts once a day for a query and a document.",
+    )
+    pause_s: float = Field(
+        default=1800.0,
+        gt=0,
+        description="A silence of more seconds is no dwell: the user had left.",
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
