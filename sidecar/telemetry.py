@@ -15,7 +15,7 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
 #: Keys whose values never reach a log line.
 WITHHELD_KEYS = frozenset(
-    {"text", "texts", "query", "query_text", "input", "key", "api_key", "authorization", "password"}
+    {"text", "texts", "query", "query_text", "input", "api_key", "authorization", "password"}
 )
 
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
@@ -26,7 +26,7 @@ def configure_logs(
 ) -> None:
     """Send log lines to `to` (stderr): one sentence and keys, for people or as JSON."""
     renderer: Any = (
-        structlog.processors.JSONRenderer()
+        structlog.processors.JSONRenderer(ensure_ascii=False, default=str)
         if form == "json"
         else structlog.dev.ConsoleRenderer(colors=(to or sys.stderr).isatty())
     )
@@ -40,9 +40,11 @@ def configure_logs(
             renderer,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(level),
-        logger_factory=structlog.PrintLoggerFactory(to or sys.stderr),
+        # stderr is looked up at each line, because tests and shells replace it.
+        logger_factory=lambda *_names: structlog.PrintLogger(to or sys.stderr),
         cache_logger_on_first_use=False,
     )
+    logging.basicConfig(level=max(level, logging.WARNING), stream=to or sys.stderr)
 
 
 def withhold_personal_data(

@@ -25,6 +25,7 @@ Files, in the order a request meets them:
 - ``page``             the pages: targets, try a query, roll back
 - ``page_parts``       tables of a target
 - ``page_frame``       what every page has around it
+- ``measures_table``   before and after in figures
 - ``picture``          before and after as bars
 - ``markup``           HTML that cannot be injected into
 

@@ -7,6 +7,7 @@ import re
 import time
 import traceback
 from http import HTTPStatus
+from pathlib import Path
 
 import structlog
 from starlette.requests import Request
@@ -160,9 +161,10 @@ class App:
 
 def _log_failure(route: Route | None, error: Exception) -> None:
     # Only where and of which kind: messages and local variables may hold query text.
-    frames = "".join(traceback.format_tb(error.__traceback__))
+    frames = traceback.extract_tb(error.__traceback__)
+    where = [f"{Path(frame.filename).name}:{frame.lineno} {frame.name}" for frame in frames]
     name = route.name if route else None
-    _log.error("a request failed", route=name, error=type(error).__name__, frames=frames)
+    _log.error("a request failed", route=name, error=type(error).__name__, where=where)
 
 
 def _application_routes(search: Search, embeddings: Embeddings) -> tuple[Route, ...]:

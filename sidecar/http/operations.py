@@ -65,9 +65,9 @@ class Operations(Protocol):
     def last_cycle(self, target: str) -> dict[str, Any] | None:
         """Report of the last cycle, running or ended.
 
-        Keys: state, reason, started_at, ended_at (ISO or None), steps
-        ``[{"name", "sentence"}]``, measures ``{"bm25"|"base"|"tuned": {"mrr@20": 0.4}}``,
-        interval ``{"mrr@20": [low, high]}`` of tuned minus base.
+        As `CycleReport.to_json` has it: outcome, reason, started_at, ended_at, steps, measures
+        ``{"bm25"|"base"|"incumbent"|"candidate": {"mrr@20": {"value", "low", "high"}}}``, and
+        gain ``{"mrr@20": {"value", "low", "high"}}`` of candidate minus incumbent, if known.
         """
         ...
 

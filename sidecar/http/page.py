@@ -12,6 +12,7 @@ from desireline.sidecar.api_keys import Scope
 from desireline.sidecar.http import page_parts as parts
 from desireline.sidecar.http.admin import audit, known_target
 from desireline.sidecar.http.markup import Child, Markup, element
+from desireline.sidecar.http.measures_table import measures_table
 from desireline.sidecar.http.operations import Operations
 from desireline.sidecar.http.page_frame import asset, form, page, paragraphs
 from desireline.sidecar.http.refusals import RequestRefusedError, status_of
@@ -206,13 +207,13 @@ def _cycle(target: str, report: dict[str, Any] | None) -> Markup:
         none = element("p", "No cycle has run yet. Start one with ", command, ".", class_="quiet")
         return element("section", element("h2", "Last cycle"), none)
     when = parts.span(report.get("started_at"), report.get("ended_at"))
-    heading: list[Child] = ["Last cycle ", parts.state_mark(report.get("state", ""))]
+    heading: list[Child] = ["Last cycle ", parts.state_mark(report.get("outcome", ""))]
     reason = report.get("reason")
     return element(
         "section",
         element("h2", heading, element("small", when)),
         element("p", str(reason), class_="reason") if reason else None,
-        parts.measures_table(report),
+        measures_table(report),
         parts.steps_list(report.get("steps") or []),
     )
 

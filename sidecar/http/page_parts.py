@@ -2,22 +2,22 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from string import ascii_lowercase
 from typing import Any
 
 from desireline.connectors.search_engine import Hit
-from desireline.sidecar.http.markup import Child, Markup, element, render
-from desireline.sidecar.http.picture import bars
+from desireline.sidecar.http.markup import Child, Markup, element
 from desireline.sidecar.serving import LiveGeneration
 
-_RANKERS = (("bm25", "BM25"), ("base", "Base"), ("tuned", "Tuned"))
-_NOTHING = "\N{EN DASH}"
+NOTHING = "\N{EN DASH}"
 _SHOWN_CHARACTERS = 160
+_CSS_NAME = frozenset(f"{ascii_lowercase}-")
 
 
 def moment(value: object) -> str:
     """Return an ISO time for people, in UTC."""
     if not isinstance(value, str) or not value:
-        return _NOTHING
+        return NOTHING
     try:
         at = datetime.fromisoformat(value)
     except ValueError:
@@ -44,74 +44,21 @@ def state_mark(state: object) -> Markup:
 def generations_table(generations: Sequence[Mapping[str, Any]]) -> Markup:
     """Return every generation as a row."""
     titles = ("No.", "State", "Covered", "Slot", "Encoder", "From", "Made")
-    return _table(titles, [_generation_row(found) for found in generations], class_="generations")
+    return table(titles, [_generation_row(found) for found in generations], class_="generations")
 
 
 def _generation_row(found: Mapping[str, Any]) -> Markup:
     parent = found.get("parent")
     cells: list[Child] = [
-        element("strong", str(found.get("number", _NOTHING))),
+        element("strong", str(found.get("number", NOTHING))),
         [state_mark(found.get("state", "")), _small(found.get("reason"))],
         _coverage(found.get("coverage")),
         element("code", str(found.get("slot", ""))),
         _fingerprint(str(found.get("fingerprint", ""))),
-        _NOTHING if parent is None else str(parent),
+        NOTHING if parent is None else str(parent),
         element("span", moment(found.get("created_at")), class_="nowrap"),
     ]
     return element("tr", [element("td", cell) for cell in cells])
-
-
-def measures_table(report: Mapping[str, Any]) -> Markup | None:
-    """Return BM25, base and tuned side by side, the gain with its interval, and bars."""
-    measured: Mapping[str, Mapping[str, float]] = report.get("measures") or {}
-    names = list(dict.fromkeys(name for ranker in measured.values() for name in ranker))
-    if not names:
-        return None
-    intervals: Mapping[str, Sequence[float]] = report.get("interval") or {}
-    rows = [_measure_row(name, measured, intervals.get(name)) for name in names]
-    titles = ("Measure", *map(_ranker, _RANKERS), "Gain over base", "")
-    return _table(titles, rows, class_="measures")
-
-
-def _ranker(named: tuple[str, str]) -> Markup:
-    name, title = named
-    return render([element("span", class_=f"key {name}"), title])
-
-
-def _measure_row(
-    name: str, measured: Mapping[str, Mapping[str, float]], interval: Sequence[float] | None
-) -> Markup:
-    values = [(ranker, measured.get(ranker, {}).get(name)) for ranker, _ in _RANKERS]
-    base, tuned = values[1][1], values[2][1]
-    best = max((value for _, value in values if value is not None), default=None)
-    cells = [
-        element("td", _number(value), class_="number best" if value == best else "number")
-        for _, value in values
-    ]
-    return element(
-        "tr",
-        element("th", name, scope="row"),
-        cells,
-        element("td", _gain(base, tuned, interval), class_="number nowrap"),
-        element("td", bars(name, values)),
-    )
-
-
-def _gain(base: float | None, tuned: float | None, interval: Sequence[float] | None) -> Child:
-    if base is None or tuned is None:
-        return _NOTHING
-    gain = element("span", f"{tuned - base:+.3f}", class_=f"gain {_direction(interval)}")
-    if not interval:
-        return gain
-    low, high = interval
-    return [gain, element("span", f" [{low:+.3f}, {high:+.3f}]", class_="interval")]
-
-
-def _direction(interval: Sequence[float] | None) -> str:
-    if not interval:
-        return ""
-    low, high = interval
-    return "up" if low > 0 else "down" if high < 0 else ""
 
 
 def steps_list(steps: Sequence[Mapping[str, Any]]) -> Markup | None:
@@ -166,24 +113,21 @@ def _answer(hit: Hit, mark: str | None) -> Markup:
     )
 
 
-def _table(titles: Sequence[Child], rows: Sequence[Markup], *, class_: str) -> Markup:
+def table(titles: Sequence[Child], rows: Sequence[Markup], *, class_: str) -> Markup:
+    """Return a table that scrolls by itself where the page is narrow."""
     head = element("thead", element("tr", [element("th", t, scope="col") for t in titles]))
-    table = element("table", head, element("tbody", rows), class_=class_)
-    return element("div", table, class_="wide", tabindex="0", role="region", aria_label=class_)
+    whole = element("table", head, element("tbody", rows), class_=class_)
+    return element("div", whole, class_="wide", tabindex="0", role="region", aria_label=class_)
 
 
 def _coverage(coverage: object) -> str:
     if not isinstance(coverage, Mapping):
-        return _NOTHING
+        return NOTHING
     return f"{coverage['stamped']:,} of {coverage['documents']:,}"
 
 
 def _fingerprint(fingerprint: str) -> Markup:
     return element("code", fingerprint.removeprefix("sha256:")[:12], title=fingerprint)
-
-
-def _number(value: float | None) -> str:
-    return _NOTHING if value is None else f"{value:.3f}"
 
 
 def _small(reason: object) -> Markup | None:
@@ -196,4 +140,4 @@ def _shortened(text: str) -> str:
 
 
 def _css_name(state: object) -> str:
-    return "".join(c for c in str(state).lower().replace("_", "-") if c.isascii() and c.isalpha())
+    return "".join(c for c in str(state).lower().replace(" ", "-") if c in _CSS_NAME)

@@ -138,6 +138,11 @@ def _form(wrong: str = "") -> Markup:
             ),
             element("button", "Sign in"),
         ),
-        element("p", "The server prints a key at its first start.", class_="quiet"),
+        element(
+            "p",
+            "Make one with ",
+            element("code", "desireline keys create NAME --scope read"),
+            class_="quiet",
+        ),
         class_="sign-in",
     )

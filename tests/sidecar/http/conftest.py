@@ -1,7 +1,9 @@
 """A small but real sidecar behind the server: memory engine, memory store, fake encoders."""
 
 from collections.abc import Callable, Iterator
+from copy import deepcopy
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any
 
 import httpx
@@ -12,6 +14,7 @@ from desireline.connectors.engines.memory import MemoryEngine
 from desireline.connectors.search_engine import Hit, Read, Slot
 from desireline.connectors.stores.memory import MemoryStore
 from desireline.sidecar.api_keys import ApiKeys
+from desireline.sidecar.cycle_report import CycleReport, Interval, Outcome, Step
 from desireline.sidecar.errors import (
     NoGenerationError,
     RollbackRefusedError,
@@ -29,6 +32,46 @@ FIELDS = TargetFields(
     slots=("embedding__a", "embedding__b"),
     text=(("title", 2.0), ("description", 1.0)),
 )
+
+CYCLE = CycleReport(
+    target="products",
+    cycle="20260507T020000.000000Z",
+    outcome=Outcome.WENT_LIVE,
+    reason="mrr@20 rose by 0.030 and the lower bound is above 0",
+    started_at=datetime(2026, 5, 7, 2, 0, tzinfo=UTC),
+    ended_at=datetime(2026, 5, 7, 2, 41, tzinfo=UTC),
+    steps=tuple(
+        Step(name=name, sentence=sentence, at=datetime(2026, 5, 7, 2, 1, tzinfo=UTC))
+        for name, sentence in {
+            "logs": "41,208 searches, 18,340 clicks over 61 days",
+            "judgments": "9,127 pairs kept of 15,902 (PBM, perplexity 1.31)",
+            "fit": "full tuning, 3 epochs of 143 steps",
+            "backfill": "48,194 documents, 41,002 encoded, 7,192 unchanged",
+            "cut-over": "generation 7 is live; 6 stays ready for 24 h",
+        }.items()
+    ),
+    measures={
+        ranker: {
+            name: Interval(value=value, low=value - 0.03, high=value + 0.03)
+            for name, value in zip(("mrr@20", "recall@20", "ndcg@20", "hit@10"), row, strict=True)
+        }
+        for ranker, row in {
+            "bm25": (0.312, 0.561, 0.371, 0.532),
+            "base": (0.402, 0.681, 0.455, 0.604),
+            "incumbent": (0.431, 0.690, 0.481, 0.608),
+            "candidate": (0.461, 0.722, 0.509, 0.611),
+        }.items()
+    },
+    candidate="85ce08439019",
+    generation=7,
+).to_json() | {
+    "gain": {
+        "mrr@20": {"value": 0.030, "low": 0.011, "high": 0.049},
+        "recall@20": {"value": 0.032, "low": 0.012, "high": 0.051},
+        "ndcg@20": {"value": 0.028, "low": 0.007, "high": 0.043},
+        "hit@10": {"value": 0.003, "low": -0.011, "high": 0.025},
+    }
+}
 
 DOCUMENTS = {
     "p1": {"title": "red running shoes", "description": "light shoes for the road"},
@@ -167,6 +210,12 @@ def sidecar() -> SmallSidecar:
     embed(small, 6)
     embed(small, 7)
     return small
+
+
+@pytest.fixture
+def cycle() -> dict[str, Any]:
+    """A report of a cycle that went live, as the page gets it."""
+    return deepcopy(CYCLE)
 
 
 @pytest.fixture

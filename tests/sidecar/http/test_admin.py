@@ -16,7 +16,7 @@ def test_a_target_tells_where_it_stands(client) -> None:
 def test_a_cycle_that_never_ran_is_not_found(client, sidecar) -> None:
     caller = client("read")
     assert caller.get("/v1/targets/products/cycle").status_code == 404
-    sidecar.cycle = {"state": "promoted", "reason": "the lower bound is above 0"}
+    sidecar.cycle = {"outcome": "went live", "reason": "the lower bound is above 0"}
     assert caller.get("/v1/targets/products/cycle").json()["cycle"] == sidecar.cycle
 
 

@@ -28,32 +28,6 @@ ARGUMENTS = [
     "--disable-sync",
 ]
 
-CYCLE = {
-    "state": "promoted",
-    "reason": "mrr@20 rose from 0.402 to 0.461; the lower bound of the gain is above 0"
-    " and no segment fell",
-    "started_at": "2026-05-07T02:00:00+00:00",
-    "ended_at": "2026-05-07T02:41:00+00:00",
-    "steps": [
-        {"name": "logs", "sentence": "41,208 searches, 18,340 clicks over 61 days"},
-        {"name": "judgments", "sentence": "9,127 pairs kept of 15,902 (PBM, perplexity 1.31)"},
-        {"name": "fit", "sentence": "full tuning, 3 epochs of 143 steps"},
-        {"name": "backfill", "sentence": "48,194 documents, 41,002 encoded, 7,192 unchanged"},
-        {"name": "cut-over", "sentence": "generation 7 is live; 6 stays ready for 24 h"},
-    ],
-    "measures": {
-        "bm25": {"mrr@20": 0.312, "recall@20": 0.561, "ndcg@20": 0.371, "hit@10": 0.532},
-        "base": {"mrr@20": 0.402, "recall@20": 0.681, "ndcg@20": 0.455, "hit@10": 0.604},
-        "tuned": {"mrr@20": 0.461, "recall@20": 0.722, "ndcg@20": 0.509, "hit@10": 0.611},
-    },
-    "interval": {
-        "mrr@20": [0.031, 0.089],
-        "recall@20": [0.012, 0.071],
-        "ndcg@20": [0.027, 0.083],
-        "hit@10": [-0.011, 0.025],
-    },
-}
-
 
 class Browser:
     """One window of headless Chromium."""
@@ -152,6 +126,12 @@ def chromium(driver: tuple[str, str], tmp_path: Path) -> Iterator[Browser]:
     window.close()
 
 
+@pytest.fixture
+def with_cycle(sidecar, cycle):
+    sidecar.cycle = cycle
+    return sidecar
+
+
 def sign_in(chromium: Browser, server, keys) -> None:
     chromium.open(server.url)
     assert chromium.url().endswith("/login")
@@ -161,9 +141,8 @@ def sign_in(chromium: Browser, server, keys) -> None:
 
 
 def test_a_person_signs_in_tries_a_query_rolls_back_and_leaves(
-    chromium: Browser, server, keys, sidecar
+    chromium: Browser, server, keys, with_cycle
 ) -> None:
-    sidecar.cycle = CYCLE
     sign_in(chromium, server, keys)
     chromium.type("input[type=search]", "red running shoes")
     chromium.click(".try button")
@@ -172,10 +151,10 @@ def test_a_person_signs_in_tries_a_query_rolls_back_and_leaves(
     assert chromium.ask("document.querySelectorAll('.answers').length") == 2
     chromium.click(".summary .button")
     chromium.find("button.danger")
-    assert sidecar.live_number == 7
+    assert with_cycle.live_number == 7
     chromium.click("button.danger")
     assert "generation 6 is live again" in chromium.text(".note")
-    assert sidecar.live_number == 6
+    assert with_cycle.live_number == 6
     assert "Generation 6 is live" in chromium.text(".summary")
     chromium.click("header button")
     chromium.find("#key")
@@ -194,9 +173,8 @@ def test_no_script_runs_whatever_is_typed(chromium: Browser, server, keys) -> No
 
 
 @pytest.mark.parametrize("shape", [("light", 360), ("dark", 360), ("light", 1200), ("dark", 1200)])
-def test_nothing_sticks_out_of_the_page(chromium, server, keys, sidecar, shape) -> None:
+def test_nothing_sticks_out_of_the_page(chromium, server, keys, with_cycle, shape) -> None:
     scheme, width = shape
-    sidecar.cycle = CYCLE
     chromium.look(width=width, scheme=scheme)
     sign_in(chromium, server, keys)
     for page in ("/targets/products/rollback", "/targets/nothing", "/"):

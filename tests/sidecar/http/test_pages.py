@@ -12,20 +12,6 @@ from desireline.connectors.documents import Document
 from desireline.sidecar.http.markup import Markup, element
 from desireline.sidecar.http.settings import HttpSettings
 
-CYCLE = {
-    "state": "promoted",
-    "reason": "mrr@20 rose by 0.031 and the lower bound is above 0",
-    "started_at": "2026-05-07T02:00:00+00:00",
-    "ended_at": "2026-05-07T02:41:00+00:00",
-    "steps": [{"name": "logs", "sentence": "41,208 searches, 18,340 clicks"}],
-    "measures": {
-        "bm25": {"mrr@20": 0.31, "hit@10": 0.5},
-        "base": {"mrr@20": 0.40, "hit@10": 0.6},
-        "tuned": {"mrr@20": 0.46, "hit@10": 0.62},
-    },
-    "interval": {"mrr@20": [0.031, 0.089], "hit@10": [-0.01, 0.05]},
-}
-
 EVIL = """"><script>alert(1)</script><img src=x onerror='alert(2)'>&lt;'"""
 
 
@@ -60,8 +46,8 @@ def assert_no_injection(text: str) -> None:
     assert set(sources) >= {"/static/desireline.css"}
 
 
-def test_the_page_shows_what_serves_and_what_the_last_cycle_did(browser, sidecar) -> None:
-    sidecar.cycle = CYCLE
+def test_the_page_shows_what_serves_and_what_the_last_cycle_did(browser, sidecar, cycle) -> None:
+    sidecar.cycle = cycle
     text = browser("read").get("/").text
     words = Page(text).words
     for said in (
@@ -69,21 +55,33 @@ def test_the_page_shows_what_serves_and_what_the_last_cycle_did(browser, sidecar
         "embedding__b",
         "retained",
         "4 of 4",
-        CYCLE["reason"],
+        cycle["reason"],
         "41,208 searches",
-        "0.460",
-        "+0.060",
-        "[+0.031, +0.089]",
+        "0.461",
+        "[0.431, 0.491]",
+        "+0.030",
+        "[+0.011, +0.049]",
+        "Gain over incumbent",
         "2026-05-07 02:00 UTC, took 41 min",
     ):
         assert said in words, said
-    assert "mrr@20: bm25 0.310, base 0.400, tuned 0.460" in text
+    assert "mrr@20: bm25 0.312, base 0.402, incumbent 0.431, candidate 0.461" in text
 
 
-def test_a_gain_is_only_green_when_its_interval_is_above_zero(browser, sidecar) -> None:
-    sidecar.cycle = CYCLE
+def test_a_gain_is_only_green_when_its_interval_is_above_zero(browser, sidecar, cycle) -> None:
+    sidecar.cycle = cycle
     text = browser("read").get("/").text
-    assert re.findall(r'<span class="gain ?(\w*)">', text) == ["up", ""]
+    assert re.findall(r'<span class="gain (\w+)">', text) == ["up", "up", "up", "open"]
+
+
+def test_while_the_base_serves_it_is_not_shown_twice(browser, sidecar, cycle) -> None:
+    cycle["measures"]["incumbent"] = cycle["measures"]["base"]
+    del cycle["gain"]
+    sidecar.cycle = cycle
+    words = Page(browser("read").get("/").text).words
+    assert "Gain over base" in words
+    assert "Incumbent" not in words
+    assert "+0.059" in words
 
 
 def test_before_the_first_cycle_the_page_says_how_to_begin(browser, sidecar) -> None:
@@ -121,14 +119,15 @@ def test_a_query_cannot_write_into_the_page(browser, sidecar, evil: str) -> None
 
 def test_names_and_reasons_cannot_write_into_the_page(browser, sidecar) -> None:
     sidecar.target = f"t/../{EVIL}"
+    interval = {"value": 0.5, "low": 0.4, "high": 0.6}
     sidecar.cycle = {
-        "state": EVIL,
+        "outcome": EVIL,
         "reason": EVIL,
         "started_at": EVIL,
         "ended_at": EVIL,
         "steps": [{"name": EVIL, "sentence": EVIL}],
-        "measures": {"base": {EVIL: 0.5}, "tuned": {EVIL: 0.6}},
-        "interval": {EVIL: [0.0, 0.1]},
+        "measures": {EVIL: {EVIL: interval}, "candidate": {EVIL: interval}},
+        "gain": {EVIL: interval},
     }
     assert_no_injection(browser("admin").get("/").text)
 

@@ -10,9 +10,9 @@ import httpx
 import pytest
 
 from desireline.sidecar.http.app import create_app
-from desireline.sidecar.http.operations import ClusterAddress
 from desireline.sidecar.http.server import Server
 from desireline.sidecar.http.settings import HttpSettings
+from desireline.sidecar.serving import ClusterAddress
 
 NEURAL = {"query": {"neural": {"embedding": {"query_text": "red running shoes", "k": 3}}}}
 
