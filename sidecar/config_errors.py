@@ -46,15 +46,18 @@ def _follows_from_another(detail: ErrorDetails, details: Sequence[ErrorDetails])
     )
 
 
-def _lines(detail: ErrorDetails, source: str, root: type[BaseModel]) -> Iterator[str]:
+def _lines(
+    detail: ErrorDetails, source: str, root: type[BaseModel], inside: tuple[str | int, ...] = ()
+) -> Iterator[str]:
     """Yield one line, or those of the plugin whose settings are wrong."""
-    place = ".".join(str(part) for part in detail["loc"] if part != "[key]") or "the file"
+    loc = (*inside, *detail["loc"])
     cause = detail.get("ctx", {}).get("error")
-    if not isinstance(cause, PluginSettingsError):
+    if isinstance(cause, PluginSettingsError):
+        for inner in cause.details:
+            yield from _lines(inner, source, cause.model, loc)
+    else:
+        place = ".".join(str(part) for part in loc if part != "[key]") or "the file"
         yield f"{source}: {place}: {_sentence(detail, root)}"
-        return
-    for inner in cause.details:
-        yield from _lines(inner, f"{source}: {place}", cause.model)
 
 
 def _sentence(detail: ErrorDetails, root: type[BaseModel]) -> str:

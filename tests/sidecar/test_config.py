@@ -90,7 +90,7 @@ def test_every_wrong_field_is_named_at_once_with_what_was_expected() -> None:
         ({"targets": target(tune={"schedule": "0 2 1 * 1"})}, "tune.schedule", "one of them"),
         ({"targets": target(tune={"timezone": "Mars"})}, "tune.timezone", "Europe/Berlin"),
         ({"targets": target(tune={"timezone": "../etc"})}, "tune.timezone", "Europe/Berlin"),
-        ({"targets": target(tune={"click_model": "x"})}, "tune.click_model", "ctr, pbm"),
+        ({"targets": target(tune={"click_model": "x"})}, "tune.click_model", "pbm"),
         ({"targets": target(tune={"miners": ["x"]})}, "tune.miners.0", "skipped_above"),
         ({"targets": target(tune={"fit": {"seed": 1}})}, "tune", "tune.seed"),
         ({"targets": target(tune={"mode": "lora"})}, "tune.mode", "'full'"),
@@ -102,6 +102,10 @@ def test_every_wrong_field_is_named_at_once_with_what_was_expected() -> None:
         ({"cluster": {"auth": {"kind": "basic"}}}, "cluster.auth", "needs user"),
         ({"cluster": {"auth": {"kind": "basic", "user": "u"}}}, "cluster.auth", "password_env"),
         ({"cluster": {"auth": {"kind": "api_key"}}}, "cluster.auth", "key_env"),
+        ({"targets": target(logs={})}, "products.logs", "files, ubi"),
+        ({"targets": target(logs={"kind": "kafka"})}, "products.logs", "files, ubi"),
+        ({"targets": target(logs={"kind": "ubi", "windw": "60d"})}, "logs.windw", "'window'"),
+        ({"targets": target(logs={"kind": "files"})}, "logs.path", "missing; expected a file"),
         ({"server": {"host": "0.0.0.0"}}, "server", "reachable from other machines"),
         ({"server": {"tls_key": "k.pem"}}, "server", "belong together"),
     ],
@@ -127,12 +131,20 @@ def test_relative_paths_are_read_from_the_folder_of_the_file() -> None:
     config = parsed(
         data_dir="data",
         cluster={"url": "http://x", "ca_certs": "ca.pem"},
-        targets=target(model="./models/mine", gate={"golden": "golden.tsv"}),
+        targets=target(
+            model="./models/mine",
+            gate={"golden": "golden.tsv"},
+            logs={"kind": "files", "path": ["clicks/*.ndjson", "s3://bucket/clicks.csv"]},
+        ),
     )
     assert config.models_dir == Path("/etc/desireline/data/models")
     assert config.cluster.ca_certs == Path("/etc/desireline/ca.pem")
     assert config.target("products").model == "/etc/desireline/models/mine"
     assert config.target("products").gate.golden == Path("/etc/desireline/golden.tsv")
+    assert config.target("products").logs.path == (
+        "/etc/desireline/clicks/*.ndjson",
+        "s3://bucket/clicks.csv",
+    )
 
 
 def test_a_hugging_face_id_is_not_taken_for_a_path() -> None:
@@ -223,13 +235,16 @@ def test_a_written_file_loads_and_holds_every_field(tmp_path: Path) -> None:
 def test_every_default_in_a_written_file_is_the_real_default(tmp_path: Path) -> None:
     values = {"targets.<name>.index": "products", "targets.<name>.text": ["title"]}
     text = commented_file(values, target="products")
-    given = {field.name for field in config_fields() if field.default is not None}
-    uncommented = "\n".join(
-        line.removeprefix("#: ") if line[3:].split(" = ")[0] in given else line
-        for line in text.splitlines()
-    )
+    given = [field.name for field in config_fields() if field.default is not None]
+    uncommented = []
+    for line in text.splitlines():
+        commented = line.removeprefix("#: ")
+        is_next = bool(given) and commented.startswith(f"{given[0]} = ")
+        uncommented.append(commented if is_next else line)
+        given = given[is_next:]
+    assert given == []
     path = tmp_path / "desireline.toml"
-    path.write_text(uncommented)
+    path.write_text("\n".join(uncommented))
     silent = tmp_path / "silent.toml"
     silent.write_text(text)
     assert load_config(path) == load_config(silent)
