@@ -9,7 +9,11 @@ Files, in the order the data meets them:
 - ``search_engine``  port: read an index, write slots, search them
 - ``state_store``    port: small records changed by compare-and-set
 - ``plugins``        built-ins and outsiders enter by the same entry points
-- ``opensearch_client``  one way to reach OpenSearch, its errors translated
+- ``opensearch_client``  one way to reach OpenSearch
+- ``opensearch_errors``  what its error answers mean, in our words
+- ``opensearch_shards``  how far each shard has come, and reading one whole
+- ``ubi_records``    records of User Behavior Insights as our values
+- ``ubi_indexes``    the indexes of User Behavior Insights, for trials
 - ``logs``, ``engines``, ``stores``  the implementations
 """
 

@@ -1,5 +1,6 @@
 """One way to reach OpenSearch: how a client is built, and its errors in our words."""
 
+from base64 import b64encode
 from collections.abc import Mapping
 from typing import Any, Literal
 from urllib.parse import quote, urlsplit
@@ -42,6 +43,16 @@ class OpenSearchSettings(BaseModel):
         if parts.username or parts.password:
             raise ValueError("must not hold a password; use user and password")
         return url.rstrip("/")
+
+    @property
+    def authorization(self) -> str | None:
+        """Value of the Authorization header; None where the cluster asks for none."""
+        if self.api_key.get_secret_value():
+            return f"ApiKey {self.api_key.get_secret_value()}"
+        if not self.user:
+            return None
+        plain = f"{self.user}:{self.password.get_secret_value()}".encode()
+        return f"Basic {b64encode(plain).decode('ascii')}"
 
 
 class Cluster:
@@ -119,11 +130,8 @@ def path(*parts: str) -> str:
 
 def _client(settings: OpenSearchSettings) -> opensearchpy.OpenSearch:
     options: dict[str, Any] = {}
-    if settings.api_key.get_secret_value():
-        key = settings.api_key.get_secret_value()
-        options["headers"] = {"authorization": f"ApiKey {key}"}
-    elif settings.user:
-        options["http_auth"] = (settings.user, settings.password.get_secret_value())
+    if settings.authorization is not None:
+        options["headers"] = {"authorization": settings.authorization}
     if settings.url.startswith("https"):
         options |= {"verify_certs": settings.verify_certs, "ssl_show_warn": False}
         options |= {"ca_certs": settings.ca_file} if settings.ca_file else {}

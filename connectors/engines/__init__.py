@@ -8,5 +8,9 @@
 - ``lance_layout``  an index as the columns of a LanceDB table
 - ``lance_tables``  the tables of a folder: locked, compacted, errors translated
 - ``lancedb``       embedded, on disk: the engine when no cluster is named
+- ``opensearch_mapping``    what an index says about itself; how a slot is mapped
+- ``opensearch_documents``  what of a document is asked for, and how the answer is read
+- ``opensearch_bulk``       bulk requests and what each answer means
+- ``opensearch_owner``      the owner of an index, for the demo, trials and tests
 - ``opensearch``    a cluster
 """

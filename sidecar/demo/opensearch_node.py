@@ -61,7 +61,7 @@ def acquire_node(
     java_home: Path | None = None,
     heap: str = "1g",
     cache: Path | None = None,
-    patience_s: float = 180,
+    patience_s: float = 300,
 ) -> Node:
     """Return the node at `url`, else start one from Maven artifacts, else in a container.
 
