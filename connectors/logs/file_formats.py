@@ -3,13 +3,16 @@
 import csv
 import gzip
 import io
+import zlib
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, Literal, cast
 
 import orjson
 import polars as pl
+from polars.exceptions import PolarsError
 
 from desireline.connectors.errors import LogFormatError
 
@@ -56,6 +59,19 @@ def read_lines(path: Path, kind: Format, start: int) -> Iterator[Line]:
     if kind == "parquet":
         return _read_parquet(path, start)
     return _read_csv(path, start, "\t" if kind == "tsv" else ",")
+
+
+@contextmanager
+def translated(path: Path) -> Iterator[None]:
+    """Turn what reading a file can raise into a LogFormatError that names it."""
+    try:
+        yield
+    except (OSError, EOFError, zlib.error, csv.Error, PolarsError) as error:
+        said = str(error).strip() or "it is cut short"
+        raise LogFormatError(
+            f"cannot read {path}: {said.splitlines()[0]}; what was read before is kept",
+            next_step="see that the file is whole and may be read, then run the same command again",
+        ) from error
 
 
 def open_unpacked(path: Path) -> IO[bytes]:

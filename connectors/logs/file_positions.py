@@ -9,7 +9,7 @@ import orjson
 
 from desireline.connectors.errors import LogFormatError
 from desireline.connectors.log_source import Cursor
-from desireline.connectors.logs.file_formats import open_unpacked
+from desireline.connectors.logs.file_formats import open_unpacked, translated
 
 _HEAD_BYTES = 4096
 
@@ -83,9 +83,9 @@ class _Beginning:
 
     @classmethod
     def of(cls, path: Path) -> "_Beginning":
-        with open_unpacked(path) as file:
+        with translated(path), open_unpacked(path) as file:
             head = file.read(_HEAD_BYTES)
-        size = 0 if path.suffix == ".gz" else path.stat().st_size
+            size = 0 if path.suffix == ".gz" else path.stat().st_size
         return cls(head=head, digest=_sha256(head), size=size)
 
     def continues(self, position: Position) -> bool:

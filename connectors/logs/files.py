@@ -1,15 +1,11 @@
 """Click logs on disk."""
 
-import csv
 import glob
-import zlib
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, ClassVar, Literal, Self
 
-from polars.exceptions import PolarsError
 from pydantic import BaseModel, ConfigDict, Field
 
 from desireline.connectors.engines.source import look_up
@@ -17,7 +13,7 @@ from desireline.connectors.errors import LogFormatError
 from desireline.connectors.events import Action, Event, Impression, Query
 from desireline.connectors.log_source import Cursor, LogBatch
 from desireline.connectors.logs.field_map import FieldMap, counted_position, event_of
-from desireline.connectors.logs.file_formats import Format, Line, format_of, read_lines
+from desireline.connectors.logs.file_formats import Format, Line, format_of, read_lines, translated
 from desireline.connectors.logs.file_positions import FilePositions
 from desireline.connectors.opensearch_client import OpenSearchSettings
 from desireline.connectors.ubi_records import (
@@ -101,8 +97,7 @@ class FileLogs:
 
         """
         paths = self._paths()
-        with _translated("the log files"):
-            positions = FilePositions(since, paths)
+        positions = FilePositions(since, paths)
         zero_based = self._zero_based(paths, positions)
         batch = _Batch()
         for path in paths:
@@ -131,7 +126,7 @@ class FileLogs:
         """Yield records, without the action lines of a bulk file, and watch for a broken file."""
         start = positions.start(path)
         first_broken, any_whole = 0, False
-        with _translated(str(path)):
+        with translated(path):
             for line in read_lines(path, self._config.format or format_of(path), start):
                 if line.record is not None and _is_bulk_action(line.record):
                     continue
@@ -231,15 +226,3 @@ def _expand(pattern: str) -> list[str]:
 
 def _is_bulk_action(record: Mapping[str, Any]) -> bool:
     return record.keys() in _BULK_ACTIONS and isinstance(next(iter(record.values())), Mapping)
-
-
-@contextmanager
-def _translated(place: str) -> Iterator[None]:
-    try:
-        yield
-    except (OSError, zlib.error, csv.Error, PolarsError, EOFError) as error:
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else "it is cut short"
-        raise LogFormatError(
-            f"cannot read {place}: {reason}; what was read before is kept",
-            next_step="see that the file is whole and may be read, then run the same command again",
-        ) from error
