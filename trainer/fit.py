@@ -1,0 +1,353 @@
+"""The training loop: lessons in, a tuned encoder's folder out."""
+
+import shutil
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import structlog
+import torch
+from datasets import Dataset
+from numpy.typing import NDArray
+from sentence_transformers import (
+    SentenceTransformer,
+    SentenceTransformerTrainer,
+    SentenceTransformerTrainingArguments,
+)
+from sentence_transformers.base.sampler import DefaultBatchSampler
+from torch.utils.data import SequentialSampler
+from transformers import PrinterCallback, TrainerCallback
+
+from desireline.connectors import plugins
+from desireline.trainer.batches import BatchPlan, schedule
+from desireline.trainer.encoders.sentence_transformers import load_sentence_transformer
+from desireline.trainer.errors import TrainerError
+from desireline.trainer.jobs import FitConfig, FitJob
+from desireline.trainer.lessons import Indices, Lessons
+from desireline.trainer.pairs import PairSet
+
+log = structlog.get_logger(__name__)
+
+Progress = Callable[[int, int, float], None]
+"""Told after every step: steps done, steps in all, loss of the step."""
+
+#: With more documents, likeness is not worth its time; each is drawn by itself.
+_MOST_ALIKE = 20_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fitted:
+    """A trained encoder and how its training went."""
+
+    folder: Path
+    steps: int
+    planned_steps: int
+    seconds: float
+    first_loss: float
+    last_loss: float
+
+    @property
+    def sentence(self) -> str:
+        """One line for people; says so where the budget ended training early."""
+        cut = "" if self.steps == self.planned_steps else f" of {self.planned_steps}, budget spent"
+        return (
+            f"{self.steps} steps{cut}, {self.seconds:.0f} s, "
+            f"loss {self.first_loss:.3f} -> {self.last_loss:.3f}"
+        )
+
+
+def fit(
+    job: FitJob,
+    progress: Progress | None = None,
+    *,
+    clock: Callable[[], float] = time.monotonic,
+) -> Fitted:
+    """Tune the encoder in `job.base` on the pairs in `job.pairs` and write it to `job.out`.
+
+    Nothing is left at `job.out` unless training ended well; an interrupt leaves no trace. On a
+    CPU the same job gives the same encoder.
+
+    Raises:
+        NothingToLearnError: the pairs are missing or teach nothing.
+        UnsafeModelError: the base cannot be loaded safely.
+        TrainerError: the loss is no number any more, or `job.out` exists already.
+
+    """
+    if job.out.exists():
+        raise TrainerError(f"{job.out} exists already; a trained encoder is never written over")
+    started = clock()
+    config = job.config
+    pairs = PairSet.read(job.pairs)
+    lessons = Lessons.of(pairs, hard_negatives=config.hard_negatives)
+    torch.manual_seed(config.seed)
+    with _threads(config.threads):
+        model = load_sentence_transformer(job.base, device=_device())
+        before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+        batches = schedule(
+            lessons,
+            _plan(config),
+            steps=config.max_steps,
+            epochs=config.epochs,
+            likeness=_likeness(model, lessons, config),
+            seed=config.seed,
+        )
+        watch = _Watch(len(batches), progress or _silent, config.budget_s, started, clock)
+        _train(model, lessons, batches, config, watch)
+    _interpolate(model, before, config.tuned_share)
+    _save(model, job.out)
+    log.info("encoder trained", steps=len(watch.losses), planned_steps=len(batches))
+    return Fitted(
+        folder=job.out,
+        steps=len(watch.losses),
+        planned_steps=len(batches),
+        seconds=clock() - started,
+        first_loss=watch.losses[0],
+        last_loss=watch.losses[-1],
+    )
+
+
+def _silent(done: int, total: int, loss: float) -> None:
+    pass
+
+
+class _threads:  # noqa: N801 - used as a word in a with statement
+    """Sets torch's processor threads for a while."""
+
+    def __init__(self, count: int | None) -> None:
+        self._count = count
+        self._before = torch.get_num_threads()
+
+    def __enter__(self) -> None:
+        if self._count:
+            torch.set_num_threads(self._count)
+
+    def __exit__(self, *error: object) -> None:
+        torch.set_num_threads(self._before)
+
+
+class _Schedule(DefaultBatchSampler):
+    """Hands the drawn batches to the trainer's loader, once and in order."""
+
+    def __init__(self, dataset: Dataset, batches: list[Indices]) -> None:
+        super().__init__(SequentialSampler(dataset), batch_size=1, drop_last=False)
+        self._batches = batches
+
+    def __iter__(self) -> Any:
+        return (batch.tolist() for batch in self._batches)
+
+    def __len__(self) -> int:
+        return len(self._batches)
+
+
+class _Collator:
+    """Tokenises the anchors of a batch, and each of its passages once."""
+
+    def __init__(self, model: SentenceTransformer, lessons: Lessons, config: FitConfig) -> None:
+        self.valid_label_columns = ["label"]
+        self._model = model
+        self._lessons = lessons
+        self._config = config
+
+    def __call__(self, rows: list[dict[str, int]]) -> dict[str, Any]:
+        numbers = [row["label"] for row in rows]
+        passages = self._lessons.passages_of(numbers)
+        batch: dict[str, Any] = {"label": torch.tensor(numbers)}
+        anchors = [self._lessons.anchors[number] for number in numbers]
+        texts = [self._lessons.passages[number].text for number in passages]
+        for name, part, most in (
+            ("query", anchors, self._config.query_tokens),
+            ("document", texts, self._config.document_tokens),
+        ):
+            for key, value in tokenise(self._model, part, task=name, most=most).items():
+                batch[f"{name}_{key}"] = value
+        return batch
+
+
+def tokenise(
+    model: SentenceTransformer, texts: list[str], *, task: str, most: int
+) -> dict[str, Any]:
+    """Give the model's own tokens, with its own prompt for queries or documents."""
+    found: dict[str, Any] = model.preprocess(
+        texts, prompt=model.prompts.get(task) or None, task=task, max_length=most
+    )
+    return found
+
+
+class _Watch(TrainerCallback):
+    """Reports each step, and ends training in good order when the budget is spent."""
+
+    def __init__(
+        self,
+        total: int,
+        progress: Progress,
+        budget_s: float | None,
+        started: float,
+        clock: Callable[[], float],
+    ) -> None:
+        self.losses: list[float] = []
+        self._total = total
+        self._progress = progress
+        self._until = None if budget_s is None else started + budget_s
+        self._clock = clock
+
+    def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **more: Any) -> None:  # noqa: ARG002 - the trainer's names
+        """Take the loss of one step."""
+        if logs and "loss" in logs:
+            self.losses.append(float(logs["loss"]))
+            self._progress(len(self.losses), self._total, self.losses[-1])
+
+    def on_step_end(self, args: Any, state: Any, control: Any, **more: Any) -> None:  # noqa: ARG002 - the trainer's names
+        """Look at the clock."""
+        if self._until is not None and self._clock() >= self._until:
+            control.should_training_stop = True
+
+
+def _device() -> str:
+    return "cuda" if torch.cuda.is_available() else "cpu"
+
+
+def _plan(config: FitConfig) -> BatchPlan:
+    return BatchPlan(
+        documents=config.batch_documents,
+        pairs_a_document=config.pairs_a_document,
+        alike=config.alike,
+    )
+
+
+def _half(config: FitConfig) -> bool:
+    """Whether the forward pass is in bfloat16; without hardware for it, it would be slower."""
+    if config.precision != "auto":
+        return config.precision == "bfloat16"
+    if torch.cuda.is_available():
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
+    able: dict[str, bool] = getattr(torch.cpu, "get_capabilities", dict)()
+    return bool(able.get("avx512_bf16") or able.get("amx_bf16"))
+
+
+def _likeness(
+    model: SentenceTransformer, lessons: Lessons, config: FitConfig
+) -> NDArray[np.float32] | None:
+    """Encode one passage a document with the base, as unit vectors by document number."""
+    numbers, first = np.unique(lessons.document, return_index=True)
+    if config.alike <= 1 or len(numbers) > _MOST_ALIKE:
+        return None
+    vectors = []
+    model.eval()
+    with torch.no_grad(), torch.autocast(_device(), torch.bfloat16, enabled=_half(config)):
+        for start in range(0, len(first), 64):
+            texts = [lessons.passages[number].text for number in first[start : start + 64]]
+            tokens = tokenise(model, texts, task="document", most=config.document_tokens)
+            on_device = {
+                key: value.to(_device()) if isinstance(value, torch.Tensor) else value
+                for key, value in tokens.items()
+            }
+            embedded = model(on_device)["sentence_embedding"].float()
+            vectors.append(torch.nn.functional.normalize(embedded).cpu().numpy())
+    return np.concatenate(vectors)
+
+
+class _Trainer(SentenceTransformerTrainer):
+    """The library's trainer without its model card: the registry's manifest is ours."""
+
+    def add_model_card_callback(self, default_args_dict: dict[str, Any]) -> None:
+        """Write no card; it would encode examples and ask a hub for them."""
+
+
+def _train(
+    model: SentenceTransformer,
+    lessons: Lessons,
+    batches: list[Indices],
+    config: FitConfig,
+    watch: _Watch,
+) -> None:
+    _prepare(model, config)
+    loss = plugins.load("losses", config.loss)(model, lessons, config.loss_settings)
+    with tempfile.TemporaryDirectory(prefix="desireline-fit-") as scratch:
+        trainer = _Trainer(
+            model=model,
+            args=_arguments(Path(scratch), config, batches),
+            train_dataset=Dataset.from_dict({"label": list(range(len(lessons.anchors)))}),
+            loss=loss,
+            data_collator=_Collator(model, lessons, config),  # type: ignore[arg-type]  # any callable will do
+            callbacks=[watch],
+        )
+        trainer.remove_callback(PrinterCallback)
+        trainer.train()
+    if not watch.losses or not np.isfinite(watch.losses).all():
+        raise TrainerError(
+            f"training diverged: the loss of step {len(watch.losses)} is no number",
+            next_step="halve fit.learning_rate",
+        )
+
+
+def _prepare(model: SentenceTransformer, config: FitConfig) -> None:
+    """Freeze word vectors unless they are all there is; turn dropout off unless asked for."""
+    frozen = [
+        parameter for name, parameter in model.named_parameters() if ".embeddings." in f".{name}"
+    ]
+    if config.freeze_token_embeddings and len(frozen) < len(list(model.parameters())):
+        for parameter in frozen:
+            parameter.requires_grad = False
+    if not config.dropout:
+        for module in model.modules():
+            if isinstance(module, torch.nn.Dropout):
+                module.p = 0.0
+
+
+def _arguments(
+    scratch: Path, config: FitConfig, batches: list[Indices]
+) -> SentenceTransformerTrainingArguments:
+    return SentenceTransformerTrainingArguments(
+        output_dir=str(scratch),
+        max_steps=len(batches),
+        batch_sampler=lambda dataset, **_: _Schedule(dataset, batches),
+        learning_rate=config.learning_rate,
+        lr_scheduler_type="cosine",
+        warmup_steps=round(config.warmup_share * len(batches)),
+        weight_decay=config.weight_decay,
+        max_grad_norm=1.0,
+        bf16=_half(config),
+        use_cpu=_device() == "cpu",
+        seed=config.seed,
+        data_seed=config.seed,
+        logging_steps=1,
+        logging_nan_inf_filter=False,
+        save_strategy="no",
+        report_to="none",
+        disable_tqdm=True,
+        remove_unused_columns=False,
+        dataloader_pin_memory=False,
+    )
+
+
+def _interpolate(
+    model: SentenceTransformer, before: dict[str, torch.Tensor], tuned_share: float
+) -> None:
+    """Mix the weights before and after (WiSE-FT, Wortsman et al. 2022)."""
+    if tuned_share == 1:
+        return
+    mixed = {
+        name: torch.lerp(before[name].to(tensor.device), tensor, tuned_share)
+        if tensor.is_floating_point()
+        else tensor
+        for name, tensor in model.state_dict().items()
+    }
+    model.load_state_dict(mixed)
+
+
+def _save(model: SentenceTransformer, out: Path) -> None:
+    """Write beside and rename, so that a folder at `out` is always whole."""
+    partial = out.with_name(f"{out.name}.partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    try:
+        model.save_pretrained(str(partial), create_model_card=False, safe_serialization=True)
+        partial.rename(out)
+    except OSError as error:
+        shutil.rmtree(partial, ignore_errors=True)
+        raise TrainerError(
+            f"the trained encoder cannot be written to {out}: {error}; what serves is unchanged"
+        ) from error

@@ -1,0 +1,127 @@
+"""The child process in which torch lives: one job in, one JSON event a line out.
+
+Run as ``python -m desireline.trainer.worker JOB.json``. Events on standard output:
+
+- ``{"event": "progress", "name": "fit", "done": 3, "total": 60, "loss": 0.41}``
+- ``{"event": "result", "fingerprint": "...", ...}``, last, when the job is done
+- ``{"event": "error", "message": "...", "next_step": "..."}``, last, when it failed
+
+All else that any library prints goes to standard error. The process ends when its standard
+input does, so that it never outlives the one who asked.
+"""
+
+import json
+import os
+import shutil
+import sys
+import threading
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TextIO
+
+import structlog
+
+from desireline.connectors.documents import TextTemplate
+from desireline.connectors.errors import DesirelineError
+from desireline.trainer.jobs import FitJob, ImportJob, read_job
+
+log = structlog.get_logger(__name__)
+
+
+def main(arguments: list[str]) -> int:
+    """Do the job in the file named; return the exit status."""
+    events = _take_stdout()
+    structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
+    done = threading.Event()
+    _end_with_parent(done)
+    try:
+        result = run(read_job(Path(arguments[0])), events)
+        done.set()
+    except DesirelineError as error:
+        _say(events, "error", {"message": str(error), "next_step": error.next_step})
+        return 1
+    except KeyboardInterrupt:
+        return 130
+    except Exception as error:
+        log.exception("the job failed")
+        message = f"the job failed unexpectedly: {type(error).__name__}: {error}"
+        next_step = "what serves is unchanged; the log of the child process says where"
+        _say(events, "error", {"message": message, "next_step": next_step})
+        return 1
+    _say(events, "result", result)
+    return 0
+
+
+def run(job: FitJob | ImportJob, events: TextIO) -> dict[str, object]:
+    """Do one job; progress goes to `events` as JSON lines."""
+    return _fit(job, events) if isinstance(job, FitJob) else _import(job)
+
+
+def _fit(job: FitJob, events: TextIO) -> dict[str, object]:
+    """Train, export with proof, register."""
+    from desireline.trainer.export import export_onnx  # noqa: PLC0415 - seconds of torch
+    from desireline.trainer.fit import fit  # noqa: PLC0415
+    from desireline.trainer.registry import Registry  # noqa: PLC0415
+
+    def progress(done: int, total: int, loss: float) -> None:
+        _say(events, "progress", {"name": "fit", "done": done, "total": total, "loss": loss})
+
+    fitted = fit(job, progress)
+    try:
+        report = export_onnx(fitted.folder)
+        manifest = Registry(job.registry).add(
+            fitted.folder,
+            template=TextTemplate(fields=job.template, separator=job.separator),
+            similarity=job.similarity,
+            provenance=job.provenance,
+        )
+    finally:
+        shutil.rmtree(job.out, ignore_errors=True)
+    return {
+        "fingerprint": manifest.fingerprint,
+        "steps": fitted.steps,
+        "planned_steps": fitted.planned_steps,
+        "seconds": round(fitted.seconds, 1),
+        "first_loss": fitted.first_loss,
+        "last_loss": fitted.last_loss,
+        "sentence": fitted.sentence,
+        "lowest_cosine": report.lowest_cosine,
+    }
+
+
+def _import(job: ImportJob) -> dict[str, object]:
+    from desireline.trainer.import_model import import_model  # noqa: PLC0415 - seconds of torch
+    from desireline.trainer.registry import Registry  # noqa: PLC0415
+
+    template = TextTemplate(fields=job.template, separator=job.separator)
+    manifest = import_model(job.source, Registry(job.registry), template)
+    return {"fingerprint": manifest.fingerprint, "dimension": manifest.dimension}
+
+
+def _say(events: TextIO, event: str, values: Mapping[str, object]) -> None:
+    events.write(json.dumps({"event": event, **values}) + "\n")
+    events.flush()
+
+
+def _take_stdout() -> TextIO:
+    """Keep standard output for events; whatever else is printed goes to standard error."""
+    events = os.fdopen(os.dup(sys.stdout.fileno()), "w", encoding="utf-8")
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
+    return events
+
+
+def _end_with_parent(done: threading.Event) -> None:
+    """End at once when standard input ends before the job is done: nobody wants the result."""
+
+    def watch() -> None:
+        while os.read(0, 4096):
+            pass
+        if not done.is_set():
+            os._exit(130)
+
+    if not os.isatty(0):
+        threading.Thread(target=watch, daemon=True).start()
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
