@@ -2,6 +2,7 @@
 
 import sqlite3
 import threading
+import time
 from collections.abc import Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
@@ -77,6 +78,8 @@ class CachedEncoder:
         #: Inputs encoded, and inputs found in the cache, since this object was made.
         self.encoded = 0
         self.reused = 0
+        #: Seconds in the encoder alone.
+        self.encoding_s = 0.0
 
     @property
     def fingerprint(self) -> str:
@@ -112,7 +115,9 @@ class CachedEncoder:
         missing = [key for key in by_digest if key not in found]
         self.reused += len(found)
         if missing:
+            began = time.monotonic()
             vectors = self._encoder.encode_documents([by_digest[key] for key in missing])
+            self.encoding_s += time.monotonic() - began
             fresh = dict(zip(missing, vectors, strict=True))
             self._cache.put(self.fingerprint, fresh)
             self.encoded += len(missing)

@@ -69,8 +69,7 @@ class EmbeddingWriter:
         self._lease = lease
         self._sleep = sleep
         self.outcomes: Counter[Outcome] = Counter()
-        #: Seconds spent encoding, and waiting for a busy engine.
-        self.encoding_s = 0.0
+        #: Seconds spent waiting for a busy engine.
         self.waiting_s = 0.0
 
     @property
@@ -82,6 +81,11 @@ class EmbeddingWriter:
     def encoded(self) -> int:
         """Inputs that went through the encoder."""
         return self._encoder.encoded
+
+    @property
+    def encoding_s(self) -> float:
+        """Seconds in the encoder."""
+        return self._encoder.encoding_s
 
     def stale(self, documents: Sequence[Document]) -> list[Rendered]:
         """Return the documents whose slot does not hold this generation of their present text."""
@@ -101,9 +105,7 @@ class EmbeddingWriter:
         """
         if not stale:
             return 0
-        began = time.monotonic()
         vectors = self._encoder.embed([r.text for r in stale if r.text])
-        self.encoding_s += time.monotonic() - began
         self._lease.check()
         writes = [
             EmbeddingWrite(

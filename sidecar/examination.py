@@ -4,7 +4,7 @@ Everybody ranks the same documents for the same queries: BM25 through the engine
 encoder by exact nearest neighbours, so that the index cannot flatter or hide a difference.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from desireline.connectors.search_engine import Read
@@ -68,13 +68,19 @@ def examine(
     by_fingerprint: dict[str, Run] = {}
     for name, fingerprint in fingerprints.items():
         if fingerprint not in by_fingerprint:
-            by_fingerprint[fingerprint] = _by_vectors(target, fingerprint, queries)
+            by_fingerprint[fingerprint] = rank_by(target, fingerprint, queries)
         runs[name] = by_fingerprint[fingerprint]
         reporter.progress("evaluation", len(runs) - 1, len(fingerprints), ranker=name)
     return Examination(
         runs=runs,
         evaluations={name: evaluate(run, qrels, measures) for name, run in runs.items()},
     )
+
+
+def rank_by(target: Target, fingerprint: str, queries: Sequence[str]) -> Run:
+    """Let an encoder rank every document of the index for each query."""
+    documents = rendered_documents(target, fingerprint)
+    return rank_exact(target.encoder(fingerprint), queries, documents, k=_DEPTH)
 
 
 def rendered_documents(target: Target, fingerprint: str) -> dict[str, str]:
@@ -95,11 +101,6 @@ def _by_words(target: Target, queries: list[str], reporter: Reporter) -> Run:
         run[query] = tuple(hit.document_id for hit in hits)
         reporter.progress("bm25", number, len(queries))
     return run
-
-
-def _by_vectors(target: Target, fingerprint: str, queries: list[str]) -> Run:
-    documents = rendered_documents(target, fingerprint)
-    return rank_exact(target.encoder(fingerprint), queries, documents, k=_DEPTH)
 
 
 def _interval(evaluation: Evaluation, measure: Measure) -> Interval:

@@ -13,16 +13,22 @@ from desireline.sidecar.api_keys import ApiKeys
 from desireline.sidecar.base_encoder import registered, resolve
 from desireline.sidecar.building import put_live
 from desireline.sidecar.cutover import roll_back
-from desireline.sidecar.cycle import pull_sessions, run_cycle
+from desireline.sidecar.cycle import run_cycle
 from desireline.sidecar.cycle_report import CycleReport, Diary, Outcome, cycles
 from desireline.sidecar.errors import LeaseHeldError, TargetUnknownError
 from desireline.sidecar.follower import Follower
 from desireline.sidecar.generations import Generation, State
-from desireline.sidecar.http.operations import ClusterAddress, TargetFields
+from desireline.sidecar.learning import pull_sessions
 from desireline.sidecar.lease import hold_lease
 from desireline.sidecar.plan import ReindexPlan, draft
 from desireline.sidecar.reporting import LogReporter, Reporter
-from desireline.sidecar.serving import LiveGeneration, Serving, serve_by
+from desireline.sidecar.serving import (
+    ClusterAddress,
+    LiveGeneration,
+    Serving,
+    TargetFields,
+    serve_by,
+)
 from desireline.sidecar.target import Target
 from desireline.sidecar.telemetry import Metrics
 

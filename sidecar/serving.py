@@ -1,7 +1,7 @@
 """The one object a query is answered by: encoder, slot and index of one generation."""
 
 import threading
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from desireline.connectors.search_engine import Hit, SearchEngine
 from desireline.sidecar.encoders import EncoderPool
@@ -25,6 +25,39 @@ class LiveGeneration:
         """Answer one query."""
         vector = self.encoder.encode_queries([text])[0]
         return engine.search_vectors(self.index, self.slot, vector, k)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClusterAddress:
+    """How the proxy reaches the cluster."""
+
+    url: str
+    #: Value of the Authorization header; never shown.
+    authorization: str | None = field(default=None, repr=False)
+    #: Whether the certificate must be valid, or the path of the authorities to trust.
+    verify: bool | str = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TargetFields:
+    """The fields of a target's index that a query may name."""
+
+    #: The vector as applications call it.
+    vector: str
+    #: The slots behind it, of which one is live.
+    slots: tuple[str, ...]
+    #: Fields searched by BM25, with their boosts.
+    text: tuple[tuple[str, float], ...]
+
+    @property
+    def answerable(self) -> frozenset[str]:
+        """Names under which a neural clause means this vector."""
+        return frozenset((self.vector, *self.slots))
+
+    @property
+    def bulky(self) -> tuple[str, ...]:
+        """Fields left out of an answer unless the caller asks for them."""
+        return tuple(name for slot in self.slots for name in (slot, f"{slot}_stamp"))
 
 
 def serve_by(generation: Generation, encoders: EncoderPool) -> LiveGeneration:

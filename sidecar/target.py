@@ -35,7 +35,7 @@ class Target:
 
     @property
     def generations(self) -> Generations:
-        """This target's generations."""
+        """The generations of this target."""
         return Generations(self.store, self.name)
 
     @contextmanager

@@ -133,7 +133,9 @@ class TuneConfig(Settings):
         default="full", description="What is trained: full = the whole encoder."
     )
     click_model: Annotated[str, _installed("clickmodels")] = Field(
-        default="pbm", description="How clicks become judgments: pbm (position-based) or ctr."
+        default="latent",
+        description="How clicks become judgments: latent (positions, and likeness of queries and"
+        " documents), pbm (positions alone) or ctr.",
     )
     miners: tuple[Annotated[str, _installed("miners")], ...] = Field(
         default=("clicked", "skipped_above", "engine_negatives", "self_supervised"),
@@ -141,7 +143,7 @@ class TuneConfig(Settings):
         description="What turns sessions, judgments and documents into pairs.",
     )
     held_out: float = Field(
-        default=0.2,
+        default=0.1,
         gt=0,
         lt=1,
         description="Share of the queries kept for judging, never trained on.",

@@ -1,9 +1,8 @@
 """How good a click log is, what is wrong with it, and what would make it better."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import datetime
-from types import MappingProxyType
 from typing import cast
 
 import polars as pl
@@ -44,11 +43,38 @@ class LogHealth:
     #: One sentence: what unlocks the next tier.
     next_tier: str
     #: How many events had each defect, by name; only those that occur.
-    defects: Mapping[str, int] = field(default_factory=lambda: MappingProxyType({}))
+    defects: Mapping[str, int] = field(default_factory=dict)
     #: Clients, searches and actions left out as a bot's; empty where there were none.
-    bots: Mapping[str, int] = field(default_factory=lambda: MappingProxyType({}))
+    bots: Mapping[str, int] = field(default_factory=dict)
     #: What the user should know before trusting the result, one sentence each.
     warnings: tuple[str, ...] = ()
+
+    @property
+    def sentence(self) -> str:
+        """One line for people."""
+        return (
+            f"{self.searches:,} searches, {self.clicks:,} clicks, {self.days} days;"
+            f" tier {self.tier} of 4: {self.next_tier}"
+        )
+
+    def lines(self) -> list[str]:
+        """Return the report for people."""
+        return [
+            self.sentence,
+            f"{self.queries:,} distinct queries, {self.impressions:,} impressions,"
+            f" {self.clients:,} clients",
+            *(f"left out as a bot's: {count:,} {name}" for name, count in self.bots.items()),
+            *(f"defect: {count:,} {name}" for name, count in self.defects.items()),
+            *(f"warning: {warning}" for warning in self.warnings),
+        ]
+
+    def to_json(self) -> dict[str, object]:
+        """Return plain values."""
+        values = asdict(self)
+        return values | {
+            "first": self.first and self.first.isoformat(),
+            "last": self.last and self.last.isoformat(),
+        }
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,10 +12,10 @@ from desireline.sidecar.cli.waiting import until_signal
 from desireline.sidecar.config import environment
 
 if TYPE_CHECKING:
-    from desireline.sidecar.demo.report import DemoReport
+    from desireline.sidecar.demo.report import ChangedQuery, DemoReport
     from desireline.sidecar.demo.story import Demo
 
-_SHOWN_MEASURES = ("mrr@20", "recall@20", "ndcg@20", "hit@20", "mrr@10", "ndcg@10", "hit@10")
+_SHOWN = 56
 
 
 class Engine(StrEnum):
@@ -32,13 +32,14 @@ def demo(
         Engine, typer.Option(help="lancedb needs no server; opensearch starts or takes a node.")
     ] = Engine.LANCEDB,
     serve: Annotated[bool, typer.Option(help="Serve the result when it is done.")] = True,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port; 0 takes a free one.")] = 8765,
+    seed: Annotated[int, typer.Option(min=0, help="Other users, other pairs.")] = 7,
     folder: Annotated[Path, typer.Option(help="Where the demo keeps its index and models.")] = Path(
         "demo"
     ),
     report: Annotated[Path, typer.Option(help="Where the report goes, as JSON.")] = Path(
         "demo-report.json"
     ),
-    port: Annotated[int, typer.Option(min=0, max=65535, help="Port to serve on.")] = 8765,
 ) -> None:
     """Watch an index tune itself: real occupations, real job titles, simulated clicks.
 
@@ -55,79 +56,79 @@ def demo(
     settings = DemoSettings(
         engine=engine.value,
         folder=folder,
+        seed=seed,
         port=port if serve else 0,
         opensearch_url=environment().opensearch_url,
         java_home=environment().opensearch_java_home,
     )
+    terminal.note("The clicks of this demo are SIMULATED. Documents, queries and truth are real.")
+    stop = until_signal() if serve else None
     with tell(settings, terminal.reporter()) as told:
         told.report.write(report)
-        _show(told.report, terminal)
-        terminal.say(f"report     {report}")
         terminal.result(told.report.to_json())
-        if serve:
-            _serve(told, terminal)
+        _show(told.report, terminal)
+        terminal.say(f"\nThe whole report is in {report}.")
+        if stop is not None:
+            _invite(told, terminal)
+            stop.wait()
 
 
 def _show(report: "DemoReport", terminal: Terminal) -> None:
-    terminal.say("")
-    terminal.say("Before and after, on test queries nobody trained on:", style="bold")
-    rows = [
-        [ranker, *(_cell(report, ranker, measure) for measure in _SHOWN_MEASURES)]
-        for ranker in report.intervals
-    ]
-    terminal.table(["", *_SHOWN_MEASURES], rows)
-    gain = report.gain["mrr@20"]
-    terminal.say(f"mrr@20, tuned minus base: {gain.value:+.3f} [{gain.low:+.3f}, {gain.high:+.3f}]")
-    _show_changed(report, terminal)
+    _show_table(report, terminal)
+    _show_changes(report.changed, terminal)
     swap = report.swap
-    terminal.say("")
     terminal.say(
-        f"cut-over   {swap['searches']:,} searches served meanwhile: {swap['failed']} failed,"
-        f" {swap['empty']} empty, {swap['mixed']} mixed; {swap['writes']:,} writes made,"
-        f" {swap['writes'] - swap['lost']:,} found",
-        style="bold",
+        f"\nDuring the swap an application made {swap['searches']:,} searches ({swap['failed']}"
+        f" failed, {swap['empty']} empty, {swap['mixed']} of mixed generations) and"
+        f" {swap['writes']:,} writes ({swap['lost']} lost)."
     )
     for goal in report.goals:
-        state = "holds" if goal.holds else "MISSED"
-        terminal.say(f"goal       {goal.name} {goal.goal}: {goal.value:g}, {state}")
-    terminal.say("The clicks are simulated; documents, queries and right answers are real.")
+        style = "green" if goal.holds else "red"
+        mark = "holds" if goal.holds else "MISSED"
+        terminal.say(f"{mark:<7} {goal.name}: {goal.value:g} (goal {goal.goal})", style=style)
 
 
-def _cell(report: "DemoReport", ranker: str, measure: str) -> str:
-    interval = report.intervals[ranker][measure]
-    if measure != _SHOWN_MEASURES[0]:
-        return f"{interval.value:.3f}"
-    return f"{interval.value:.3f} [{interval.low:.3f}, {interval.high:.3f}]"
-
-
-def _show_changed(report: "DemoReport", terminal: Terminal) -> None:
-    terminal.say("")
-    terminal.say("Queries whose answers changed most (* is right):", style="bold")
-    terminal.table(
-        ["query", "before", "after"],
-        [
+def _show_table(report: "DemoReport", terminal: Terminal) -> None:
+    measures = list(report.gain)
+    rows: list[list[str]] = []
+    for measure in measures:
+        cells = [report.intervals[ranker][measure] for ranker in ("bm25", "base", "tuned")]
+        gain = report.gain[measure]
+        rows.append(
             [
-                query.query,
-                _titles(query.before, query.relevant),
-                _titles(query.after, query.relevant),
+                measure,
+                *(f"{c.value:.3f} [{c.low:.3f}, {c.high:.3f}]" for c in cells),
+                f"{gain.value:+.3f} [{gain.low:+.3f}, {gain.high:+.3f}]",
             ]
-            for query in report.changed
-        ],
+        )
+    terminal.say("\nOn 1,000 test queries that nobody trained on, 95 % intervals:", style="bold")
+    terminal.table(["", "BM25", "base encoder", "tuned on clicks", "tuned minus base"], rows)
+
+
+def _show_changes(changed: "tuple[ChangedQuery, ...]", terminal: Terminal) -> None:
+    terminal.say("\nTest queries whose answers changed most (* is right):", style="bold")
+    rows = []
+    for change in changed:
+        for line, (before, after) in enumerate(zip(change.before, change.after, strict=False)):
+            query = f"{change.query} ({change.gain:+.2f})" if line == 0 else ""
+            rows.append([query, _marked(before, change), _marked(after, change)])
+    terminal.table(["query (gain of mrr@20)", "before", "after"], rows)
+
+
+def _marked(title: str, change: "ChangedQuery") -> str:
+    text = title if len(title) <= _SHOWN else f"{title[: _SHOWN - 1]}…"
+    return f"* {text}" if title in change.relevant else f"  {text}"
+
+
+def _invite(told: "Demo", terminal: Terminal) -> None:
+    terminal.say(f"\nServing at {told.url} (sign in with the key {told.key}). Try:", style="bold")
+    terminal.say(
+        f"  curl -s {told.url}/desireline-demo-occupations/_search"
+        f" -H 'Authorization: Bearer {told.key}' -H 'Content-Type: application/json'"
+        ' -d \'{"query": {"neural": {"embedding": {"query_text": "beekeeper", "k": 5}}}}\''
     )
-
-
-def _titles(titles: tuple[str, ...], relevant: tuple[str, ...]) -> str:
-    return "\n".join(f"{'*' if title in relevant else ' '} {title}" for title in titles)
-
-
-def _serve(told: "Demo", terminal: Terminal) -> None:
-    terminal.say("")
-    terminal.say(f"serving at {told.url}   sign in with the key {told.key}", style="bold")
-    terminal.say("Try:")
-    terminal.say(f"  desireline search demo-occupations 'fixes planes' --config {told.config}")
-    terminal.say(f"  desireline rollback demo-occupations --config {told.config}")
-    terminal.say("On your own cluster:")
+    terminal.say(f"  desireline --config {told.config} rollback demo-occupations")
+    terminal.say("On your own cluster:", style="bold")
     terminal.say("  desireline init --url https://your-cluster:9200 --index your-index")
-    terminal.say("  desireline doctor")
-    terminal.say("Ctrl-C ends the demo.")
-    until_signal().wait()
+    terminal.say("  desireline doctor && desireline logs your-index && desireline tune your-index")
+    terminal.note("Ctrl-C ends it.")

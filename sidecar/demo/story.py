@@ -8,27 +8,26 @@ import shutil
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, cast
+from typing import Literal, cast
 
 from desireline.connectors.search_engine import Application
+from desireline.connectors.ubi_indexes import UbiIndexes
+from desireline.sidecar.answering import answering
 from desireline.sidecar.config import Config, load_config
 from desireline.sidecar.cycle_report import CycleReport, Interval
-from desireline.sidecar.demo.click_log import CLICKS, write_clicks, write_ubi
 from desireline.sidecar.demo.occupations import TEXT_FIELDS, Occupations, load_occupations
 from desireline.sidecar.demo.opensearch_node import acquire_node
 from desireline.sidecar.demo.report import ChangedQuery, DemoReport, plain
 from desireline.sidecar.demo.traffic import HttpSearch, Traffic, TrafficReport
+from desireline.sidecar.demo.ubi_bulk import EVENTS, QUERIES, bulk_lines
 from desireline.sidecar.errors import SidecarError
 from desireline.sidecar.examination import MEASURES, Examination, examine, rendered_documents
-from desireline.sidecar.http.app import create_app
-from desireline.sidecar.http.server import Server
 from desireline.sidecar.operations import Sidecar
-from desireline.sidecar.reporting import Reporter, SilentReporter
-from desireline.sidecar.service import running
+from desireline.sidecar.reporting import Reporter
 from desireline.sidecar.target import Target
-from desireline.sidecar.wiring import open_sidecar
+from desireline.sidecar.wiring import open_sidecar, opensearch_settings
 from desireline.trainer.changes import changed_most
 from desireline.trainer.evaluation import rank_exact
 from desireline.trainer.measures.base import Run
@@ -38,6 +37,7 @@ TARGET = "demo-occupations"
 INDEX = "desireline-demo-occupations"
 Engine = Literal["lancedb", "opensearch"]
 
+_CLICKS = "clicks.ndjson"
 #: How long the application goes on after the swap.
 _AFTERWARDS_S = 3.0
 _CANARIES = 200
@@ -55,7 +55,7 @@ class DemoSettings:
     #: A running cluster; without one the demo starts a node of its own.
     opensearch_url: str | None = None
     java_home: Path | None = None
-    simulation: SimulationConfig = SimulationConfig()
+    simulation: SimulationConfig = field(default_factory=SimulationConfig)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,11 +79,10 @@ def tell(settings: DemoSettings, reporter: Reporter) -> Iterator[Demo]:
         occupations = _fill_index(parts, reporter)
         sidecar.reindex(TARGET, None, reporter)
         base = _live_fingerprint(parts)
-        clicks = _simulate(settings, parts, occupations, reporter)
-        stack.enter_context(running(sidecar))
+        clicks = _simulate(settings, config, parts, occupations, reporter)
+        server = stack.enter_context(answering(sidecar, config.server, port=settings.port))
         key = sidecar.api_keys().create("demo", ["admin"])
-        server = stack.enter_context(_server(sidecar, settings.port))
-        traffic = _traffic(sidecar, parts, occupations, server.url, key)
+        traffic = _traffic(parts, occupations, server.url, key)
         cycle = sidecar.tune(TARGET, _StartsTraffic(reporter, traffic))
         swap = _let_it_settle(sidecar, parts, traffic)
         examined = _examine(parts, occupations, base, cycle, reporter)
@@ -98,7 +97,7 @@ def tell(settings: DemoSettings, reporter: Reporter) -> Iterator[Demo]:
             gain=_gain(examined),
             swap=swap.to_json(),
             cycle=cycle,
-            changed=_changed(parts, occupations, examined),
+            changed=_changed(occupations, examined),
         )
         yield Demo(
             report=report,
@@ -126,14 +125,14 @@ def _prepare(settings: DemoSettings, stack: ExitStack) -> Config:
 def _configuration(settings: DemoSettings, stack: ExitStack) -> str:
     if settings.engine == "lancedb":
         cluster = '# Embedded: no server.\nengine = "lancedb"'
-        logs = f'logs = {{ kind = "files", paths = ["{CLICKS}"] }}'
+        logs = f'logs = {{ kind = "files", path = "{_CLICKS}" }}'
     else:
         node = acquire_node(settings.opensearch_url, java_home=settings.java_home)
         stack.callback(node.close)
         cluster = f'url = "{node.url}"'
         logs = (
-            f'logs = {{ kind = "ubi", queries_index = "{INDEX}-ubi-queries",'
-            f' events_index = "{INDEX}-ubi-events", window = "3650d" }}'
+            f'logs = {{ kind = "ubi", queries_index = "{INDEX}-{QUERIES}",'
+            f' events_index = "{INDEX}-{EVENTS}", window = "3650d" }}'
         )
     return f"""# Written by `desireline demo`. Its clicks are simulated.
 version = 1
@@ -187,7 +186,11 @@ def _live_fingerprint(parts: Target) -> str:
 
 
 def _simulate(
-    settings: DemoSettings, parts: Target, occupations: Occupations, reporter: Reporter
+    settings: DemoSettings,
+    config: Config,
+    parts: Target,
+    occupations: Occupations,
+    reporter: Reporter,
 ) -> SimulatedLog:
     """Let people who do not exist use the search as it is now."""
     truth = {**occupations.lay, **occupations.reported["train"]}
@@ -203,30 +206,32 @@ def _simulate(
         rank,
         settings.simulation.model_copy(update={"seed": settings.seed}),
     )
-    if settings.engine == "lancedb":
-        write_clicks(log, settings.folder / CLICKS)
-    else:
-        write_ubi(log, parts, INDEX)
+    _keep_clicks(log, settings, config)
     reporter.step(
         "clicks",
-        f"SIMULATED: {settings.simulation.searches:,} searches over {settings.simulation.days} days,"
+        f"SIMULATED: {settings.simulation.searches:,} searches in {settings.simulation.days} days,"
         f" {log.clicks:,} clicks, {log.wrong_share:.0%} of them on wrong documents,"
         f" and {settings.simulation.bots} bots",
     )
     return log
 
 
-@contextmanager
-def _server(sidecar: Sidecar, port: int) -> Iterator[Server]:
-    with Server(
-        create_app(sidecar, sidecar.api_keys(), metrics=sidecar.metrics), port=port
-    ) as server:
-        yield server
+def _keep_clicks(log: SimulatedLog, settings: DemoSettings, config: Config) -> None:
+    """Put the log where this engine's users have theirs: in a file, or in UBI's indexes."""
+    cluster = opensearch_settings(config.cluster)
+    if cluster is None:
+        with (settings.folder / _CLICKS).open("wb") as file:
+            for batch in log.batches:
+                file.writelines(bulk_lines(batch))
+        return
+    queries, events = f"{INDEX}-{QUERIES}", f"{INDEX}-{EVENTS}"
+    with closing(UbiIndexes(cluster, queries=queries, events=events)) as indexes:
+        indexes.create()
+        for batch in log.batches:
+            indexes.load(b"".join(bulk_lines(batch, prefix=f"{INDEX}-")))
 
 
-def _traffic(
-    sidecar: Sidecar, parts: Target, occupations: Occupations, url: str, key: str
-) -> Traffic:
+def _traffic(parts: Target, occupations: Occupations, url: str, key: str) -> Traffic:
     return Traffic(
         search=HttpSearch(url, key, INDEX, parts.config.vector),
         engine=parts.engine,
@@ -281,9 +286,7 @@ def _gain(examined: Examination) -> dict[str, Interval]:
     }
 
 
-def _changed(
-    parts: Target, occupations: Occupations, examined: Examination
-) -> tuple[ChangedQuery, ...]:
+def _changed(occupations: Occupations, examined: Examination) -> tuple[ChangedQuery, ...]:
     titles = {d.document_id: str(d.fields["title"]) for d in occupations.documents}
     truth = occupations.reported["test"]
     changes = changed_most(

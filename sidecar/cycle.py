@@ -1,0 +1,114 @@
+"""One turn of the wheel, top to bottom: clicks in, and if that helped, a better field out."""
+
+from collections.abc import Sequence
+
+from desireline.connectors.errors import DesirelineError
+from desireline.sidecar.base_encoder import resolve
+from desireline.sidecar.building import put_live
+from desireline.sidecar.cycle_report import CycleReport, Diary, Outcome, mark_interrupted
+from desireline.sidecar.generations import Generation, State
+from desireline.sidecar.judging import Contest, judge_candidate
+from desireline.sidecar.learning import held_out_truth, mine_pairs, pull_sessions, train
+from desireline.sidecar.lease import Lease
+from desireline.sidecar.reporting import Reporter
+from desireline.sidecar.target import Target
+from desireline.trainer.splits import split_forward
+
+
+def run_cycle(target: Target, reporter: Reporter) -> CycleReport:
+    """Turn the wheel once and keep its story, however it ends.
+
+    Raises:
+        LeaseHeldError: another process is at it; nothing was done.
+        DesirelineError: a step failed; the report says which, what serves is unchanged.
+        KeyboardInterrupt: the user stopped it; the next cycle resumes.
+
+    """
+    with target.owned() as lease:
+        mark_interrupted(target.store, target.name)
+        diary = Diary(target.store, target.name, reporter, target.clock)
+        try:
+            return _turn(target, lease, diary)
+        except DesirelineError as error:
+            diary.end(Outcome.FAILED, str(error))
+            raise
+        except KeyboardInterrupt:
+            diary.end(Outcome.INTERRUPTED, "stopped by the user; the next cycle resumes")
+            raise
+
+
+def _turn(target: Target, lease: Lease, diary: Diary) -> CycleReport:
+    unfinished = target.generations.unfinished()
+    if unfinished is not None:
+        return _go_live(
+            target, unfinished.fingerprint, lease, diary, reason="an interrupted build went on"
+        )
+    live = target.generations.live() or _first_generation(target, lease, diary)
+    held = _held(target)
+    if held is not None:
+        return diary.end(
+            Outcome.NOTHING_TO_DO,
+            f"generation {held.number} is held for a rollback in the slot that is needed",
+        )
+    sessions = pull_sessions(target)
+    diary.step("logs", sessions.health.sentence)
+    if sessions.health.clicks < target.config.tune.min_clicks:
+        return diary.end(
+            Outcome.NOTHING_TO_DO,
+            f"{sessions.health.clicks} clicks are too few to learn from;"
+            f" {target.config.tune.min_clicks} are needed",
+        )
+    split = split_forward(
+        sessions,
+        held_out_share=target.config.tune.held_out,
+        later_share=target.config.tune.later,
+        seed=target.config.tune.seed,
+    )
+    pairs = mine_pairs(target, split.train, live.fingerprint, diary)
+    if len(pairs.pairs) < target.config.tune.min_pairs:
+        return diary.end(
+            Outcome.NOTHING_TO_DO,
+            f"{len(pairs.pairs)} pairs are too few to train on;"
+            f" {target.config.tune.min_pairs} are needed",
+        )
+    base = resolve(target, target.config.model, diary)
+    candidate = train(target, pairs, base, sessions, diary)
+    truth = held_out_truth(target, split.held_out)
+    contest = Contest(candidate=candidate, incumbent=live.fingerprint, base=base)
+    verdict = judge_candidate(target, contest, truth, diary)
+    if not verdict.promote:
+        return diary.end(Outcome.KEPT_INCUMBENT, verdict.reason)
+    return _go_live(
+        target, candidate, lease, diary, reason=verdict.reason, canaries=truth.queries[:10]
+    )
+
+
+def _first_generation(target: Target, lease: Lease, diary: Diary) -> Generation:
+    """Begin with the base encoder: there is nothing yet that a gate could compare it with."""
+    base = resolve(target, target.config.model, diary)
+    put_live(target, base, lease, diary, reason="the first generation", cycle=diary.cycle)
+    live = target.generations.live()
+    assert live is not None
+    return live
+
+
+def _held(target: Target) -> Generation | None:
+    generations = target.generations.all()
+    return next((g for g in generations if g.state is State.RETAINED), None)
+
+
+def _go_live(
+    target: Target,
+    fingerprint: str,
+    lease: Lease,
+    diary: Diary,
+    *,
+    reason: str,
+    canaries: Sequence[str] = (),
+) -> CycleReport:
+    swapped = put_live(
+        target, fingerprint, lease, diary, reason=reason, cycle=diary.cycle, canaries=canaries
+    )
+    return diary.end(
+        Outcome.WENT_LIVE, f"{swapped.sentence}: {reason}", generation=swapped.generation
+    )

@@ -1,0 +1,142 @@
+"""From the click log to a trained candidate: sessions, judgments, pairs, fit."""
+
+import random
+import tempfile
+from datetime import datetime
+from importlib.metadata import version
+from pathlib import Path
+
+import polars as pl
+
+from desireline.connectors import plugins
+from desireline.connectors.search_engine import Hit, Read
+from desireline.sidecar.cycle_report import Diary
+from desireline.sidecar.errors import SidecarError
+from desireline.sidecar.judging import HeldOutTruth
+from desireline.sidecar.target import Target
+from desireline.trainer.document_text import DocumentText
+from desireline.trainer.evaluation import by_frequency
+from desireline.trainer.jobs import FitJob
+from desireline.trainer.judgments import judge, to_qrels
+from desireline.trainer.manifest import Provenance
+from desireline.trainer.miners.base import Material, mine_all
+from desireline.trainer.pair_features import describe_pairs
+from desireline.trainer.pairs import PairSet
+from desireline.trainer.sessions import Sessions, to_sessions
+
+#: More held-out queries make the evaluation slower and the interval hardly narrower.
+_MOST_HELD_OUT = 1_000
+
+
+def pull_sessions(target: Target) -> Sessions:
+    """Read the whole window of the click log and join it.
+
+    Raises:
+        SidecarError: the target names no log.
+
+    """
+    if target.log_source is None:
+        raise SidecarError(
+            f"target {target.name!r} names no click log; nothing was changed",
+            next_step=f'add logs = {{ kind = "ubi" }} to targets.{target.name}',
+        )
+    return to_sessions(target.log_source.pull(), target.config.sessions)
+
+
+def mine_pairs(target: Target, sessions: Sessions, incumbent: str, diary: Diary) -> PairSet:
+    """Judge what was shown, and let every miner look for pairs."""
+    documents = document_texts(target, incumbent)
+    encoder = target.encoder(incumbent)
+    features = describe_pairs(sessions.frame, documents, encoder)
+    name = target.config.tune.click_model
+    judgments = judge(sessions, plugins.load("clickmodels", name)(), features)
+    slot = target.generations.live()
+
+    def search(text: str, k: int) -> list[Hit]:
+        assert slot is not None
+        vector = encoder.encode_queries([text])[0]
+        return target.engine.search_vectors(slot.index, slot.slot, vector, k)
+
+    material = Material(sessions=sessions, judgments=judgments, documents=documents, search=search)
+    miners = [plugins.load("miners", each)() for each in target.config.tune.miners]
+    pairs = mine_all(material, miners)
+    diary.step(
+        "judgments",
+        f"{len(pairs.pairs):,} pairs from {judgments.frame.height:,} judged"
+        f" ({name}, perplexity {judgments.perplexity:.3f})",
+        pairs=len(pairs.pairs),
+    )
+    return pairs
+
+
+def document_texts(target: Target, fingerprint: str) -> dict[str, DocumentText]:
+    """Every document of the index as the encoder reads it."""
+    template = target.registry.get(fingerprint).text_template
+    read = Read(fields=template.fields, batch_size=1000)
+    return {
+        document.document_id: DocumentText.of(document.fields, template)
+        for documents in target.engine.scan(target.config.index, read)
+        for document in documents
+    }
+
+
+def train(target: Target, pairs: PairSet, base: str, sessions: Sessions, diary: Diary) -> str:
+    """Fit a candidate in a child process and register it; return its fingerprint.
+
+    Training begins from the base encoder each time, so that what a user did leaves the
+    encoder when it leaves the window of the log.
+    """
+    manifest = target.registry.get(base)
+    with tempfile.TemporaryDirectory(prefix="desireline-pairs-") as folder:
+        pairs.write(Path(folder, "pairs"))
+        job = FitJob(
+            base=target.registry.folder(base),
+            pairs=Path(folder, "pairs"),
+            out=Path(folder, "candidate"),
+            registry=target.registry.root,
+            template=manifest.text_template.fields,
+            separator=manifest.text_template.separator,
+            similarity=manifest.settings.similarity,
+            config=target.config.tune.fit_config,
+            provenance=Provenance(
+                base_model=manifest.provenance.base_model,
+                parent=base,
+                cycle_id=diary.cycle,
+                data_window=_window(sessions),
+                seed=target.config.tune.seed,
+                code_version=version("desireline"),
+                pairs=len(pairs.pairs),
+            ),
+        )
+        result = target.worker.run(job, diary)
+    fingerprint = str(result["fingerprint"])
+    diary.step(
+        "fit",
+        f"candidate {fingerprint[:12]} from {len(pairs.pairs):,} pairs: {result['sentence']}",
+        candidate=fingerprint,
+    )
+    return fingerprint
+
+
+def held_out_truth(target: Target, sessions: Sessions) -> HeldOutTruth:
+    """Say what clicks of held-out queries mean, by a click model that knows no encoder.
+
+    The incumbent's own opinion must not be in the truth that it is judged by, so positions
+    alone are corrected for.
+    """
+    judgments = judge(sessions, plugins.load("clickmodels", "pbm")())
+    found = to_qrels(judgments)
+    chosen = sorted(found)
+    if len(chosen) > _MOST_HELD_OUT:
+        chosen = sorted(random.Random(target.config.tune.seed).sample(chosen, _MOST_HELD_OUT))  # noqa: S311 - a sample
+    qrels = {query: found[query] for query in chosen}
+    searches = sessions.frame.group_by("query").agg(pl.col("query_id").n_unique())
+    return HeldOutTruth(
+        qrels=qrels,
+        segments=by_frequency({q: n for q, n in searches.iter_rows() if q in qrels}),
+    )
+
+
+def _window(sessions: Sessions) -> tuple[datetime, datetime] | None:
+    first, last = sessions.health.first, sessions.health.last
+    return None if first is None or last is None else (first, last)
