@@ -87,9 +87,12 @@ class Pages:
         if back is None:
             return page(
                 "Nothing to roll back to",
-                element("h1", "Nothing to roll back to"),
-                paragraphs(f"{target} keeps no earlier generation at present."),
-                _back(target, "Back"),
+                element(
+                    "section",
+                    element("h1", "Nothing to roll back to"),
+                    paragraphs(f"{target} keeps no earlier generation at present."),
+                    _back(target, "Back"),
+                ),
                 sign_in=call.sign_in,
             )
         confirm = form(
@@ -102,13 +105,16 @@ class Pages:
         )
         return page(
             "Roll back",
-            element("h1", f"Roll back {target}?"),
-            paragraphs(
-                f"Queries will be answered by generation {back} from the next one on. It has been"
-                " kept fresh, so no document is missing. Nothing is embedded again and no search"
-                " fails; the generation that is live now can be brought back in the same way.",
+            element(
+                "section",
+                element("h1", f"Roll back {target}?"),
+                paragraphs(
+                    f"Queries will be answered by generation {back} from the next one on. It has"
+                    " been kept fresh, so no document is missing. Nothing is embedded again and no"
+                    " search fails.",
+                ),
+                confirm,
             ),
-            confirm,
             sign_in=call.sign_in,
         )
 
@@ -187,7 +193,8 @@ class Pages:
         title = HTTPStatus(status).phrase
         lines = paragraphs(f"{str(error)[:1].upper()}{str(error)[1:]}.", error.next_step)
         home = element("p", element("a", "To the targets", href="/"))
-        return page(title, element("h1", title), lines, home, sign_in=sign_in, status=status)
+        content = element("section", element("h1", title), lines, home)
+        return page(title, content, sign_in=sign_in, status=status)
 
 
 def _route(name: str, method: str, template: str, handler: Any, scope: Scope) -> Route:

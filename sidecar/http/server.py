@@ -119,7 +119,9 @@ def _listen(host: str, port: int, settings: HttpSettings) -> socket.socket:
             next_step="name a TLS certificate, or allow it with allow_remote behind a TLS proxy",
         )
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listening = socket.socket(family, socket.SOCK_STREAM)
+    # asyncio turns Nagle's algorithm off only where the protocol is named; left on, it holds
+    # the body of every answer back for 40 ms.
+    listening = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listening.bind((host, port))

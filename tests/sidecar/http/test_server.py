@@ -64,3 +64,9 @@ def test_stopping_twice_is_harmless(sidecar, keys) -> None:
     server = Server(create_app(sidecar, keys)).start()
     server.stop()
     server.stop()
+
+
+def test_answers_are_not_held_back_by_nagles_algorithm(sidecar, keys) -> None:
+    with Server(create_app(sidecar, keys)) as server:
+        # asyncio sets TCP_NODELAY on what is accepted only where the protocol says TCP.
+        assert server._socket.proto == socket.IPPROTO_TCP
