@@ -1,6 +1,6 @@
 # make help   lists what there is; everything else is set up by what needs it.
 
-UV_VERSION := 0.9.7
+UV_VERSION := 0.13.9
 UV := $(shell command -v uv 2>/dev/null || echo .uv/bin/uv)
 RUN := $(UV) run --no-sync
 PYTHON ?= python3

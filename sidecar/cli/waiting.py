@@ -7,7 +7,7 @@ import threading
 def until_signal() -> threading.Event:
     """Return an event that the first Ctrl-C or SIGTERM sets; the second one ends at once.
 
-    Call it before threads are started: a signal may come at any moment.
+    Until it is called, Ctrl-C interrupts what is going on; so call it where waiting begins.
     """
     stop = threading.Event()
 
