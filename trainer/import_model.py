@@ -9,6 +9,7 @@ from desireline.connectors.documents import TextTemplate
 from desireline.connectors.errors import PluginMissingError
 from desireline.connectors.search_engine import Similarity
 from desireline.trainer import model_files
+from desireline.trainer.encoders.onnx import OnnxEncoder
 from desireline.trainer.encoders.settings import GRAPH, SETTINGS, EncoderSettings
 from desireline.trainer.errors import UnsafeModelError
 from desireline.trainer.manifest import Manifest, Provenance
@@ -48,6 +49,8 @@ def import_model(
         names = _bring(source, folder)
         if GRAPH not in names or SETTINGS not in names:
             _export(folder)
+        else:
+            OnnxEncoder(folder)  # opens, and fits its settings
         return registry.add(
             folder,
             template=template,

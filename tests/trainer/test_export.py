@@ -142,3 +142,30 @@ def test_a_broken_file_of_an_export_is_named(
     (tmp_path / "model" / name).write_bytes(b"broken")
     with pytest.raises(UnsafeModelError, match=name):
         OnnxEncoder(tmp_path / "model")
+
+
+def test_a_graph_that_does_not_fit_its_settings_is_named(
+    exported_bert: Path, exported_static: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(exported_bert, tmp_path / "model")
+    shutil.copyfile(exported_static / "encoder.onnx", tmp_path / "model" / "encoder.onnx")
+    with pytest.raises(UnsafeModelError, match=r"encoder\.onnx cannot be used"):
+        OnnxEncoder(tmp_path / "model")
+
+
+def test_a_graph_that_reads_another_file_is_refused(exported_bert: Path, tmp_path: Path) -> None:
+    """An ONNX weight may lie in another file: one outside the folder must not be read."""
+    onnx = pytest.importorskip("onnx")
+    shutil.copytree(exported_bert, tmp_path / "model")
+    (tmp_path / "secret").write_bytes(b"\x00" * 16)
+    weight = onnx.TensorProto(
+        name="w", data_type=onnx.TensorProto.FLOAT, dims=[4], data_location="EXTERNAL"
+    )
+    weight.external_data.add(key="location", value="../secret")
+    output = onnx.helper.make_tensor_value_info("o", onnx.TensorProto.FLOAT, [4])
+    identity = onnx.helper.make_node("Identity", ["w"], ["o"])
+    graph = onnx.helper.make_graph([identity], "g", [], [output], [weight])
+    model = onnx.helper.make_model(graph, ir_version=8)
+    (tmp_path / "model" / "encoder.onnx").write_bytes(model.SerializeToString())
+    with pytest.raises(UnsafeModelError, match="escapes"):
+        OnnxEncoder(tmp_path / "model")

@@ -49,6 +49,7 @@ class OnnxEncoder:
         self._pool = ThreadPoolExecutor(self._threads, thread_name_prefix="encoder")
         self.dimension = self._settings.dimension
         self.similarity: Similarity = similarity or self._settings.similarity
+        self._try_out()
 
     @cached_property
     def fingerprint(self) -> str:
@@ -80,6 +81,18 @@ class OnnxEncoder:
         else:
             list(self._pool.map(run, batches))
         return _normalised(vectors) if self.similarity == "cosine" else vectors
+
+    def _try_out(self) -> None:
+        """Encode one text, so that a graph that does not fit its settings fails here and by name."""
+        try:
+            shape = self._run([self._tokenizer.encode("a")]).shape
+        except Exception as error:  # the runtime's own classes have no common, public base
+            raise _unfit(self._folder / GRAPH, str(error)) from error
+        if shape != (1, self.dimension):
+            raise _unfit(
+                self._folder / GRAPH,
+                f"it gives {shape} numbers for one text where {SETTINGS} says {self.dimension}",
+            )
 
     def _run(self, encodings: Sequence[Encoding]) -> Vectors:
         longest = max(1, *(len(encoding.ids) for encoding in encodings))
@@ -121,10 +134,14 @@ def _open_session(path: Path) -> onnxruntime.InferenceSession:
             str(path), sess_options=options, providers=["CPUExecutionProvider"]
         )
     except Exception as error:  # the runtime's own classes have no common, public base
-        raise UnsafeModelError(
-            f"{path} cannot be opened as an ONNX graph: {error}",
-            next_step="import the model again from its sentence-transformers folder",
-        ) from error
+        raise _unfit(path, str(error)) from error
+
+
+def _unfit(path: Path, reason: str) -> UnsafeModelError:
+    return UnsafeModelError(
+        f"{path} cannot be used as an encoder's ONNX graph: {reason}",
+        next_step="import the model again from its sentence-transformers folder",
+    )
 
 
 def _batches(lengths: Sequence[int], token_budget: int) -> Iterator[NDArray[np.intp]]:

@@ -25,7 +25,8 @@ def load_sentence_transformer(folder: Path, *, device: str = "cpu") -> SentenceT
 
     """
     model_files.check(folder)
-    disable_progress_bar()  # it would write into the terminal of whoever asked
+    # It would write into the terminal of whoever asked.
+    disable_progress_bar()  # type: ignore[no-untyped-call]
     try:
         return SentenceTransformer(
             str(folder),
