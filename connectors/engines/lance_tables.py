@@ -31,8 +31,11 @@ except ImportError as error:
 
 log = structlog.get_logger(__name__)
 
-_COMMITS_BETWEEN_COMPACTIONS = 32
+_FEWEST_COMMITS = 32
 """Each commit adds a fragment that every search must open; this many cost it a few ms."""
+
+_ROWS_A_COMMIT = 500
+"""A compaction rewrites the table, so one of n rows waits for n / 500 commits."""
 
 _KEEP_VERSIONS = timedelta(minutes=1)
 """A search reads one version from its start to its end; none lasts this long."""
@@ -102,8 +105,8 @@ class LanceTables:
             yield
 
     def _compact_now_and_then(self, index: str, table: Any) -> None:
-        last = self._compacted.setdefault(index, table.version)
-        if table.version - last < _COMMITS_BETWEEN_COMPACTIONS:
+        commits = table.version - self._compacted.setdefault(index, table.version)
+        if commits < max(_FEWEST_COMMITS, table.count_rows() // _ROWS_A_COMMIT):
             return
         table.optimize(cleanup_older_than=_KEEP_VERSIONS)
         self._compacted[index] = table.version
@@ -152,6 +155,16 @@ def select(table: Any, columns: Sequence[str], where: str | None = None) -> pa.T
     """Read columns of the rows that match, all of one version."""
     query = table.search().select(list(columns))
     return (query.where(where) if where else query).to_arrow()
+
+
+def update_rows(table: Any, rows: pa.Table, seq_no: int, *, insert: bool = False) -> None:
+    """Commit the columns given of the documents given; columns not given stay.
+
+    The lock keeps others away. Should this thread be interrupted, LanceDB finishes the commit
+    in its own thread, perhaps after the lock is free: rows written meanwhile are left alone.
+    """
+    change = table.merge_insert("_id").when_matched_update_all(where=f"target._seq_no < {seq_no}")
+    (change.when_not_matched_insert_all() if insert else change).execute(rows)
 
 
 def match(text: str, boosts: Mapping[str, float]) -> MultiMatchQuery:

@@ -20,7 +20,13 @@ from desireline.connectors.engines.lance_layout import (
     source_row,
     whole_rows,
 )
-from desireline.connectors.engines.lance_tables import LanceTables, in_ids, match, select
+from desireline.connectors.engines.lance_tables import (
+    LanceTables,
+    in_ids,
+    match,
+    select,
+    update_rows,
+)
 from desireline.connectors.engines.nearest import require_fit, unfit
 from desireline.connectors.engines.source import field_types, merge
 from desireline.connectors.errors import ConnectorError, FieldMissingError, MappingConflictError
@@ -145,7 +151,7 @@ class LanceDbEngine:
                     winners[write.document_id] = write
                     standing[write.document_id] = seq_no
             if winners:
-                _update(table, slot_rows(target, list(winners.values()), seq_no))
+                update_rows(table, slot_rows(target, list(winners.values()), seq_no), seq_no)
         return results
 
     def coverage(self, index: str, slot: str, generation: int) -> Coverage:
@@ -184,7 +190,8 @@ class LanceDbEngine:
             where = f"{target.stamp_field}.generation IS NOT NULL"
             ids = select(table, ["_id"], where)["_id"].to_pylist()
             if ids:
-                _update(table, empty_slot_rows(target, ids, table.version + 1))
+                seq_no = table.version + 1
+                update_rows(table, empty_slot_rows(target, ids, seq_no), seq_no)
         return len(ids)
 
     def close(self) -> None:
@@ -202,9 +209,9 @@ class LanceDbEngine:
         if not latest:
             return
         with self._tables.writing(index) as (table, layout):
-            rows = whole_rows(layout, table.schema, list(latest.values()), table.version + 1)
-            upsert = table.merge_insert("_id").when_matched_update_all()
-            upsert.when_not_matched_insert_all().execute(rows)
+            seq_no = table.version + 1
+            rows = whole_rows(layout, table.schema, list(latest.values()), seq_no)
+            update_rows(table, rows, seq_no, insert=True)
 
     def update_fields(self, index: str, document_id: str, fields: Mapping[str, object]) -> None:
         """Change some fields of one document and leave the rest, slots included."""
@@ -216,8 +223,8 @@ class LanceDbEngine:
                     f"the index {index!r} has no document {document_id!r}; nothing was changed",
                     next_step="index the whole document",
                 )
-            source = merge(orjson.loads(sources[0]), fields)
-            _update(table, source_row(layout, document_id, source, table.version + 1))
+            source, seq_no = merge(orjson.loads(sources[0]), fields), table.version + 1
+            update_rows(table, source_row(layout, document_id, source, seq_no), seq_no)
 
     def delete_documents(self, index: str, document_ids: Sequence[str]) -> None:
         """Delete documents; those that are not there are passed over."""
@@ -269,11 +276,6 @@ def _decide(write: EmbeddingWrite, slot: Slot, standing: Mapping[str, int]) -> W
     elif reason := unfit(write.vector, slot):
         outcome = Outcome.REJECTED
     return WriteResult(document_id=write.document_id, outcome=outcome, reason=reason)
-
-
-def _update(table: Any, rows: Any) -> None:
-    """Change the columns given of the documents given; columns not given stay."""
-    table.merge_insert("_id").when_matched_update_all().execute(rows)
 
 
 def _hits(found: Any, scores: Sequence[float]) -> list[Hit]:

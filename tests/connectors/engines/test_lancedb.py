@@ -12,6 +12,8 @@ import pyarrow as pa
 import pytest
 
 from desireline.connectors.documents import Document, EmbeddingWrite, Stamp
+from desireline.connectors.engines.lance_layout import source_row
+from desireline.connectors.engines.lance_tables import LanceTables, update_rows
 from desireline.connectors.engines.lancedb import LanceDbEngine
 from desireline.connectors.errors import (
     ConnectorError,
@@ -118,6 +120,20 @@ def test_a_process_killed_while_writing_leaves_a_whole_index_and_no_lock(tmp_pat
     engine = LanceDbEngine(tmp_path)
     put(engine, after="x")
     assert {f"d{number}" for number in acknowledged} | {"after"} <= read(engine).keys()
+
+
+def test_a_commit_that_comes_after_its_lock_was_freed_leaves_newer_rows_alone(
+    tmp_path: Path,
+) -> None:
+    """As when Ctrl-C ends a write whose commit LanceDB finishes in its own thread."""
+    engine = opened(tmp_path)
+    put(engine, a="old", b="old")
+    table, layout = LanceTables(tmp_path).open("shop")
+    seq_no = table.version + 1
+    put(engine, a="new")
+    for key in ("a", "b"):
+        update_rows(table, source_row(layout, key, {"title": "late"}, seq_no), seq_no)
+    assert {key: d.fields["title"] for key, d in read(engine).items()} == {"a": "new", "b": "late"}
 
 
 def test_hundreds_of_small_writes_are_compacted_and_none_is_lost(tmp_path: Path) -> None:
