@@ -42,6 +42,18 @@ def readable_shards(cluster: Cluster, name: str) -> list[Shard]:
         PartialReadError: a primary shard did not answer.
 
     """
+    found = all_shards(cluster, name)
+    refresh(cluster, name)
+    return found
+
+
+def all_shards(cluster: Cluster, name: str) -> list[Shard]:
+    """Return every shard as it stands; what lies before its checkpoint may not be visible yet.
+
+    Raises:
+        PartialReadError: a primary shard did not answer.
+
+    """
     expected = _expected(cluster, name)
     found = _started_primaries(cluster, name)
     missing = expected.keys() - {(shard.index, shard.number) for shard in found}
@@ -51,7 +63,6 @@ def readable_shards(cluster: Cluster, name: str) -> list[Shard]:
             f"shard {number} of {index} has no running primary, so nothing can be proved",
             next_step="wait until the index is at least yellow, then run again",
         )
-    refresh(cluster, name)
     return found
 
 

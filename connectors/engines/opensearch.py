@@ -25,6 +25,7 @@ from desireline.connectors.errors import (
 from desireline.connectors.opensearch_client import Cluster, OpenSearchSettings, path
 from desireline.connectors.opensearch_shards import (
     Shard,
+    all_shards,
     read_shard,
     readable_shards,
     refresh,
@@ -132,7 +133,8 @@ class OpenSearchEngine(OpenSearchOwner):
             PartialReadError: the index was made again since `until` was taken.
 
         """
-        shards = {shard.key: shard for shard in readable_shards(self._cluster, index)}
+        # No refresh here: the fence `until` was given out after one.
+        shards = {shard.key: shard for shard in all_shards(self._cluster, index)}
         for key, last in until.positions.items():
             after = since.positions.get(key, -1)
             if key not in shards:

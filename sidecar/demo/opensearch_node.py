@@ -258,6 +258,8 @@ def main() -> int:
     except DesirelineError as error:
         sys.stderr.write(f"{error}\nNext: {error.next_step}\n")
         return 1
+    except KeyboardInterrupt:
+        return 130
     sys.stdout.write(f"{node.url}\n")
     sys.stdout.flush()
     with contextlib.suppress(KeyboardInterrupt):
