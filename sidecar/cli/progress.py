@@ -90,7 +90,9 @@ class LineReporter:
 
     def progress(self, name: str, done: int, total: int, **_keys: object) -> None:
         """Print the count, its rate and the time left at each twentieth."""
-        told = self._told.setdefault(name, _Told(self.monotonic(), -1))
+        if name not in self._told:
+            self._told[name] = _Told(self.monotonic(), -1)
+        told = self._told[name]
         part = twentieths(done, total)
         if part != told.part:
             told.part = part
