@@ -1,7 +1,7 @@
 from datetime import UTC, datetime, timedelta
 
 import polars as pl
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from desireline.connectors.events import Query
@@ -27,6 +27,7 @@ def sessions_of(searches):
     return to_sessions([LogBatch(cursor=Cursor(""), queries=queries)])
 
 
+@settings(deadline=None)
 @given(
     searches=SEARCHES,
     held_out_share=st.floats(0, 1),
@@ -50,6 +51,7 @@ def test_a_split_leaks_neither_a_query_nor_the_future(searches, held_out_share, 
     assert not set(train["query_id"]) & (set(held_out["query_id"]) | set(returning["query_id"]))
 
 
+@settings(deadline=None)
 @given(words=st.sets(st.integers(0, 10**6), min_size=1, max_size=50), seed=st.integers(0, 9))
 def test_a_query_stays_held_out_as_the_log_grows(words, seed):
     queries = pl.Series([f"query {word}" for word in sorted(words)])

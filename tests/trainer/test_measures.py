@@ -1,6 +1,6 @@
 import ir_measures
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from desireline.trainer.errors import UnknownMeasureError
@@ -15,6 +15,7 @@ DOCUMENTS = [f"d{number}" for number in range(12)]
 
 
 @pytest.mark.parametrize("name", sorted(ORACLE))
+@settings(deadline=None)
 @given(
     ranked=st.lists(st.sampled_from(DOCUMENTS), unique=True, max_size=12),
     grades=st.dictionaries(st.sampled_from(DOCUMENTS), st.integers(0, 3), min_size=1),
@@ -42,6 +43,7 @@ def test_an_unknown_measure_is_refused_with_the_known_ones(name):
     assert "mrr" in refused.value.next_step
 
 
+@settings(deadline=None)
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=6))
 def test_the_best_order_has_an_ndcg_of_one(grades):
     truth = {DOCUMENTS[place]: grade for place, grade in enumerate(grades)}
