@@ -165,7 +165,9 @@ def test_a_graph_that_reads_another_file_is_refused(exported_bert: Path, tmp_pat
     output = onnx.helper.make_tensor_value_info("o", onnx.TensorProto.FLOAT, [4])
     identity = onnx.helper.make_node("Identity", ["w"], ["o"])
     graph = onnx.helper.make_graph([identity], "g", [], [output], [weight])
-    model = onnx.helper.make_model(graph, ir_version=8)
+    model = onnx.helper.make_model(
+        graph, ir_version=8, opset_imports=[onnx.helper.make_opsetid("", 17)]
+    )
     (tmp_path / "model" / "encoder.onnx").write_bytes(model.SerializeToString())
     with pytest.raises(UnsafeModelError, match="escapes"):
         OnnxEncoder(tmp_path / "model")

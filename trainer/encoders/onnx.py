@@ -83,7 +83,7 @@ class OnnxEncoder:
         return _normalised(vectors) if self.similarity == "cosine" else vectors
 
     def _try_out(self) -> None:
-        """Encode one text, so that a graph that does not fit its settings fails here and by name."""
+        """Encode one text: a graph that does not fit its settings fails here, by name."""
         try:
             shape = self._run([self._tokenizer.encode("a")]).shape
         except Exception as error:  # the runtime's own classes have no common, public base
@@ -139,7 +139,7 @@ def _open_session(path: Path) -> onnxruntime.InferenceSession:
 
 def _unfit(path: Path, reason: str) -> UnsafeModelError:
     return UnsafeModelError(
-        f"{path} cannot be used as an encoder's ONNX graph: {reason}",
+        f"{path} cannot be used as an encoder's ONNX graph: {reason.strip().splitlines()[0]}",
         next_step="import the model again from its sentence-transformers folder",
     )
 
