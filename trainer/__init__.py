@@ -2,24 +2,36 @@
 
 Files, in the order the data meets them:
 
-- ``errors``       what can go wrong here
-- ``sessions``     events become sessions: who saw what where, and clicked
-- ``clickmodels``  how users look at a page of answers
-- ``judgments``    weak labels: (query, document, grade, confidence)
-- ``splits``       forward in time and by query; nothing leaks
-- ``pairs``        anchor, positive, negatives, weight
-- ``miners``       sessions, judgments or documents become pairs
-- ``encoders``     text in, vectors out: ONNX Runtime, sentence-transformers, fake
-- ``losses``       what the pairs mean to the encoder
-- ``fit``          the training loop
-- ``export``       a trained folder becomes ONNX, with proof that both agree
-- ``measures``     mRR, Recall, nDCG, hit as values
-- ``evaluation``   qrels x run: a table with intervals
-- ``gate``         candidate against incumbent: a verdict and its reason
-- ``model_files``  which files a model may consist of
-- ``registry``     manifests, fingerprints, lineage
-- ``worker``       the child process in which torch lives
-- ``simulation``   users sampled from a known click model
+- ``errors``         what can go wrong here
+- ``query_text``     what users typed, normalised in one place
+- ``document_text``  a document as an encoder reads it
+- ``log_frames``     events as flat tables, defects counted
+- ``bots``           clients no person could be
+- ``health``         how good a log is, and what would make it better
+- ``sessions``       events become sessions: who saw what where, and clicked
+- ``splits``         forward in time and by query; nothing leaks
+- ``pair_features``  what is known of a query and a document beside clicks
+- ``clickmodels``    how users look at a page of answers
+- ``judgments``      weak labels: (query, document, grade, confidence)
+- ``pairs``          anchor, positive, negatives, weight
+- ``miners``         sessions, judgments or documents become pairs
+- ``model_files``    which files a model may consist of
+- ``encoders``       text in, vectors out: ONNX Runtime, sentence-transformers, fake
+- ``manifest``       what a registered model is
+- ``jobs``           what the child process is asked to do
+- ``lessons``        pairs as numbered rows
+- ``batches``        which pairs learn together
+- ``losses``         what the pairs mean to the encoder
+- ``fit``            the training loop
+- ``export``         a trained folder becomes ONNX, with proof that both agree
+- ``registry``       manifests, fingerprints, lineage
+- ``import_model``   a model from outside enters the registry
+- ``worker``         the child process in which torch lives
+- ``measures``       mRR, Recall, nDCG, hit as values
+- ``evaluation``     qrels x run: a table with intervals
+- ``changes``        which queries a new encoder answers differently
+- ``gate``           candidate against incumbent: a verdict and its reason
+- ``simulation``     users sampled from a known click model
 """
 
 if __name__ == "trainer":

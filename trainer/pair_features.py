@@ -159,25 +159,43 @@ def _neighbours(queries: pl.Series, vectors: Vectors) -> pl.DataFrame:
         return pl.DataFrame(
             schema={"query": pl.String, "neighbour": pl.String, "weight": pl.Float64}
         )
-    nearest, cosines = [], []
+    of, to, cosines = [], [], []
     for start in range(0, len(vectors), _QUERIES_AT_ONCE):
         scores = vectors[start : start + _QUERIES_AT_ONCE] @ known.T
         own = np.arange(start, min(start + _QUERIES_AT_ONCE, len(known)))
         scores[own - start, own] = -np.inf
-        best = np.argpartition(-scores, count - 1, axis=1)[:, :count]
-        nearest.append(best)
-        cosines.append(np.take_along_axis(scores, best, axis=1))
+        rows, columns = _best(scores, count)
+        of.append(rows + start)
+        to.append(columns)
+        cosines.append(scores[rows, columns])
     names = queries.to_numpy()
+    cosine = np.concatenate(cosines).astype(np.float64)
     return pl.DataFrame(
         {
-            "query": np.repeat(names, count),
-            "neighbour": names[np.concatenate(nearest).ravel()],
-            "weight": np.exp(
-                (np.concatenate(cosines).ravel().astype(np.float64) - 1) / _KERNEL_WIDTH
-            ),
+            "query": names[np.concatenate(of)],
+            "neighbour": names[np.concatenate(to)],
+            "weight": np.exp((cosine - 1) / _KERNEL_WIDTH),
         },
         schema={"query": pl.String, "neighbour": pl.String, "weight": pl.Float64},
     )
+
+
+def _best(scores: Vectors, count: int) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Find the highest scores of each row, about `count` of them; as row and column numbers.
+
+    A threshold from a sample of the columns lets all but a hundred or so of each row be
+    dismissed by one comparison: several times faster than sorting out every row.
+    """
+    stride = max(1, scores.shape[1] // 1_024)
+    sample = scores[:, ::stride]
+    place = min(sample.shape[1], 2 * count // stride + 2)
+    enough = np.partition(sample, sample.shape[1] - place, axis=1)[:, sample.shape[1] - place]
+    rows, columns = np.nonzero((scores >= enough[:, None]) & (scores > -np.inf))
+    order = np.lexsort((-scores[rows, columns], rows))
+    rows, columns = rows[order], columns[order]
+    place_in_row = np.arange(len(rows)) - np.searchsorted(rows, rows)
+    kept = place_in_row < count
+    return rows[kept], columns[kept]
 
 
 def _shared_words(

@@ -127,3 +127,17 @@ def test_an_unknown_setting_of_the_loss_is_refused():
 
     with pytest.raises(ValidationError, match="margin"):
         WeightedInfoNce(torch.nn.Identity(), None, {"margin": 1})
+
+
+def test_cutting_padding_off_changes_no_embedding(tiny_bert):
+    from desireline.trainer.encoders.sentence_transformers import load_sentence_transformer
+    from desireline.trainer.losses.embedding import embed
+
+    model = load_sentence_transformer(tiny_bert).eval()
+    random = np.random.default_rng(0)
+    texts = [" ".join(["red shoe nurse garden"] * int(random.integers(1, 9))) for _ in range(50)]
+    features = model.preprocess(texts)
+    with torch.no_grad():
+        whole = model(dict(features))["sentence_embedding"]
+        parts = embed(model, features)
+    np.testing.assert_allclose(parts.numpy(), whole.numpy(), atol=1e-5)

@@ -1,6 +1,6 @@
 """A position-based model of two classes, relevant or clicked by accident, that pools queries."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -27,7 +27,8 @@ class LatentRelevanceConfig(BaseModel, frozen=True, extra="forbid"):
     """Of the estimation."""
 
     kind: Literal["latent"] = "latent"
-    iterations: int = Field(default=20, ge=1)
+    #: Of each of the three fits; each goes on where the one before ended.
+    iterations: int = Field(default=12, ge=1)
     #: Ridge of the logistic prior.
     ridge: float = Field(default=1.0, gt=0)
     #: Looks that the usual click-through of a document is worth.
@@ -75,25 +76,19 @@ class LatentRelevance:
         known = [_log_position(arrays)]
         if features is not None:
             known.append(features.of(arrays.pairs))
-        state = self._converge(arrays, np.concatenate(known, axis=1))
+        state = self._converge(arrays, np.concatenate(known, axis=1), _start(arrays))
         if features is not None:
             known.append(_usual_of_document(arrays, state, self._config.document_strength))
-            state = self._converge(arrays, np.concatenate(known, axis=1))
+            state = self._converge(arrays, np.concatenate(known, axis=1), state)
             known.append(_of_neighbours(arrays, state, features))
-            state = self._converge(arrays, np.concatenate(known, axis=1))
+            state = self._converge(arrays, np.concatenate(known, axis=1), state)
         return _result(arrays, state)
 
-    def _converge(self, arrays: CountArrays, columns: Numbers) -> _State:
+    def _converge(self, arrays: CountArrays, columns: Numbers, start: _State) -> _State:
+        """Go on from the estimates of a fit with fewer columns."""
         x = Standardised.of(columns)
-        beta = np.zeros(x.matrix.shape[1])
-        beta[0] = -2.0
-        state = _State(
-            prior=sigmoid(x.matrix @ beta),
-            relevant=np.zeros(0),
-            attraction=_USUAL,
-            theta=1 / np.sqrt(np.arange(1.0, len(arrays.positions) + 1)),
-            beta=beta,
-        )
+        beta = np.pad(start.beta, (0, x.matrix.shape[1] - len(start.beta)))
+        state = replace(start, beta=beta, prior=sigmoid(x.matrix @ beta))
         for _ in range(self._config.iterations):
             state = self._turn(arrays, x, state)
         return _believe(arrays, state)
@@ -102,26 +97,24 @@ class LatentRelevance:
         relevant = _believe(arrays, state).relevant
         beta = newton_step(x, relevant, state.beta, ridge=self._config.ridge)
         attraction, theta = _maximise(arrays, relevant, state)
-        return _State(
-            prior=sigmoid(x.matrix @ beta),
-            relevant=relevant,
-            attraction=attraction,
-            theta=theta,
-            beta=beta,
-        )
+        prior = sigmoid(x.matrix @ beta)
+        return _State(prior=prior, relevant=relevant, attraction=attraction, theta=theta, beta=beta)
+
+
+def _start(arrays: CountArrays) -> _State:
+    return _State(
+        prior=np.zeros(0),
+        relevant=np.zeros(0),
+        attraction=_USUAL,
+        theta=1 / np.sqrt(np.arange(1.0, len(arrays.positions) + 1)),
+        beta=np.array([-2.0]),
+    )
 
 
 def _believe(arrays: CountArrays, state: _State) -> _State:
     """Update P(relevant) by the clicks and skips of each pair (expectation)."""
     odds = np.log(state.prior + 1e-12) - np.log(1 - state.prior + 1e-12)
-    relevant = sigmoid(odds + arrays.by_pair(_evidence(arrays, state)))
-    return _State(
-        prior=state.prior,
-        relevant=relevant,
-        attraction=state.attraction,
-        theta=state.theta,
-        beta=state.beta,
-    )
+    return replace(state, relevant=sigmoid(odds + arrays.by_pair(_evidence(arrays, state))))
 
 
 def _evidence(arrays: CountArrays, state: _State) -> Numbers:

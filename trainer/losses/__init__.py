@@ -1,1 +1,4 @@
-"""What the pairs mean to the encoder: one loss a file."""
+"""What the pairs mean to the encoder: one loss a file.
+
+``base`` holds the port; ``infonce`` is the loss.
+"""

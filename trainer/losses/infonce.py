@@ -9,6 +9,7 @@ from pydantic import BaseModel, Field
 
 from desireline.trainer.lessons import Lessons
 from desireline.trainer.losses.base import Features
+from desireline.trainer.losses.embedding import embed
 
 
 class WeightedInfoNceConfig(BaseModel, frozen=True, extra="forbid"):
@@ -38,7 +39,7 @@ class WeightedInfoNce(torch.nn.Module):
 
     def forward(self, features: list[Features], labels: torch.Tensor) -> torch.Tensor:
         """Return the loss of one batch; see `Loss`."""
-        anchors, passages = (self.model(part)["sentence_embedding"] for part in features)
+        anchors, passages = (embed(self.model, part) for part in features)
         rows = labels.tolist()
         numbers = self._lessons.passages_of(rows)
         target = np.searchsorted(numbers, self._lessons.positive[rows])
