@@ -1,4 +1,50 @@
-"""Runs the cycle and serves its result. Knows connectors and trainer."""
+"""Runs the cycle and serves its result. Knows connectors and trainer.
+
+Files; first what everything stands on, then the data's way, then the doors:
+
+- ``errors``            what can go wrong here
+- ``reporting``         how long work tells where it is: a terminal, a log, a program
+- ``telemetry``         log lines with fixed sentences, and metrics
+- ``durations``         ``30s``, ``12h``, ``1d12h``
+- ``cron``              cron lines, read as cron reads them
+- ``config_paths``      paths are read from the configuration's own folder
+- ``config_errors``     wrong fields, one line each
+- ``log_settings``      a click log's settings, checked by its plugin
+- ``target_config``     what a user may say about one target
+- ``config``            the whole file, and the environment
+- ``config_reference``  the configuration told from its own models
+- ``text_fields``       which fields of an index are likely its text
+- ``generations``       generations, their states, and the pointer
+- ``lease``             who may write a target
+- ``encoders``          the encoders in memory
+- ``serving``           the one object a query is answered by
+- ``embedding_cache``   what was encoded once is never encoded again
+- ``embedding_writer``  documents into one slot, each write guarded
+- ``worker_process``    heavy work in a child process
+- ``target``            all the parts that one target is worked on with
+- ``cycle_report``      what one cycle did and why
+- ``cycle``             the whole way in one short function
+- ``base_encoder``      the encoder a user names, in the registry
+- ``learning``          from the click log to a trained candidate
+- ``examination``       what every ranker answers on held-out queries
+- ``judging``           the gate's evidence and its verdict
+- ``building``          from a registered encoder to a live generation
+- ``backfill``          old documents into the new slot
+- ``catchup``           documents written since a fence
+- ``verify``            proof that every document carries the generation
+- ``replicas``          other sidecars load the next encoder first
+- ``cutover``           the atomic swap, and the way back
+- ``follower``          keeps slots fresh while the application writes
+- ``plan``              what a re-embedding would do, said before
+- ``schedule``          cycles by the clock
+- ``operations``        all that can be asked of the sidecar
+- ``api_keys``          who may ask what
+- ``service``           the threads of a running sidecar
+- ``wiring``            the one place where configuration becomes parts
+- ``answering``         the HTTP server over one sidecar
+- ``doctor``            is everything in place
+- ``http``, ``cli``, ``demo``  the doors
+"""
 
 if __name__ == "sidecar":
     raise ImportError("import desireline.sidecar, not the bare folder")

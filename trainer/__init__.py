@@ -21,6 +21,8 @@ Files, in the order the data meets them:
 - ``jobs``           what the child process is asked to do
 - ``lessons``        pairs as numbered rows
 - ``batches``        which pairs learn together
+- ``batch_loading``  their texts become tokens
+- ``batch_loading``  rows of a batch become tokens
 - ``losses``         what the pairs mean to the encoder
 - ``fit``            the training loop
 - ``export``         a trained folder becomes ONNX, with proof that both agree

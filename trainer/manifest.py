@@ -9,7 +9,8 @@ from typing import Self
 from pydantic import BaseModel, ConfigDict, Field
 
 from desireline.connectors.documents import TextTemplate
-from desireline.trainer.encoders.settings import GRAPH, TOKENIZER, EncoderSettings
+from desireline.trainer.encoders.settings import EncoderSettings
+from desireline.trainer.model_files import GRAPH, TOKENIZER
 
 FORMAT = 1
 

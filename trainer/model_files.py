@@ -11,10 +11,14 @@ from typing import Any
 
 from safetensors import SafetensorError, safe_open
 
-from desireline.trainer.encoders.settings import GRAPH, SETTINGS, TOKENIZER
 from desireline.trainer.errors import UnsafeModelError
 
 MODULES = "modules.json"
+#: The exported graph: text ids in, one embedding per text out.
+GRAPH = "encoder.onnx"
+#: What an exported encoder needs to know beside its graph and its tokenizer.
+SETTINGS = "encoder.json"
+TOKENIZER = "tokenizer.json"
 #: Files that make a model and are copied with it; weights (`*.safetensors`) come on top.
 MODEL_FILES = frozenset(
     {

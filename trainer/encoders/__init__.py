@@ -1,5 +1,5 @@
 """Encoder families behind one port: serving (ONNX), training (sentence-transformers), fake.
 
-``base`` holds the port, one module per family the rest. Only ``sentence_transformers`` needs
-torch; ``onnx`` and ``fake`` are part of the base install.
+``base`` holds the port, one module per family the rest; ``settings`` lie beside an exported graph.
+Only ``sentence_transformers`` needs torch; ``onnx`` and ``fake`` are part of the base install.
 """

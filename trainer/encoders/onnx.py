@@ -14,8 +14,9 @@ from tokenizers import Encoding, Tokenizer
 
 from desireline.connectors.documents import Vectors
 from desireline.connectors.search_engine import Similarity
-from desireline.trainer.encoders.settings import GRAPH, SETTINGS, TOKENIZER, EncoderSettings
+from desireline.trainer.encoders.settings import EncoderSettings
 from desireline.trainer.errors import UnsafeModelError
+from desireline.trainer.model_files import GRAPH, SETTINGS, TOKENIZER
 
 #: Padded tokens per run of the graph. Small batches stay in the CPU's cache: on MiniLM, 256
 #: encoded 1.05 to 1.1 times as fast as 512 and 1.15 to 1.25 times as fast as 1,024.

@@ -7,12 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from desireline.connectors.search_engine import Similarity
 from desireline.trainer.errors import UnsafeModelError
-
-#: The exported graph: text ids in, one embedding per text out.
-GRAPH = "encoder.onnx"
-#: The settings of this module, beside the graph.
-SETTINGS = "encoder.json"
-TOKENIZER = "tokenizer.json"
+from desireline.trainer.model_files import SETTINGS
 
 
 class Prompts(BaseModel):

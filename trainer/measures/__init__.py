@@ -1,1 +1,4 @@
-"""Measures as values: one class a file, named as they print."""
+"""Measures as values: one class a file, named as they print.
+
+``base`` holds the port; ``reciprocal_rank``, ``recall``, ``ndcg`` and ``hit`` are measures.
+"""
