@@ -41,8 +41,6 @@ from desireline.connectors.search_engine import (
     Slot,
 )
 
-#: Our partial updates change a slot and nothing else, so the index's own pipeline stays out.
-_NO_PIPELINE = {"pipeline": "_none"}
 _WHOLE = {"allow_partial_search_results": "false"}
 #: Candidates looked at per shard where fewer answers are wanted: a graph of few is inexact.
 _FEWEST_CANDIDATES = 100
@@ -177,7 +175,7 @@ class OpenSearchEngine(OpenSearchOwner):
         broken = [_is_broken(write.vector) for write in writes]
         sound = (write for write, bad in zip(writes, broken, strict=True) if not bad)
         lines = (embedding_line(slot, write) for write in sound)
-        results = send(self._cluster, index, lines, _NO_PIPELINE)
+        results = send(self._cluster, index, lines)
         return [
             _not_finite(write) if bad else next(results)
             for write, bad in zip(writes, broken, strict=True)
@@ -251,7 +249,7 @@ class OpenSearchEngine(OpenSearchOwner):
         for shard in readable_shards(self._cluster, index):
             for documents in self._read(shard, filled, Read()):
                 lines: Iterable[Any] = (clearing_line(slot, document) for document in documents)
-                yield from send(self._cluster, index, lines, _NO_PIPELINE)
+                yield from send(self._cluster, index, lines)
 
     def _read(self, shard: Shard, query: Mapping[str, Any], read: Read) -> Iterator[list[Document]]:
         for hits in read_shard(self._cluster, shard, query, source_fields(read), read.batch_size):

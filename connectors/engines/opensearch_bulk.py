@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -25,6 +26,7 @@ _LARGEST_BODY = 5_000_000
 _MOST_LINES = 1_000
 #: Only this much of the answer is needed; without it half the traffic is echo.
 _ANSWER = "errors,items.*.status,items.*.error"
+_NONE: Mapping[str, str] = MappingProxyType({})
 _OPTIONS = orjson.OPT_SERIALIZE_NUMPY | orjson.OPT_APPEND_NEWLINE
 
 
@@ -105,9 +107,12 @@ def _stamp(stamp: Stamp) -> dict[str, object]:
 
 
 def send(
-    cluster: Cluster, index: str, lines: Iterable[Line], params: Mapping[str, str]
+    cluster: Cluster, index: str, lines: Iterable[Line], params: Mapping[str, str] = _NONE
 ) -> Iterator[WriteResult]:
     """Send the lines in requests of bounded size and yield what became of each, in order.
+
+    Ingest pipelines, default and final, run on whole documents only: a partial update in a
+    bulk request passes them by, unlike one sent to ``_update``.
 
     Raises:
         WriteBlockedError, PermissionDeniedError, IndexMissingError: no line can be written,

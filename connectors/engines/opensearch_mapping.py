@@ -137,9 +137,6 @@ def obstacles(index: str, settings: Mapping[str, Any], mapping: Mapping[str, Any
             f"{index} filters its _source ({', '.join(filtered)}), so a partial update would "
             "lose the fields that are left out"
         )
-    final = settings.get("index.final_pipeline", "_none")
-    if final != "_none":
-        yield f"the final ingest pipeline {final!r} of {index} would run at each of our writes"
     for block in _BLOCKS:
         if _on(settings, f"index.blocks.{block}"):
             yield f"{index} is blocked by index.blocks.{block}"

@@ -15,14 +15,15 @@ Answering = Callable[..., Cluster]
 
 @pytest.fixture
 def answering() -> Iterator[Answering]:
-    """Give a cluster that answers everything with one status and body; keeps the requests."""
+    """Give a cluster of one status and one body for all, or a body by the path."""
     servers = []
 
     def start(status: int, body: object, kind: str = "application/json", **more: Any) -> Cluster:
         class Handler(BaseHTTPRequestHandler):
             def do_GET(self) -> None:
                 server.requests.append(dict(self.headers))  # type: ignore[attr-defined]
-                data = body if isinstance(body, bytes) else json.dumps(body).encode()
+                said = body(self.path) if callable(body) else body
+                data = said if isinstance(said, bytes) else json.dumps(said).encode()
                 self.send_response(status)
                 self.send_header("content-type", kind)
                 self.send_header("content-length", str(len(data)))

@@ -28,7 +28,7 @@ def item(status: int, kind: str = "", reason: str = "why") -> dict[str, Any]:
 
 def test_a_busy_node_throttles_every_line_of_the_request(answering: Answering) -> None:
     body = {"error": {"type": "rejected_execution_exception", "reason": "limit reached"}}
-    results = list(send(answering(429, body), "products", lines(2), {}))
+    results = list(send(answering(429, body), "products", lines(2)))
     assert [result.outcome for result in results] == [Outcome.THROTTLED] * 2
     assert "limit reached" in results[0].reason
 
@@ -45,7 +45,7 @@ def test_each_line_has_its_own_outcome_and_reason(answering: Answering) -> None:
         item(500, "anything"),
     ]
     cluster = answering(200, {"errors": True, "items": items})
-    results = list(send(cluster, "products", lines(8), {}))
+    results = list(send(cluster, "products", lines(8)))
     assert [result.outcome for result in results] == [
         Outcome.WRITTEN,
         Outcome.WRITTEN,
@@ -74,4 +74,4 @@ def test_what_no_retry_can_mend_ends_the_writing(
 ) -> None:
     cluster = answering(200, {"errors": True, "items": [item(200), refused]})
     with pytest.raises(family, match="why"):
-        list(send(cluster, "products", lines(2), {}))
+        list(send(cluster, "products", lines(2)))
