@@ -22,7 +22,6 @@ Files, in the order the data meets them:
 - ``lessons``        pairs as numbered rows
 - ``batches``        which pairs learn together
 - ``batch_loading``  their texts become tokens
-- ``batch_loading``  rows of a batch become tokens
 - ``losses``         what the pairs mean to the encoder
 - ``fit``            the training loop
 - ``export``         a trained folder becomes ONNX, with proof that both agree
