@@ -10,6 +10,7 @@ from pathlib import Path
 #: What the base install must import without torch.
 TRY = """
 import importlib, json, pkgutil, sys
+from desireline.connectors.errors import PluginMissingError
 found, missing = [], []
 for root in ("connectors", "trainer", "sidecar"):
     package = importlib.import_module(f"desireline.{root}")
@@ -20,6 +21,8 @@ for root in ("connectors", "trainer", "sidecar"):
         try:
             importlib.import_module(module.name)
             found.append(module.name)
+        except PluginMissingError as error:
+            missing.append([module.name, (error.__cause__.name or "").split(".")[0]])
         except ModuleNotFoundError as error:
             missing.append([module.name, (error.name or "").split(".")[0]])
 print(json.dumps({"found": found, "missing": missing, "torch": "torch" in sys.modules}))
