@@ -47,14 +47,14 @@ opensearch: setup  ## A real OpenSearch in the foreground; prints its address
 	$(RUN) python -m desireline.sidecar.demo.opensearch_node
 
 bench: setup  ## One benchmark: NAME=encode, QUICK=1 for a short one, JSON=file for numbers
-	@test -n "$(NAME)" || { echo "name one: make bench NAME=$$(ls tests/benchmarks | sed -n 's/\.py$$//p' | paste -sd'|')"; exit 2; }
+	@test -f "tests/benchmarks/$(NAME).py" || { echo "name one: make bench NAME=$$(ls tests/benchmarks | sed -n 's/\.py$$//p' | paste -sd'|' -)"; exit 2; }
 	$(RUN) python tests/benchmarks/$(NAME).py $(BENCH_OPTIONS)
 
 results: setup  ## Every benchmark, one after the other, into JSON=file or the screen
 	$(RUN) python tests/benchmarks/all.py $(BENCH_OPTIONS)
 
-evidence: setup  ## What proves the promises: the journeys on real engines, and crashes
-	$(RUN) pytest -v tests/journeys tests/scenarios $(if $(filter 1,$(QUICK)),-m "not slow") $(if $(JSON),--junitxml=$(JSON))
+evidence: setup  ## What proves the promises: journeys on real engines, kills and races, contracts, properties
+	$(RUN) pytest -v tests/journeys tests/scenarios tests/contracts tests/properties $(if $(filter 1,$(QUICK)),-m "not slow") $(if $(JSON),--junitxml=$(JSON))
 
 build: setup  ## Wheel and sdist, installed into a fresh environment and tried from there
 	./.ci/build $(UV)

@@ -30,7 +30,9 @@ class World:
     engine: MemoryEngine = field(default_factory=MemoryEngine)
     store: MemoryStore = field(default_factory=MemoryStore)
     now: datetime = datetime(2026, 11, 21, 2, 0, tzinfo=UTC)
-    template: TextTemplate = TextTemplate(fields=("title", "description"))
+    template: TextTemplate = field(
+        default_factory=lambda: TextTemplate(fields=("title", "description"))
+    )
 
     def __post_init__(self) -> None:
         self.encoders = {

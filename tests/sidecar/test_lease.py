@@ -106,7 +106,7 @@ def test_an_owner_that_was_paused_longer_than_its_lease_writes_nothing() -> None
     lease = Lease(store, record, 30, monotonic=lambda: now)
     lease.check()
     now = 21.0
-    with pytest.raises(LeaseLostError, match="resumes|last sign of life"):
+    with pytest.raises(LeaseLostError, match=r"resumes|last sign of life"):
         lease.check()
     lease.beat()
     with pytest.raises(LeaseLostError):

@@ -1,0 +1,43 @@
+"""Every benchmark of this folder, one after the other; exit code 1 when one misses its goal."""
+
+import argparse
+import json
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+HERE = Path(__file__)
+
+
+def main() -> int:
+    """Run them as `make bench` does and gather what each wrote."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="short runs, rougher numbers")
+    parser.add_argument("--json", type=Path, help="file for the numbers, by benchmark")
+    options = parser.parse_args()
+    results: dict[str, object] = {}
+    missed = []
+    for path in sorted(set(HERE.parent.glob("*.py")) - {HERE}):
+        sys.stdout.write(f"== {path.stem}\n")
+        sys.stdout.flush()
+        found, code = run(path, quick=options.quick)
+        results[path.stem] = found
+        missed += [path.stem] if code else []
+    if options.json:
+        options.json.write_text(json.dumps(results, indent=2) + "\n")
+    sys.stdout.write(f"missed: {', '.join(missed) or 'none'}\n")
+    return 1 if missed else 0
+
+
+def run(path: Path, *, quick: bool) -> tuple[object, int]:
+    """Return what a benchmark wrote as JSON (None without) and its exit code."""
+    with tempfile.TemporaryDirectory() as folder:
+        numbers = Path(folder, "numbers.json")
+        command = [sys.executable, str(path), "--json", str(numbers)]
+        done = subprocess.run(command + ["--quick"] * quick, check=False)
+        return (json.loads(numbers.read_text()) if numbers.exists() else None), done.returncode
+
+
+if __name__ == "__main__":
+    sys.exit(main())
