@@ -18,11 +18,10 @@ from sentence_transformers import (
     SentenceTransformerTrainer,
     SentenceTransformerTrainingArguments,
 )
-from sentence_transformers.base.sampler import DefaultBatchSampler
-from torch.utils.data import SequentialSampler
 from transformers import PrinterCallback, TrainerCallback
 
 from desireline.connectors import plugins
+from desireline.trainer.batch_loading import Collator, Schedule, tokenise
 from desireline.trainer.batches import BatchPlan, schedule
 from desireline.trainer.encoders.sentence_transformers import load_sentence_transformer
 from desireline.trainer.errors import TrainerError
@@ -129,54 +128,6 @@ class _threads:  # noqa: N801 - used as a word in a with statement
         torch.set_num_threads(self._before)
 
 
-class _Schedule(DefaultBatchSampler):
-    """Hands the drawn batches to the trainer's loader, once and in order."""
-
-    def __init__(self, dataset: Dataset, batches: list[Indices]) -> None:
-        super().__init__(SequentialSampler(dataset), batch_size=1, drop_last=False)
-        self._batches = batches
-
-    def __iter__(self) -> Any:
-        return (batch.tolist() for batch in self._batches)
-
-    def __len__(self) -> int:
-        return len(self._batches)
-
-
-class _Collator:
-    """Tokenises the anchors of a batch, and each of its passages once."""
-
-    def __init__(self, model: SentenceTransformer, lessons: Lessons, config: FitConfig) -> None:
-        self.valid_label_columns = ["label"]
-        self._model = model
-        self._lessons = lessons
-        self._config = config
-
-    def __call__(self, rows: list[dict[str, int]]) -> dict[str, Any]:
-        numbers = [row["label"] for row in rows]
-        passages = self._lessons.passages_of(numbers)
-        batch: dict[str, Any] = {"label": torch.tensor(numbers)}
-        anchors = [self._lessons.anchors[number] for number in numbers]
-        texts = [self._lessons.passages[number].text for number in passages]
-        for name, part, most in (
-            ("query", anchors, self._config.query_tokens),
-            ("document", texts, self._config.document_tokens),
-        ):
-            for key, value in tokenise(self._model, part, task=name, most=most).items():
-                batch[f"{name}_{key}"] = value
-        return batch
-
-
-def tokenise(
-    model: SentenceTransformer, texts: list[str], *, task: str, most: int
-) -> dict[str, Any]:
-    """Give the model's own tokens, with its own prompt for queries or documents."""
-    found: dict[str, Any] = model.preprocess(
-        texts, prompt=model.prompts.get(task) or None, task=task, max_length=most
-    )
-    return found
-
-
 class _Watch(TrainerCallback):
     """Reports each step, and ends training in good order when the budget is spent."""
 
@@ -272,7 +223,7 @@ def _train(
             args=_arguments(Path(scratch), config, batches),
             train_dataset=Dataset.from_dict({"label": list(range(len(lessons.anchors)))}),
             loss=loss,
-            data_collator=_Collator(model, lessons, config),  # type: ignore[arg-type]  # any callable will do
+            data_collator=Collator(model, lessons, config),  # type: ignore[arg-type]  # any callable will do
             callbacks=[watch],
         )
         trainer.remove_callback(PrinterCallback)
@@ -304,7 +255,7 @@ def _arguments(
     return SentenceTransformerTrainingArguments(
         output_dir=str(scratch),
         max_steps=len(batches),
-        batch_sampler=lambda dataset, **_: _Schedule(dataset, batches),
+        batch_sampler=lambda dataset, **_: Schedule(dataset, batches),
         learning_rate=config.learning_rate,
         lr_scheduler_type="cosine",
         warmup_steps=round(config.warmup_share * len(batches)),

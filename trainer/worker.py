@@ -34,22 +34,26 @@ def main(arguments: list[str]) -> int:
     structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
     done = threading.Event()
     _end_with_parent(done)
+    event, values, status = _outcome(Path(arguments[0]), events)
+    done.set()
+    _say(events, event, values)
+    return status
+
+
+def _outcome(path: Path, events: TextIO) -> tuple[str, Mapping[str, object], int]:
+    """Do the job; return the last event to say, what it says, and the exit status."""
     try:
-        result = run(read_job(Path(arguments[0])), events)
-        done.set()
+        return "result", run(read_job(path), events), 0
     except DesirelineError as error:
-        _say(events, "error", {"message": str(error), "next_step": error.next_step})
-        return 1
+        return "error", {"message": str(error), "next_step": error.next_step}, 1
     except KeyboardInterrupt:
-        return 130
+        message = "interrupted; nothing was registered and what serves is unchanged"
+        return "error", {"message": message, "next_step": "run the command again"}, 130
     except Exception as error:
         log.exception("the job failed")
         message = f"the job failed unexpectedly: {type(error).__name__}: {error}"
         next_step = "what serves is unchanged; the log of the child process says where"
-        _say(events, "error", {"message": message, "next_step": next_step})
-        return 1
-    _say(events, "result", result)
-    return 0
+        return "error", {"message": message, "next_step": next_step}, 1
 
 
 def run(job: FitJob | ImportJob, events: TextIO) -> dict[str, object]:
