@@ -14,7 +14,7 @@ TESTS ?= tests
 
 BENCH_OPTIONS = $(if $(filter 1,$(QUICK)),--quick) $(if $(JSON),--json $(JSON))
 
-.PHONY: help setup demo test check opensearch bench results evidence build browser
+.PHONY: help setup demo test check docs opensearch bench results evidence build browser
 .DEFAULT_GOAL := help
 
 help:  ## What one can make
@@ -42,6 +42,9 @@ check: setup  ## Format, lint, types, import rules, documentation
 	$(RUN) mypy
 	$(RUN) lint-imports
 	$(RUN) pytest -q tests/test_docs.py tests/test_packaging.py tests/test_architecture.py
+
+docs: setup  ## Write the tables of docs/configuration.md again, from the models
+	$(RUN) python -m desireline.sidecar.config_reference docs/configuration.md
 
 opensearch: setup  ## A real OpenSearch in the foreground; prints its address
 	$(RUN) python -m desireline.sidecar.demo.opensearch_node

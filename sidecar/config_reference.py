@@ -1,7 +1,7 @@
 """The configuration told from its own models: a commented file, and a table for the docs.
 
 Nothing about a field is written twice: names, defaults and sentences come from the models.
-``python -m desireline.sidecar.config_reference`` prints the table.
+``python -m desireline.sidecar.config_reference PAGE`` writes the tables of a page again.
 """
 
 import json
@@ -140,5 +140,12 @@ def markdown() -> str:
     return "\n".join(lines).strip() + "\n"
 
 
+def rewrite(page: Path) -> None:
+    """Put the present tables in place of those at the end of a page."""
+    tables = markdown()
+    before, _, _ = page.read_text(encoding="utf-8").partition(tables.partition("\n")[0])
+    page.write_text(before + tables, encoding="utf-8")
+
+
 if __name__ == "__main__":
-    sys.stdout.write(markdown())
+    rewrite(Path(sys.argv[1]))
