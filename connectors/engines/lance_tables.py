@@ -164,7 +164,9 @@ def update_rows(table: Any, rows: pa.Table, seq_no: int, *, insert: bool = False
     in its own thread, perhaps after the lock is free: rows written meanwhile are left alone.
     """
     change = table.merge_insert("_id").when_matched_update_all(where=f"target._seq_no < {seq_no}")
-    (change.when_not_matched_insert_all() if insert else change).execute(rows)
+    change = change.when_not_matched_insert_all() if insert else change
+    # Whatever is long enough to look like a vector may be null here; what fits was checked before.
+    change.execute(rows, on_bad_vectors="null")
 
 
 def match(text: str, boosts: Mapping[str, float]) -> MultiMatchQuery:

@@ -16,18 +16,21 @@ from desireline.connectors.opensearch_client import OpenSearchSettings
 from desireline.connectors.search_engine import Application, Fence, Read, SearchEngine, Slot
 
 
+DIMENSION = 16
+
+
 class Engine(SearchEngine, Application, Protocol):
     """Both sides of an engine."""
 
 
 @dataclass(frozen=True)
 class Shop:
-    """An index with the text fields `title` and `description` and two slots of dimension 4."""
+    """An index with the text fields `title` and `description` and two slots long enough that every engine takes them for vectors."""
 
     engine: Engine
     index: str
-    slot: ClassVar = Slot(name="embedding__a", dimension=4)
-    other_slot: ClassVar = Slot(name="embedding__b", dimension=4)
+    slot: ClassVar = Slot(name="embedding__a", dimension=DIMENSION)
+    other_slot: ClassVar = Slot(name="embedding__b", dimension=DIMENSION)
     all: ClassVar = Read(
         fields=("title", "description"),
         slots=("embedding__a", "embedding__b"),
@@ -87,7 +90,7 @@ class Shop:
 
     @staticmethod
     def vector(*numbers: float) -> Vector:
-        return np.array([*numbers, *[0.0] * (4 - len(numbers))], dtype=np.float32)
+        return np.array([*numbers, *[0.0] * (DIMENSION - len(numbers))], dtype=np.float32)
 
     def nearest(self, *numbers: float, slot: Slot | None = None, k: int = 10) -> list[str]:
         """Return the ids nearest to a vector, best first, once all is visible to searches."""

@@ -116,12 +116,12 @@ def test_a_missing_index_is_named(engine: Any, new_index: str) -> None:
     fence = Fence(positions={})
     calls = [
         lambda: engine.describe(new_index),
-        lambda: engine.prepare_slot(new_index, Slot(name="embedding__a", dimension=4)),
+        lambda: engine.prepare_slot(new_index, Slot(name="embedding__a", dimension=16)),
         lambda: list(engine.scan(new_index, read)),
         lambda: engine.fence(new_index),
         lambda: list(engine.changes(new_index, fence, fence, read)),
         lambda: engine.coverage(new_index, "embedding__a", 1),
-        lambda: engine.search_vectors(new_index, "embedding__a", np.ones(4, np.float32), 1),
+        lambda: engine.search_vectors(new_index, "embedding__a", np.ones(16, np.float32), 1),
         lambda: engine.search_text(new_index, [("title", 1.0)], "shoe", 1),
     ]
     for call in calls:
@@ -146,7 +146,7 @@ def test_a_slot_is_prepared_twice_but_not_with_another_dimension(shop: Any) -> N
     shop.write(shop.read()["a"], shop.vector(1))
     shop.engine.prepare_slot(shop.index, shop.slot)
     with pytest.raises(MappingConflictError, match=shop.slot.name):
-        shop.engine.prepare_slot(shop.index, Slot(name=shop.slot.name, dimension=5))
+        shop.engine.prepare_slot(shop.index, Slot(name=shop.slot.name, dimension=17))
     assert shop.engine.describe(shop.index).slots[shop.slot.name] == shop.slot
     np.testing.assert_array_equal(shop.read()["a"].embeddings[shop.slot.name], shop.vector(1))
 
@@ -316,7 +316,7 @@ def test_vector_hits_are_scored_best_first_and_carry_the_fields(shop: Any) -> No
 
 
 def test_cosine_ignores_the_length_of_a_vector_and_dot_honours_it(shop: Any) -> None:
-    dot = Slot(name="by_dot__a", dimension=4, similarity="dot")
+    dot = Slot(name="by_dot__a", dimension=16, similarity="dot")
     shop.engine.prepare_slot(shop.index, dot)
     shop.put(long="x", aligned="x")
     vectors = {"long": shop.vector(3, 3), "aligned": shop.vector(1)}
