@@ -13,6 +13,7 @@ Files, in the order the data meets them:
 - ``pair_features``  what is known of a query and a document beside clicks
 - ``clickmodels``    how users look at a page of answers
 - ``judgments``      weak labels: (query, document, grade, confidence)
+- ``click_truth``    held-out clicks as a truth that favours nobody
 - ``pairs``          anchor, positive, negatives, weight
 - ``miners``         sessions, judgments or documents become pairs
 - ``model_files``    which files a model may consist of

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from desireline.trainer.encoders.base import Encoder
 from desireline.trainer.errors import NotComparableError
-from desireline.trainer.measures.base import Measure, Qrels, Run
+from desireline.trainer.measures.base import Grades, Measure, Qrels, Run
 
 Values = NDArray[np.float64]
 """One number a query, shape (queries,)."""
@@ -28,18 +28,23 @@ class Interval:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Evaluation:
-    """Every measure of every query that has a truth, in one order."""
+    """Every measure of every query that has a truth, in one order.
+
+    The mean of a measure is the sum of its values over the sum of the weights.
+    """
 
     queries: tuple[str, ...]
     values: Mapping[Measure, Values]
+    #: How much truth each query holds: 1, or what its clicks are worth.
+    weights: Values
 
     def mean(self, measure: Measure) -> float:
-        """Return the mean over the queries; 0 without queries."""
-        return _mean(self.values[measure])
+        """Return the mean over the queries; 0 without truth."""
+        return _mean(self.values[measure], self.weights)
 
     def interval(self, measure: Measure, *, seed: int = 0) -> Interval:
         """Return the mean and its bootstrap interval over queries."""
-        return _bootstrap(self.values[measure], seed)
+        return _bootstrap(self.values[measure], self.weights, seed)
 
     def table(self) -> dict[str, float]:
         """Return the means by the printed name of each measure."""
@@ -53,6 +58,7 @@ class Difference:
     measure: Measure
     #: Name of the group of queries; empty for all of them.
     segment: str
+    #: Those with any truth: a query that nobody clicked for proves nothing by itself.
     queries: int
     incumbent: float
     candidate: float
@@ -93,6 +99,29 @@ def evaluate(run: Run, qrels: Qrels, measures: Sequence[Measure]) -> Evaluation:
             )
             for measure in measures
         },
+        weights=np.ones(len(queries)),
+    )
+
+
+def evaluate_clicks(run: Run, qrels: Qrels, measures: Sequence[Measure]) -> Evaluation:
+    """Measure a run on a truth made of clicks, where grades are right on average only.
+
+    Every document of a query is a question of its own: it is measured as if it alone were
+    relevant, and counts by its grade, which may be below zero. So every measure becomes linear
+    in the grades, and the noise in them averages out; see `corrected_qrels`. On a certain truth
+    with one relevant document a query this is what `evaluate` gives.
+    """
+    queries = tuple(sorted(qrels))
+    return Evaluation(
+        queries=queries,
+        values={
+            measure: np.array(
+                [_value_of_each(measure, run.get(query, ()), qrels[query]) for query in queries],
+                dtype=np.float64,
+            )
+            for measure in measures
+        },
+        weights=np.array([sum(qrels[query].values()) for query in queries], dtype=np.float64),
     )
 
 
@@ -122,16 +151,9 @@ def compare(
     groups = {"": np.arange(len(candidate.queries)), **_rows_of(candidate.queries, segments or {})}
     return Comparison(
         differences=tuple(
-            Difference(
-                measure=measure,
-                segment=name,
-                queries=len(rows),
-                incumbent=_mean(incumbent.values[measure][rows]),
-                candidate=_mean(after[rows]),
-                gain=_bootstrap(after[rows] - incumbent.values[measure][rows], seed),
-            )
+            _difference(candidate, incumbent, measure, _Group(name, rows), seed)
             for name, rows in groups.items()
-            for measure, after in candidate.values.items()
+            for measure in candidate.values
         )
     )
 
@@ -195,13 +217,48 @@ def _rows_of(queries: Sequence[str], segments: Mapping[str, str]) -> dict[str, N
     return {name: np.flatnonzero(names == name) for name in sorted(set(names) - {""})}
 
 
-def _mean(values: Values) -> float:
-    return float(values.mean()) if values.size else 0.0
+@dataclass(frozen=True, slots=True)
+class _Group:
+    name: str
+    rows: NDArray[np.intp]
 
 
-def _bootstrap(values: Values, seed: int) -> Interval:
-    """Resample queries with replacement and take the 2.5 and 97.5 percentiles of the mean."""
-    if not values.size:
+def _difference(
+    candidate: Evaluation, incumbent: Evaluation, measure: Measure, group: _Group, seed: int
+) -> Difference:
+    weights = candidate.weights[group.rows]
+    after, before = candidate.values[measure][group.rows], incumbent.values[measure][group.rows]
+    return Difference(
+        measure=measure,
+        segment=group.name,
+        queries=int((weights > 0).sum()),
+        incumbent=_mean(before, weights),
+        candidate=_mean(after, weights),
+        gain=_bootstrap(after - before, weights, seed),
+    )
+
+
+def _value_of_each(measure: Measure, ranked: Sequence[str], grades: Grades) -> float:
+    found = set(ranked[: measure.cutoff])
+    return sum(
+        grade * measure.value(ranked, {document_id: 1.0})
+        for document_id, grade in grades.items()
+        if document_id in found
+    )
+
+
+def _mean(values: Values, weights: Values) -> float:
+    total = float(weights.sum())
+    return float(values.sum()) / total if total > 0 else 0.0
+
+
+def _bootstrap(values: Values, weights: Values, seed: int) -> Interval:
+    """Resample queries with replacement and take the 2.5 and 97.5 percentiles of the mean.
+
+    The sum of the weights is not resampled: few clicks would let it come near zero.
+    """
+    scale = values.size / weights.sum() if weights.sum() > 0 else 0.0
+    if not scale:
         return Interval(mean=0.0, low=0.0, high=0.0)
     random = np.random.default_rng(seed)
     means = np.concatenate(
@@ -210,5 +267,5 @@ def _bootstrap(values: Values, seed: int) -> Interval:
             for _ in range(_RESAMPLES // 100)
         ]
     )
-    low, high = np.percentile(means, [2.5, 97.5])
-    return Interval(mean=float(values.mean()), low=float(low), high=float(high))
+    low, high = np.percentile(means * scale, [2.5, 97.5])
+    return Interval(mean=_mean(values, weights), low=float(low), high=float(high))

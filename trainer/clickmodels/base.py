@@ -33,6 +33,18 @@ class Attractions:
     perplexity: float
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClickNoise:
+    """How users look and err: P(click) = examination(position) x one of two attractions."""
+
+    #: By position; `UNKNOWN_POSITION` for unknown ones.
+    examination: Mapping[int, float]
+    #: Of documents that are not relevant.
+    accident: float
+    #: Of relevant documents; above `accident`.
+    relevant: float
+
+
 class ClickModel(Protocol):
     """Tells what users want from where they look."""
 

@@ -9,6 +9,7 @@ from pydantic import BaseModel, Field
 
 from desireline.trainer.clickmodels.base import (
     Attractions,
+    ClickNoise,
     CountArrays,
     Numbers,
     attractions,
@@ -21,6 +22,8 @@ from desireline.trainer.pair_features import PairFeatures
 _USUAL = np.array([0.05, 0.6])
 _USUAL_LOOKS = 20.0
 _MOST = 0.999
+#: Users who click anything alike would make every click worth without end.
+_LEAST_CONTRAST = 0.1
 
 
 class LatentRelevanceConfig(BaseModel, frozen=True, extra="forbid"):
@@ -73,7 +76,7 @@ class LatentRelevance:
         if not arrays.pairs.height:
             empty = np.zeros(0)
             return attractions(arrays, empty, empty, empty, empty)
-        known = [_log_position(arrays)]
+        known = [_of_position(arrays)]
         if features is not None:
             known.append(features.of(arrays.pairs))
         state = self._converge(arrays, np.concatenate(known, axis=1), _start(arrays))
@@ -83,6 +86,19 @@ class LatentRelevance:
             known.append(_of_neighbours(arrays, state, features))
             state = self._converge(arrays, np.concatenate(known, axis=1), state)
         return _result(arrays, state)
+
+    def noise(self, counts: pl.DataFrame) -> ClickNoise:
+        """Estimate only how users look and err, from clicks and positions alone."""
+        arrays = to_arrays(counts)
+        state = _start(arrays)
+        if arrays.pairs.height:
+            state = self._converge(arrays, _of_position(arrays), state)
+        accident, relevant = state.attraction.tolist()
+        return ClickNoise(
+            examination=dict(zip(arrays.positions, state.theta.tolist(), strict=True)),
+            accident=accident,
+            relevant=max(relevant, accident + _LEAST_CONTRAST),
+        )
 
     def _converge(self, arrays: CountArrays, columns: Numbers, start: _State) -> _State:
         """Go on from the estimates of a fit with fewer columns."""
@@ -152,12 +168,18 @@ def _maximise(arrays: CountArrays, relevant: Numbers, state: _State) -> tuple[Nu
     return np.sort(attraction), theta
 
 
-def _log_position(arrays: CountArrays) -> Numbers:
-    """Mean log position of each pair; the engine's own opinion of it. Shape (pairs, 1)."""
-    log = np.log1p(np.array(arrays.positions, dtype=np.float64))
+def _of_position(arrays: CountArrays) -> Numbers:
+    """Give the engine's own opinion of each pair: mean log and inverse position. (pairs, 2).
+
+    The inverse lets the first answer be better than the trend of the others.
+    """
+    position = np.maximum(1.0, np.array(arrays.positions, dtype=np.float64))
     total = arrays.by_pair(arrays.impressions)
-    mean = arrays.by_pair(arrays.impressions * log[arrays.place]) / total
-    return mean[:, None]
+    means = [
+        arrays.by_pair(arrays.impressions * each[arrays.place]) / total
+        for each in (np.log1p(position), 1 / position)
+    ]
+    return np.stack(means, axis=1)
 
 
 def _usual_of_document(arrays: CountArrays, state: _State, strength: float) -> Numbers:
