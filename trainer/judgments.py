@@ -6,7 +6,6 @@ from dataclasses import dataclass
 import polars as pl
 
 from desireline.trainer.clickmodels.base import ClickModel
-from desireline.trainer.measures.base import Qrels
 from desireline.trainer.pair_features import PairFeatures
 from desireline.trainer.sessions import Sessions
 
@@ -71,12 +70,3 @@ def judge(
         )
     )
     return Judgments(frame=frame, examination=found.examination, perplexity=found.perplexity)
-
-
-def to_qrels(judgments: Judgments, *, min_grade: float = 0.0) -> Qrels:
-    """Take the clicked documents as truth, with their grades; queries without any are left out."""
-    clicked = judgments.frame.filter((pl.col("clicks") > 0) & (pl.col("grade") >= min_grade))
-    qrels: dict[str, dict[str, float]] = {}
-    for query, document_id, grade in clicked.select("query", "document_id", "grade").iter_rows():
-        qrels.setdefault(query, {})[document_id] = grade
-    return qrels

@@ -4,7 +4,7 @@ from desireline.connectors.documents import TextTemplate
 from desireline.connectors.search_engine import Hit
 from desireline.trainer.clickmodels.ctr import ClickThroughRate
 from desireline.trainer.document_text import DocumentText
-from desireline.trainer.judgments import judge, to_qrels
+from desireline.trainer.judgments import judge
 from desireline.trainer.miners.base import Material, mine_all, related
 from desireline.trainer.miners.clicked import Clicked, ClickedConfig
 from desireline.trainer.miners.engine_negatives import EngineNegatives, EngineNegativesConfig
@@ -129,13 +129,6 @@ def test_what_two_miners_find_is_one_pair_with_the_greater_weight_and_all_negati
     assert pairs.pairs == (
         Pair(anchor="q", positive=positive, negatives=(one,), weight=0.7, source="clicked+other"),
     )
-
-
-def test_held_out_clicks_become_truth(material):
-    qrels = to_qrels(material.judgments)
-    assert qrels.keys() == {"coffee"}
-    assert qrels["coffee"].keys() == set("bd")
-    assert to_qrels(material.judgments, min_grade=0.9) == {}
 
 
 def test_the_parts_of_a_document_render_as_its_template_does():
