@@ -16,6 +16,7 @@ from desireline.trainer.jobs import FitConfig, FitJob, ImportJob, read_job, writ
             out="out",
             registry="registry",
             template=("title",),
+            provenance={"base_model": "tiny", "pairs": 3},
             config=FitConfig(max_steps=3, loss_settings={"scale": 20.0}),
         ),
         ImportJob(source="some/model", registry="registry", template=("title", "text")),
@@ -31,7 +32,7 @@ def test_a_job_is_read_as_it_was_written(tmp_path, job):
     [
         ("{", "cannot be read"),
         ('{"kind": "dance"}', "dance"),
-        ('{"kind": "fit", "base": "b", "config": {"batch_size": 1, "speed": 9}}', "speed"),
+        ('{"kind": "fit", "base": "b", "config": {"batch_documents": 1, "speed": 9}}', "speed"),
     ],
 )
 def test_a_wrong_job_is_refused_by_name(tmp_path, text, named):
