@@ -56,8 +56,8 @@ bench: setup  ## One benchmark: NAME=encode, QUICK=1 for a short one, JSON=file 
 results: setup  ## Every benchmark, one after the other, into JSON=file or the screen
 	$(RUN) python tests/benchmarks/all.py $(BENCH_OPTIONS)
 
-evidence: setup  ## What proves the promises: journeys on real engines, kills and races, contracts, properties
-	$(RUN) pytest -v tests/journeys tests/scenarios tests/contracts tests/properties $(if $(filter 1,$(QUICK)),-m "not slow") $(if $(JSON),--junitxml=$(JSON))
+evidence: setup  ## What proves the promises: journeys on real engines and crashes, counted
+	$(RUN) python tests/evidence.py $(BENCH_OPTIONS)
 
 build: setup  ## Wheel and sdist, installed into a fresh environment and tried from there
 	./.ci/build $(UV)

@@ -169,6 +169,12 @@ class ClusterConfig(Settings):
         default="lucene", description="The k-NN engine of new slots."
     )
 
+    state: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,99}$")] = Field(
+        default="state",
+        description="Sidecars that name the same state share generations, leases and keys; on"
+        " OpenSearch it is the index .desireline-<state>.",
+    )
+
     @model_validator(mode="before")
     @classmethod
     def _engine_by_url(cls, values: Any) -> Any:

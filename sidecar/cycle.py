@@ -73,7 +73,7 @@ def _turn(target: Target, lease: Lease, diary: Diary) -> CycleReport:
         )
     base = resolve(target, target.config.model, diary)
     candidate = train(target, pairs, base, sessions, diary)
-    truth = held_out_truth(target, split.held_out)
+    truth = held_out_truth(target, split)
     contest = Contest(candidate=candidate, incumbent=live.fingerprint, base=base)
     verdict = judge_candidate(target, contest, truth, diary)
     if not verdict.promote:

@@ -64,6 +64,8 @@ class CycleReport(BaseModel):
     steps: tuple[Step, ...] = ()
     #: By ranker (bm25, base, incumbent, candidate), then by measure, on held-out clicks.
     measures: dict[str, dict[str, Interval]] = {}
+    #: Of the paired difference candidate minus incumbent, by measure.
+    gain: dict[str, Interval] = {}
     #: Fingerprint of the candidate, once there is one.
     candidate: str | None = None
     generation: int | None = None
@@ -112,10 +114,18 @@ class Diary:
         """Tell progress; it is not kept."""
         self._reporter.progress(name, done, total, **keys)
 
-    def measured(self, measures: Mapping[str, Mapping[str, Interval]], *, candidate: str) -> None:
+    def measured(
+        self,
+        measures: Mapping[str, Mapping[str, Interval]],
+        gain: Mapping[str, Interval],
+        *,
+        candidate: str,
+    ) -> None:
         """Keep the table."""
         self._change(
-            measures={ranker: dict(row) for ranker, row in measures.items()}, candidate=candidate
+            measures={ranker: dict(row) for ranker, row in measures.items()},
+            gain=dict(gain),
+            candidate=candidate,
         )
 
     def end(self, outcome: Outcome, reason: str, *, generation: int | None = None) -> CycleReport:

@@ -4,7 +4,7 @@ Everybody ranks the same documents for the same queries: BM25 through the engine
 encoder by exact nearest neighbours, so that the index cannot flatter or hide a difference.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from desireline.connectors.search_engine import Read
@@ -32,7 +32,7 @@ class Examination:
     def table(self) -> dict[str, dict[str, Interval]]:
         """Mean and interval by ranker and measure."""
         return {
-            ranker: {str(measure): _interval(evaluation, measure) for measure in MEASURES}
+            ranker: {str(measure): _interval(evaluation, measure) for measure in evaluation.values}
             for ranker, evaluation in self.evaluations.items()
         }
 
@@ -44,6 +44,16 @@ class Examination:
             self.evaluations[candidate], self.evaluations[incumbent], segments=segments or {}
         )
 
+    def gain(self, candidate: str, incumbent: str) -> dict[str, Interval]:
+        """Return the paired difference of every measure with its interval."""
+        comparison = self.compare(candidate, incumbent)
+        measured = self.evaluations[candidate].values
+        gains = {str(measure): comparison.of(measure).gain for measure in measured}
+        return {
+            name: Interval(value=gain.mean, low=gain.low, high=gain.high)
+            for name, gain in gains.items()
+        }
+
 
 def examine(
     target: Target,
@@ -52,6 +62,7 @@ def examine(
     reporter: Reporter,
     *,
     measures: tuple[Measure, ...] = MEASURES,
+    by: Callable[[Run, Qrels, tuple[Measure, ...]], Evaluation] = evaluate,
 ) -> Examination:
     """Let BM25 and each encoder answer the queries of the truth, and measure the answers.
 
@@ -61,6 +72,7 @@ def examine(
         fingerprints: encoders by the name they have in the table.
         reporter: told of progress.
         measures: what is measured.
+        by: `evaluate` for a certain truth, `evaluate_clicks` for one made of clicks.
 
     """
     queries = sorted(qrels)
@@ -73,7 +85,7 @@ def examine(
         reporter.progress("evaluation", len(runs) - 1, len(fingerprints), ranker=name)
     return Examination(
         runs=runs,
-        evaluations={name: evaluate(run, qrels, measures) for name, run in runs.items()},
+        evaluations={name: by(run, qrels, measures) for name, run in runs.items()},
     )
 
 

@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass
 from desireline.sidecar.cycle_report import Diary
 from desireline.sidecar.examination import MEASURES, examine, rank_by
 from desireline.sidecar.target import Target
+from desireline.trainer.evaluation import evaluate_clicks
 from desireline.trainer.gate import (
     GateEvidence,
     Golden,
@@ -17,10 +18,16 @@ from desireline.trainer.gate import (
 from desireline.trainer.measures.base import Qrels, parse
 
 
+#: Clicks know nothing of documents that were not shown, so what is measured to the depth that
+#: logs usually hold would only say that the incumbent shows what it showed.
+_MEASURES = tuple(measure for measure in MEASURES if measure.cutoff <= 10)  # noqa: PLR2004 - half of a page of twenty
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HeldOutTruth:
     """What clicks of held-out queries say; weak, but never trained on."""
 
+    #: Grades are right on average only, and may be below zero.
     qrels: Qrels
     #: Head, torso or tail by query.
     segments: Mapping[str, str]
@@ -48,9 +55,14 @@ def judge_candidate(target: Target, contest: Contest, truth: HeldOutTruth, diary
         truth.qrels,
         asdict(contest),
         diary,
-        measures=tuple(dict.fromkeys((*MEASURES, decisive))),
+        measures=tuple(dict.fromkeys((*_MEASURES, decisive))),
+        by=evaluate_clicks,
     )
-    diary.measured(examined.table, candidate=contest.candidate)
+    diary.measured(
+        examined.table,
+        examined.gain("candidate", "incumbent"),
+        candidate=contest.candidate,
+    )
     comparison = examined.compare("candidate", "incumbent", truth.segments)
     evidence = GateEvidence(comparison=comparison, broken=_broken(target, contest))
     verdict = decide(evidence, target.config.gate)

@@ -1,6 +1,5 @@
 """From the click log to a trained candidate: sessions, judgments, pairs, fit."""
 
-import random
 import tempfile
 from datetime import datetime
 from importlib.metadata import version
@@ -14,18 +13,21 @@ from desireline.sidecar.cycle_report import Diary
 from desireline.sidecar.errors import SidecarError
 from desireline.sidecar.judging import HeldOutTruth
 from desireline.sidecar.target import Target
+from desireline.trainer.click_truth import corrected_qrels, estimate_noise
+from desireline.trainer.clickmodels.base import ClickModel
 from desireline.trainer.document_text import DocumentText
 from desireline.trainer.evaluation import by_frequency
 from desireline.trainer.jobs import FitJob
-from desireline.trainer.judgments import judge, to_qrels
+from desireline.trainer.judgments import judge
 from desireline.trainer.manifest import Provenance
 from desireline.trainer.miners.base import Material, mine_all
 from desireline.trainer.pair_features import describe_pairs
 from desireline.trainer.pairs import PairSet
 from desireline.trainer.sessions import Sessions, to_sessions
+from desireline.trainer.splits import Split
 
 #: More held-out queries make the evaluation slower and the interval hardly narrower.
-_MOST_HELD_OUT = 1_000
+_MOST_HELD_OUT = 2_000
 
 
 def pull_sessions(target: Target) -> Sessions:
@@ -48,8 +50,7 @@ def mine_pairs(target: Target, sessions: Sessions, incumbent: str, diary: Diary)
     documents = document_texts(target, incumbent)
     encoder = target.encoder(incumbent)
     features = describe_pairs(sessions.frame, documents, encoder)
-    name = target.config.tune.click_model
-    judgments = judge(sessions, plugins.load("clickmodels", name)(), features)
+    judgments = judge(sessions, _click_model(target), features)
     slot = target.generations.live()
 
     def search(text: str, k: int) -> list[Hit]:
@@ -63,7 +64,7 @@ def mine_pairs(target: Target, sessions: Sessions, incumbent: str, diary: Diary)
     diary.step(
         "judgments",
         f"{len(pairs.pairs):,} pairs from {judgments.frame.height:,} judged"
-        f" ({name}, perplexity {judgments.perplexity:.3f})",
+        f" ({target.config.tune.click_model}, perplexity {judgments.perplexity:.3f})",
         pairs=len(pairs.pairs),
     )
     return pairs
@@ -118,23 +119,28 @@ def train(target: Target, pairs: PairSet, base: str, sessions: Sessions, diary: 
     return fingerprint
 
 
-def held_out_truth(target: Target, sessions: Sessions) -> HeldOutTruth:
-    """Say what clicks of held-out queries mean, by a click model that knows no encoder.
+def held_out_truth(target: Target, split: Split) -> HeldOutTruth:
+    """Say what clicks of held-out queries mean, by how users of the training part look and err.
 
-    The incumbent's own opinion must not be in the truth that it is judged by, so positions
-    alone are corrected for.
+    No encoder has a say in it: the incumbent's own opinion must not be in the truth that it
+    is judged by.
     """
-    judgments = judge(sessions, plugins.load("clickmodels", "pbm")())
-    found = to_qrels(judgments)
-    chosen = sorted(found)
-    if len(chosen) > _MOST_HELD_OUT:
-        chosen = sorted(random.Random(target.config.tune.seed).sample(chosen, _MOST_HELD_OUT))  # noqa: S311 - a sample
-    qrels = {query: found[query] for query in chosen}
-    searches = sessions.frame.group_by("query").agg(pl.col("query_id").n_unique())
+    qrels = corrected_qrels(
+        split.held_out,
+        estimate_noise(split.train),
+        most=_MOST_HELD_OUT,
+        seed=target.config.tune.seed,
+    )
+    searches = split.held_out.frame.group_by("query").agg(pl.col("query_id").n_unique())
     return HeldOutTruth(
         qrels=qrels,
-        segments=by_frequency({q: n for q, n in searches.iter_rows() if q in qrels}),
+        segments=by_frequency({query: n for query, n in searches.iter_rows() if query in qrels}),
     )
+
+
+def _click_model(target: Target) -> ClickModel:
+    model: ClickModel = plugins.load("clickmodels", target.config.tune.click_model)()
+    return model
 
 
 def _window(sessions: Sessions) -> tuple[datetime, datetime] | None:

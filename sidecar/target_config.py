@@ -138,9 +138,10 @@ class TuneConfig(Settings):
         " documents), pbm (positions alone) or ctr.",
     )
     miners: tuple[Annotated[str, _installed("miners")], ...] = Field(
-        default=("clicked", "skipped_above", "engine_negatives", "self_supervised"),
+        default=("clicked",),
         min_length=1,
-        description="What turns sessions, judgments and documents into pairs.",
+        description="What turns sessions, judgments and documents into pairs; the batch's other"
+        " documents are the negatives of every pair anyway.",
     )
     held_out: float = Field(
         default=0.1,

@@ -103,7 +103,7 @@ def _engine(config: Config, settings: OpenSearchSettings | None) -> SearchEngine
 
 def _store(config: Config, settings: OpenSearchSettings | None) -> StateStore:
     if settings is not None:
-        store: StateStore = plugins.load("stores", "opensearch")(settings)
+        store: StateStore = plugins.load("stores", "opensearch")(settings, config.cluster.state)
         return store
     embedded: StateStore = plugins.load("stores", "sqlite")(config.state_file)
     return embedded

@@ -62,15 +62,14 @@ def demo(
         java_home=environment().opensearch_java_home,
     )
     terminal.note("The clicks of this demo are SIMULATED. Documents, queries and truth are real.")
-    stop = until_signal() if serve else None
     with tell(settings, terminal.reporter()) as told:
         told.report.write(report)
         terminal.result(told.report.to_json())
         _show(told.report, terminal)
         terminal.say(f"\nThe whole report is in {report}.")
-        if stop is not None:
+        if serve:
             _invite(told, terminal)
-            stop.wait()
+            until_signal().wait()
 
 
 def _show(report: "DemoReport", terminal: Terminal) -> None:

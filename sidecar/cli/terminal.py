@@ -14,6 +14,10 @@ from desireline.sidecar.cli.progress import LineReporter, RichReporter
 from desireline.sidecar.reporting import JsonReporter, LogReporter, Reporter, TeeReporter
 
 
+#: Columns where there is no window: files and pipes wrap nothing.
+_WIDE = 200
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Terminal:
     """stdout takes the result and nothing else; everything on the way goes to stderr."""
@@ -62,7 +66,8 @@ class Terminal:
         return RichReporter(console) if console.is_terminal else LineReporter(console)
 
     def _out(self) -> Console:
-        return Console(file=sys.stdout, highlight=False)
+        width = None if sys.stdout.isatty() else _WIDE
+        return Console(file=sys.stdout, highlight=False, width=width)
 
     def err(self) -> Console:
         """Return the console of stderr, as it is now."""

@@ -16,7 +16,7 @@ from desireline.connectors.search_engine import Application
 from desireline.connectors.ubi_indexes import UbiIndexes
 from desireline.sidecar.answering import answering
 from desireline.sidecar.config import Config, load_config
-from desireline.sidecar.cycle_report import CycleReport, Interval
+from desireline.sidecar.cycle_report import CycleReport
 from desireline.sidecar.demo.occupations import TEXT_FIELDS, Occupations, load_occupations
 from desireline.sidecar.demo.opensearch_node import acquire_node
 from desireline.sidecar.demo.report import ChangedQuery, DemoReport, plain
@@ -94,7 +94,7 @@ def tell(settings: DemoSettings, reporter: Reporter) -> Iterator[Demo]:
             seconds=round(time.monotonic() - began, 1),
             measures=plain(examined.table),
             intervals=examined.table,
-            gain=_gain(examined),
+            gain=examined.gain("tuned", "base"),
             swap=swap.to_json(),
             cycle=cycle,
             changed=_changed(occupations, examined),
@@ -275,15 +275,6 @@ def _examine(
         {"base": base, "tuned": cycle.candidate or base},
         reporter,
     )
-
-
-def _gain(examined: Examination) -> dict[str, Interval]:
-    comparison = examined.compare("tuned", "base")
-    gains = {str(measure): comparison.of(measure).gain for measure in MEASURES}
-    return {
-        name: Interval(value=gain.mean, low=gain.low, high=gain.high)
-        for name, gain in gains.items()
-    }
 
 
 def _changed(occupations: Occupations, examined: Examination) -> tuple[ChangedQuery, ...]:

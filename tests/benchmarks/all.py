@@ -6,6 +6,7 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
+from typing import Any
 
 HERE = Path(__file__)
 
@@ -16,7 +17,7 @@ def main() -> int:
     parser.add_argument("--quick", action="store_true", help="short runs, rougher numbers")
     parser.add_argument("--json", type=Path, help="file for the numbers, by benchmark")
     options = parser.parse_args()
-    results: dict[str, object] = {}
+    results: dict[str, dict[str, Any]] = {}
     missed = []
     for path in sorted(set(HERE.parent.glob("*.py")) - {HERE}):
         sys.stdout.write(f"== {path.stem}\n")
@@ -25,18 +26,19 @@ def main() -> int:
         results[path.stem] = found
         missed += [path.stem] if code else []
     if options.json:
-        options.json.write_text(json.dumps(results, indent=2) + "\n")
+        goals = [goal for found in results.values() for goal in found.get("goals", [])]
+        options.json.write_text(json.dumps({"goals": goals, **results}, indent=2) + "\n")
     sys.stdout.write(f"missed: {', '.join(missed) or 'none'}\n")
     return 1 if missed else 0
 
 
-def run(path: Path, *, quick: bool) -> tuple[object, int]:
-    """Return what a benchmark wrote as JSON (None without) and its exit code."""
+def run(path: Path, *, quick: bool) -> tuple[dict[str, Any], int]:
+    """Return what a benchmark wrote as JSON (empty without) and its exit code."""
     with tempfile.TemporaryDirectory() as folder:
         numbers = Path(folder, "numbers.json")
         command = [sys.executable, str(path), "--json", str(numbers)]
         done = subprocess.run(command + ["--quick"] * quick, check=False)
-        return (json.loads(numbers.read_text()) if numbers.exists() else None), done.returncode
+        return (json.loads(numbers.read_text()) if numbers.exists() else {}), done.returncode
 
 
 if __name__ == "__main__":

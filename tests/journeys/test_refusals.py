@@ -1,0 +1,90 @@
+"""A cycle that has no reason to change anything changes nothing and says why."""
+
+import random
+from dataclasses import replace
+
+import pytest
+
+from desireline.connectors.errors import DesirelineError
+from desireline.sidecar import cycle
+from desireline.sidecar.cycle_report import Outcome
+from desireline.sidecar.errors import LeaseHeldError
+from desireline.sidecar.lease import hold_lease
+from desireline.trainer.pairs import PairSet
+from desireline.trainer.simulation import SimulationConfig
+
+TARGET = "jobs"
+
+
+def serving(product) -> tuple[int, str]:
+    live = product.parts.generations.live()
+    return live.number, live.fingerprint
+
+
+@pytest.fixture
+def product(make_product, silent):
+    product = make_product()
+    product.fill()
+    product.sidecar.reindex(TARGET, None, silent)
+    return product
+
+
+def test_shuffled_pairs_are_refused_by_the_gate_and_change_nothing(product, silent, monkeypatch):
+    product.users_click(SimulationConfig(searches=20_000, seed=5))
+    before = serving(product)
+    mine = cycle.mine_pairs
+
+    def sabotage(*args) -> PairSet:
+        found = mine(*args)
+        positives = [pair.positive for pair in found.pairs]
+        random.Random(0).shuffle(positives)
+        return replace(
+            found,
+            pairs=tuple(
+                replace(pair, positive=positive)
+                for pair, positive in zip(found.pairs, positives, strict=True)
+            ),
+        )
+
+    monkeypatch.setattr(cycle, "mine_pairs", sabotage)
+    report = product.sidecar.tune(TARGET, silent)
+    assert report.outcome is Outcome.KEPT_INCUMBENT
+    assert "lower bound is not above 0" in report.reason
+    assert report.measures["candidate"]["mrr@20"].value < report.measures["base"]["mrr@20"].value
+    assert serving(product) == before
+    assert len(product.parts.generations.all()) == 1
+
+
+def test_an_empty_log_ends_with_nothing_to_do(product, silent):
+    (product.folder / "clicks.ndjson").write_text("")
+    report = product.sidecar.tune(TARGET, silent)
+    assert report.outcome is Outcome.NOTHING_TO_DO
+    assert "0 clicks are too few" in report.reason
+
+
+def test_one_click_ends_with_nothing_to_do(product, silent):
+    (product.folder / "clicks.ndjson").write_text(
+        '{"type":"query","query_id":"q","text":"cook","client":"c","at":"2026-01-31T09:00:00Z",'
+        '"shown":["35-2014.00"]}\n'
+        '{"type":"click","query_id":"q","document_id":"35-2014.00","position":1,"client":"c",'
+        '"at":"2026-01-31T09:00:04Z"}\n'
+    )
+    report = product.sidecar.tune(TARGET, silent)
+    assert report.outcome is Outcome.NOTHING_TO_DO
+    assert "1 clicks are too few" in report.reason
+
+
+def test_a_missing_log_fails_with_a_sentence_and_the_next_cycle_can_run(product, silent):
+    with pytest.raises(DesirelineError):
+        product.sidecar.tune(TARGET, silent)
+    assert product.sidecar.last_cycle(TARGET)["outcome"] == "failed"
+    (product.folder / "clicks.ndjson").write_text("")
+    assert product.sidecar.tune(TARGET, silent).outcome is Outcome.NOTHING_TO_DO
+
+
+def test_a_second_tune_is_refused_while_one_runs(product, silent):
+    with (
+        hold_lease(product.parts.store, TARGET, ttl_s=30),
+        pytest.raises(LeaseHeldError, match="is being worked on"),
+    ):
+        product.sidecar.tune(TARGET, silent)
