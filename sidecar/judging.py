@@ -17,7 +17,6 @@ from desireline.trainer.gate import (
 )
 from desireline.trainer.measures.base import Qrels, parse
 
-
 #: Clicks know nothing of documents that were not shown, so what is measured to the depth that
 #: logs usually hold would only say that the incumbent shows what it showed.
 _MEASURES = tuple(measure for measure in MEASURES if measure.cutoff <= 10)  # noqa: PLR2004 - half of a page of twenty

@@ -15,7 +15,6 @@ from desireline.connectors.engines.opensearch import OpenSearchEngine
 from desireline.connectors.opensearch_client import OpenSearchSettings
 from desireline.connectors.search_engine import Application, Fence, Read, SearchEngine, Slot
 
-
 DIMENSION = 16
 
 
