@@ -39,7 +39,7 @@ Engine = Literal["lancedb", "opensearch"]
 
 _CLICKS = "clicks.ndjson"
 #: How long the application goes on after the swap.
-_AFTERWARDS_S = 3.0
+_AFTERWARDS_S = 5.0
 _CANARIES = 200
 
 
@@ -242,7 +242,7 @@ def _traffic(parts: Target, occupations: Occupations, url: str, key: str) -> Tra
 
 
 class _StartsTraffic:
-    """Tells the reporter everything, and starts the application once the gate has spoken."""
+    """Tells the reporter everything, and starts the application once training is over."""
 
     def __init__(self, reporter: Reporter, traffic: Traffic) -> None:
         self._reporter = reporter
@@ -250,7 +250,7 @@ class _StartsTraffic:
 
     def step(self, name: str, sentence: str, **keys: object) -> None:
         """Pass it on."""
-        if name == "gate":
+        if name == "fit":
             self._traffic.start()
         self._reporter.step(name, sentence, **keys)
 

@@ -24,7 +24,10 @@ class Engine(SearchEngine, Application, Protocol):
 
 @dataclass(frozen=True)
 class Shop:
-    """An index with the text fields `title` and `description` and two slots long enough that every engine takes them for vectors."""
+    """An index with the text fields `title` and `description` and two slots.
+
+    They are long enough for every library to take them for vectors.
+    """
 
     engine: Engine
     index: str
