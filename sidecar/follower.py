@@ -39,8 +39,9 @@ class Follower:
         self._generations = generations
         self._writer_for = writer_for
         self._clock = clock
-        #: Told target, refreshed slots and seconds after every round.
+        #: Told target, refreshed slots and how old a write may be that is not embedded yet.
         self._caught_up = caught_up
+        self._fresh_as_of = time.monotonic()
 
     def follow_once(self, lease: Lease) -> int:
         """Bring live and retained slots up to now; return how many were refreshed."""
@@ -48,7 +49,8 @@ class Follower:
         self._generations.reconcile(self._clock())
         followed = [g for g in self._generations.all() if g.state in {State.LIVE, State.RETAINED}]
         refreshed = sum(self._follow(generation, lease) for generation in followed)
-        self._caught_up(self._generations.target, refreshed, time.monotonic() - began)
+        self._fresh_as_of = began
+        self._tell(refreshed)
         return refreshed
 
     def run(self, lease: Lease, stop: threading.Event, *, every_s: float) -> None:
@@ -61,12 +63,17 @@ class Follower:
                 delay_s = every_s
             except DesirelineError as error:
                 delay_s = min(delay_s * 2, 60.0)
+                self._tell(0)
                 log.warning(
                     "follower round failed; it will be tried again",
                     target=self._generations.target,
                     reason=str(error),
                     in_s=delay_s,
                 )
+
+    def _tell(self, refreshed: int) -> None:
+        age_s = time.monotonic() - self._fresh_as_of
+        self._caught_up(self._generations.target, refreshed, age_s)
 
     def _follow(self, generation: Generation, lease: Lease) -> int:
         writer = self._writer_for(generation, lease)

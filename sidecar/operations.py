@@ -238,12 +238,16 @@ class Sidecar:
     # Running beside a server.
 
     def refresh(self) -> None:
-        """Look at every pointer, load what may go live next, and tell the metrics."""
+        """Look at every pointer and tell the metrics."""
         for name, serving in self._serving.items():
-            serving.preload()
             live = serving.refresh()
             if live is not None:
                 self.metrics.live(name, live.number)
+
+    def preload(self) -> None:
+        """Load the encoders of generations that may go live next."""
+        for serving in self._serving.values():
+            serving.preload()
 
     def parts(self, target: str) -> Target:
         """Return all the parts of a target."""
@@ -270,7 +274,7 @@ class Sidecar:
 
     def _caught_up(self, target: str, refreshed: int, seconds: float) -> None:
         self.metrics.embedded(target, refreshed)
-        self.metrics.stale(target, documents=0, seconds=seconds)
+        self.metrics.stale(target, seconds=seconds)
 
 
 def _first(generations: Sequence[Generation], state: State) -> Generation | None:

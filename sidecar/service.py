@@ -17,7 +17,8 @@ from desireline.sidecar.schedule import Schedule
 log = structlog.get_logger(__name__)
 
 _REFRESH_S = 0.5
-_FOLLOW_S = 1.0
+#: Every so many looks at the pointer, encoders are loaded ahead and this replica shows life.
+_LOOKS_A_BEAT = 2
 _TAKE_OVER_S = 5.0
 
 
@@ -25,6 +26,7 @@ _TAKE_OVER_S = 5.0
 def running(sidecar: Sidecar) -> Iterator[None]:
     """Keep what serves up to date and the slots fresh for the duration of the block."""
     stop = threading.Event()
+    sidecar.preload()
     sidecar.refresh()
     schedule = Schedule(
         {name: sidecar.parts(name).config.tune for name in sidecar.targets()},
@@ -57,15 +59,23 @@ def _thread(stack: ExitStack, stop: threading.Event, name: str, work: Callable[[
 
 
 def _keep_refreshing(sidecar: Sidecar, stop: threading.Event) -> None:
+    looks = 0
     while not stop.is_set():
         try:
             sidecar.refresh()
-            for name in sidecar.targets():
-                parts = sidecar.parts(name)
-                announce(parts.store, name, parts.encoders.loaded())
+            if looks % _LOOKS_A_BEAT == 0:
+                _show_life(sidecar)
+            looks += 1
         except DesirelineError as error:
             log.warning("the pointer could not be read; serving goes on", reason=str(error))
         stop.wait(_REFRESH_S)
+
+
+def _show_life(sidecar: Sidecar) -> None:
+    sidecar.preload()
+    for name in sidecar.targets():
+        parts = sidecar.parts(name)
+        announce(parts.store, name, parts.encoders.loaded())
 
 
 def _follow(sidecar: Sidecar, name: str, stop: threading.Event) -> Callable[[], None]:
@@ -77,7 +87,7 @@ def _follow(sidecar: Sidecar, name: str, stop: threading.Event) -> Callable[[], 
             try:
                 ttl_s = parts.config.swap.lease_ttl
                 with hold_lease(parts.store, f"{name} follower", ttl_s=ttl_s) as lease:
-                    sidecar.follower(name).run(lease, stop, every_s=_FOLLOW_S)
+                    sidecar.follower(name).run(lease, stop, every_s=parts.config.swap.follow_every)
             except (LeaseHeldError, LeaseLostError):
                 stop.wait(_TAKE_OVER_S)
             except DesirelineError as error:

@@ -196,6 +196,12 @@ class SwapConfig(Settings):
         ge=0,
         description="How long the former generation stays ready for a rollback.",
     )
+    follow_every: Seconds = Field(
+        default=1.0,
+        ge=0.1,
+        description="How often new and changed documents are looked for; each look refreshes the"
+        " index, so raise it where refreshes are dear.",
+    )
     batch_size: int = Field(
         default=256, ge=1, le=10_000, description="Documents in one bulk write."
     )

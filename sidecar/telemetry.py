@@ -95,15 +95,9 @@ class Metrics:
             ["target"],
             registry=registry,
         )
-        self._stale_documents = Gauge(
-            "desireline_stale_documents",
-            "Documents whose live embedding is missing or of an older text",
-            ["target"],
-            registry=registry,
-        )
         self._stale_seconds = Gauge(
             "desireline_staleness_seconds",
-            "Age of the oldest write that the live slot does not show yet",
+            "How old a write may be that the live slot does not show yet",
             ["target"],
             registry=registry,
         )
@@ -131,9 +125,8 @@ class Metrics:
         """Say which generation serves a target."""
         self._live.labels(target).set(generation)
 
-    def stale(self, target: str, *, documents: int, seconds: float) -> None:
+    def stale(self, target: str, *, seconds: float) -> None:
         """Say how far the live slot lags behind the application's writes."""
-        self._stale_documents.labels(target).set(documents)
         self._stale_seconds.labels(target).set(seconds)
 
     def embedded(self, target: str, documents: int) -> None:

@@ -115,6 +115,10 @@ class Traffic:
             if thread.ident is None:
                 thread.start()
 
+    def answered_by(self, generation: int) -> int:
+        """Count the answers of a generation so far."""
+        return sum(answer.generation == generation for answer in list(self._answers))
+
     def stop(self, target: Target, *, scores_are_halved: bool) -> TrafficReport:
         """End both, check every answer and every write, and remove what was written."""
         self._stop.set()

@@ -20,13 +20,12 @@ def test_query_text_and_credentials_never_reach_a_log_line() -> None:
 def test_metrics_are_told_by_target() -> None:
     metrics = Metrics()
     metrics.live("products", 7)
-    metrics.stale("products", documents=3, seconds=1.5)
+    metrics.stale("products", seconds=1.5)
     metrics.embedded("products", 500)
     metrics.cycle_ended("products", "promoted")
     told = metrics.render().decode()
     for line in (
         'desireline_live_generation{target="products"} 7.0',
-        'desireline_stale_documents{target="products"} 3.0',
         'desireline_staleness_seconds{target="products"} 1.5',
         'desireline_documents_embedded_total{target="products"} 500.0',
         'desireline_cycles_total{state="promoted",target="products"} 1.0',

@@ -20,6 +20,7 @@ def configured(command_line, url: str, index: str) -> None:
         f"""
         [cluster]
         url = "{url}"
+        state = "{index}"
 
         [targets.jobs]
         index = "{index}"
