@@ -35,6 +35,7 @@ Files; first what everything stands on, then the data's way, then the doors:
 - ``replicas``          other sidecars load the next encoder first
 - ``cutover``           the atomic swap, and the way back
 - ``follower``          keeps slots fresh while the application writes
+- ``retention``         what nothing will serve again is removed
 - ``plan``              what a re-embedding would do, said before
 - ``schedule``          cycles by the clock
 - ``operations``        all that can be asked of the sidecar

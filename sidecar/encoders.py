@@ -8,9 +8,9 @@ from desireline.trainer.encoders.base import Encoder
 
 
 class EncoderPool:
-    """Encoders by fingerprint. Live, retained and candidate fit; more are dropped."""
+    """Encoders by fingerprint; the one used longest ago is dropped when there are too many."""
 
-    def __init__(self, load: Callable[[str], Encoder], *, keep: int = 4) -> None:
+    def __init__(self, load: Callable[[str], Encoder], *, keep: int) -> None:
         self._load = load
         self._keep = keep
         self._encoders: OrderedDict[str, Encoder] = OrderedDict()

@@ -22,6 +22,7 @@ from desireline.sidecar.learning import pull_sessions
 from desireline.sidecar.lease import hold_lease
 from desireline.sidecar.plan import ReindexPlan, draft
 from desireline.sidecar.reporting import LogReporter, Reporter
+from desireline.sidecar.retention import sweep
 from desireline.sidecar.serving import (
     ClusterAddress,
     LiveGeneration,
@@ -60,7 +61,10 @@ class Sidecar:
 
     def tune(self, target: str, reporter: Reporter) -> CycleReport:
         """Turn the wheel once. Raises LeaseHeldError when another process is at it."""
-        report = run_cycle(self._target(target), reporter)
+        parts = self._target(target)
+        report = run_cycle(parts, reporter)
+        for fingerprint in sweep(parts.store, parts.registry, parts.cache):
+            log.info("idle encoder removed", fingerprint=fingerprint)
         self.metrics.cycle_ended(target, report.outcome.value)
         return report
 

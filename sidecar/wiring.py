@@ -24,6 +24,9 @@ from desireline.sidecar.telemetry import Metrics
 from desireline.sidecar.worker_process import WorkerProcess
 from desireline.trainer.registry import Registry
 
+#: Base, live, retained and candidate.
+_ENCODERS_A_TARGET = 4
+
 
 def open_sidecar(
     config: Config, *, clock: Callable[[], datetime] = lambda: datetime.now(UTC)
@@ -39,7 +42,7 @@ def open_sidecar(
     settings = opensearch_settings(config.cluster)
     engine, store = _engine(config, settings), _store(config, settings)
     registry = Registry(config.models_dir)
-    encoders = EncoderPool(registry.load)
+    encoders = EncoderPool(registry.load, keep=_ENCODERS_A_TARGET * len(config.targets))
     worker = WorkerProcess(environment=child_environment())
     cache = EmbeddingCache(config.cache_dir)
     targets = {

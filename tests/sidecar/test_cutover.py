@@ -142,7 +142,7 @@ def test_the_follower_keeps_both_slots_fresh_so_that_a_rollback_misses_nothing(w
 
 def test_queries_are_answered_by_one_generation_before_and_after_a_swap(world: Any) -> None:
     lease = world.lease()
-    pool = EncoderPool(lambda fingerprint: world.encoders[fingerprint])
+    pool = EncoderPool(lambda fingerprint: world.encoders[fingerprint], keep=4)
     serving = Serving(world.generations, pool)
     with pytest.raises(NoGenerationError, match="no live generation"):
         serving.live()

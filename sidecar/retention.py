@@ -1,0 +1,34 @@
+"""Models and cached vectors that nothing will serve again, removed: no night fills the disk."""
+
+from desireline.connectors.state_store import StateStore
+from desireline.sidecar.embedding_cache import EmbeddingCache
+from desireline.sidecar.generations import GENERATION, State
+from desireline.trainer.registry import Registry
+
+#: Tuned encoders kept beside those in use, for whoever wants to look at them or go back further.
+_KEPT = 3
+_IN_USE = {State.BUILDING, State.READY, State.LIVE, State.RETAINED}
+
+
+def sweep(store: StateStore, registry: Registry, cache: EmbeddingCache) -> list[str]:
+    """Remove all but the newest tuned encoders that no generation of any target uses.
+
+    Encoders that were imported stay: training begins from them. Returns the fingerprints
+    that were removed.
+    """
+    in_use = {
+        record.body["fingerprint"]
+        for record in store.list(GENERATION)
+        if record.body["state"] in _IN_USE
+    }
+    idle = [
+        manifest
+        for manifest in registry.list()
+        if manifest.provenance.parent is not None and manifest.fingerprint not in in_use
+    ]
+    newest_first = sorted(idle, key=lambda manifest: manifest.created_at, reverse=True)
+    removed = [manifest.fingerprint for manifest in newest_first[_KEPT:]]
+    for fingerprint in removed:
+        registry.remove(fingerprint)
+        cache.forget(fingerprint)
+    return removed
