@@ -27,6 +27,8 @@ def run_cycle(target: Target, reporter: Reporter) -> CycleReport:
     with target.owned() as lease:
         mark_interrupted(target.store, target.name)
         diary = Diary(target.store, target.name, reporter, target.clock)
+        if target.config.note:
+            diary.step("note", target.config.note)
         try:
             return _turn(target, lease, diary)
         except DesirelineError as error:

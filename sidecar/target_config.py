@@ -246,6 +246,12 @@ class TargetConfig(Settings):
         examples=[{"kind": "ubi"}],
         description='The click log: kind ("ubi", "files", a plugin) and its own settings.',
     )
+    note: str | None = Field(
+        default=None,
+        max_length=200,
+        examples=["the clicks are simulated"],
+        description="Stands with the result of every cycle, for whoever reads it.",
+    )
     sessions: SessionConfig = Field(
         default=SessionConfig(), description="How events are joined and whom to believe."
     )

@@ -146,6 +146,7 @@ index = "{INDEX}"
 text = ["title^2", "description"]
 vector = "embedding"
 model = "minilm"
+note = "the clicks are SIMULATED; documents, queries and right answers are real"
 {logs}
 
 [targets.{TARGET}.tune]
