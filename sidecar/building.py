@@ -7,8 +7,9 @@ from desireline.sidecar.backfill import backfill
 from desireline.sidecar.catchup import catch_up
 from desireline.sidecar.cutover import CutOver, cut_over, warm_up
 from desireline.sidecar.errors import BackfillError
-from desireline.sidecar.generations import Generation, State
+from desireline.sidecar.generations import Generation, State, free_slot
 from desireline.sidecar.lease import Lease
+from desireline.sidecar.preflight import refusals
 from desireline.sidecar.replicas import wait_for_replicas
 from desireline.sidecar.reporting import Reporter
 from desireline.sidecar.serving import serve_by
@@ -77,11 +78,16 @@ def _begin(target: Target, fingerprint: str, reporter: Reporter, cycle: str | No
 def _create(target: Target, fingerprint: str, cycle: str | None) -> Generation:
     encoder = target.encoders.get(fingerprint)
     live = target.generations.live()
-    vector = target.config.vector
-    slot = f"{vector}__b" if live is not None and live.slot == f"{vector}__a" else f"{vector}__a"
-    index = target.engine.describe(target.config.index).index
+    slot = free_slot(target.config.vector, live)
+    described = target.engine.describe(target.config.index)
+    refused = refusals(target, described, slot, encoder.dimension)
+    if refused:
+        raise BackfillError(
+            f"{'; '.join(refused)}; nothing was written and what serves is unchanged",
+            next_step=f"desireline reindex {target.name} --plan shows all that is needed",
+        )
     return target.generations.create(
-        index=index,
+        index=described.index,
         slot=slot,
         dimension=encoder.dimension,
         similarity=encoder.similarity,

@@ -201,6 +201,11 @@ class Generations:
         return f"{self.target}:{number:08d}"
 
 
+def free_slot(vector: str, live: Generation | None) -> str:
+    """Name the slot of a vector that the live generation does not use."""
+    return f"{vector}__b" if live is not None and live.slot == f"{vector}__a" else f"{vector}__a"
+
+
 def _settled_state(generation: Generation, live: int, held: int | None) -> State:
     if generation.number == live:
         return State.LIVE

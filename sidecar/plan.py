@@ -5,7 +5,8 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from desireline.connectors.search_engine import IndexDescription, Read
-from desireline.sidecar.generations import State
+from desireline.sidecar.generations import State, free_slot
+from desireline.sidecar.preflight import refusals
 from desireline.sidecar.target import Target
 
 _SAMPLE = 64
@@ -65,8 +66,7 @@ def draft(target: Target, fingerprint: str | None, *, encoder: str, end_hold: bo
     """
     described = target.engine.describe(target.config.index)
     live = target.generations.live()
-    vector = target.config.vector
-    slot = f"{vector}__b" if live is not None and live.slot == f"{vector}__a" else f"{vector}__a"
+    slot = free_slot(target.config.vector, live)
     dimension = target.encoders.get(fingerprint).dimension if fingerprint else 0
     return ReindexPlan(
         target=target.name,
@@ -80,9 +80,7 @@ def draft(target: Target, fingerprint: str | None, *, encoder: str, end_hold: bo
         encoder=f"{encoder} ({fingerprint[:12]})" if fingerprint else f"{encoder} (imported first)",
         calls=_calls(described.index, slot, target.config.swap.batch_size),
         refusals=(
-            *described.obstacles,
-            *_missing_fields(target, described),
-            *_wrong_dimension(described, slot, dimension),
+            *refusals(target, described, slot, dimension),
             *_held(target, end_hold=end_hold),
         ),
     )
@@ -100,24 +98,6 @@ def _encode_seconds(target: Target, fingerprint: str, described: IndexDescriptio
     began = time.perf_counter()
     encoder.encode_documents(texts)
     return (time.perf_counter() - began) / len(texts) * described.documents
-
-
-def _missing_fields(target: Target, described: IndexDescription) -> list[str]:
-    return [
-        f"text field {name!r} is not in the mapping of {described.index!r}"
-        for name in target.config.template.fields
-        if name not in described.fields
-    ]
-
-
-def _wrong_dimension(described: IndexDescription, slot: str, dimension: int) -> list[str]:
-    existing = described.slots.get(slot)
-    if existing is None or not dimension or existing.dimension == dimension:
-        return []
-    return [
-        f"slot {slot!r} has dimension {existing.dimension} and the encoder {dimension};"
-        " another dimension needs a new index or another vector name"
-    ]
 
 
 def _held(target: Target, *, end_hold: bool) -> list[str]:

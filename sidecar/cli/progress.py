@@ -20,6 +20,8 @@ from rich.text import Text
 from desireline.sidecar.reporting import twentieths
 
 _NAME_WIDTH = 11
+#: Before this a rate would be that of the clock, not of the work.
+_SOONEST_RATE_S = 0.1
 
 
 class RichReporter:
@@ -102,7 +104,7 @@ class LineReporter:
 
     def _count(self, told: _Told, done: int, total: int) -> str:
         seconds = self.monotonic() - told.started
-        if not done or seconds <= 0:
+        if not done or seconds < _SOONEST_RATE_S:
             return f"{done:,} of {total:,}"
         rate = done / seconds
         left = (total - done) / rate
