@@ -5,6 +5,7 @@ every page says so.
 """
 
 import shutil
+import socket
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
@@ -80,7 +81,8 @@ def tell(settings: DemoSettings, reporter: Reporter) -> Iterator[Demo]:
         sidecar.reindex(TARGET, None, reporter)
         base = _live_fingerprint(parts)
         clicks = _simulate(settings, config, parts, occupations, reporter)
-        server = stack.enter_context(answering(sidecar, config.server, port=settings.port))
+        port = _free_or_any(settings.port)
+        server = stack.enter_context(answering(sidecar, config.server, port=port))
         key = sidecar.api_keys().create("demo", ["admin"])
         traffic = _traffic(parts, occupations, server.url, key)
         cycle = sidecar.tune(TARGET, _StartsTraffic(reporter, traffic))
@@ -105,6 +107,17 @@ def tell(settings: DemoSettings, reporter: Reporter) -> Iterator[Demo]:
             key=key,
             config=settings.folder / "desireline.toml",
         )
+
+
+def _free_or_any(port: int) -> int:
+    """Return the port, or 0 for any where it is taken: a demo must not end over that."""
+    with socket.socket() as trial:
+        trial.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            trial.bind(("127.0.0.1", port))
+        except OSError:
+            return 0
+    return port
 
 
 def _prepare(settings: DemoSettings, stack: ExitStack) -> Config:
