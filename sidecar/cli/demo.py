@@ -1,5 +1,6 @@
 """`desireline demo`: the first five minutes."""
 
+import sys
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -126,8 +127,14 @@ def _invite(told: "Demo", terminal: Terminal) -> None:
         f" -H 'Authorization: Bearer {told.key}' -H 'Content-Type: application/json'"
         ' -d \'{"query": {"neural": {"embedding": {"query_text": "beekeeper", "k": 5}}}}\''
     )
-    terminal.say(f"  desireline --config {told.config} rollback demo-occupations")
+    terminal.say(f"  {_command()} --config {told.config} rollback demo-occupations")
     terminal.say("On your own cluster:", style="bold")
-    terminal.say("  desireline init --url https://your-cluster:9200 --index your-index")
-    terminal.say("  desireline doctor && desireline logs your-index && desireline tune your-index")
+    terminal.say(f"  {_command()} init --url https://your-cluster:9200 --index your-index")
+    terminal.say(f"  {_command()} doctor, then logs your-index, then tune your-index")
     terminal.note("Ctrl-C ends it.")
+
+
+def _command() -> str:
+    """Return how this program was called, so that what is printed can be pasted."""
+    called = Path(sys.argv[0])
+    return str(called.relative_to(Path.cwd())) if called.is_relative_to(Path.cwd()) else called.name
