@@ -13,9 +13,6 @@ from desireline.connectors.search_engine import SearchEngine
 from desireline.sidecar.embedding_writer import EmbeddingWriter
 from desireline.sidecar.reporting import Reporter
 
-#: Documents read and sorted by length together; padding is lost below some hundreds.
-WINDOW = 512
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BackfillReport:

@@ -75,9 +75,8 @@ class CachedEncoder:
     def __init__(self, encoder: Encoder, cache: EmbeddingCache) -> None:
         self._encoder = encoder
         self._cache = cache
-        #: Inputs encoded, and inputs found in the cache, since this object was made.
+        #: Inputs encoded since this object was made.
         self.encoded = 0
-        self.reused = 0
         #: Seconds in the encoder alone.
         self.encoding_s = 0.0
 
@@ -113,7 +112,6 @@ class CachedEncoder:
         by_digest = {digest(text): text for text in texts}
         found = self._cache.get(self.fingerprint, list(by_digest))
         missing = [key for key in by_digest if key not in found]
-        self.reused += len(found)
         if missing:
             began = time.monotonic()
             vectors = self._encoder.encode_documents([by_digest[key] for key in missing])

@@ -6,13 +6,18 @@ encoder by exact nearest neighbours, so that the index cannot flatter or hide a 
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from desireline.connectors.search_engine import Read
 from desireline.sidecar.cycle_report import Interval
 from desireline.sidecar.reporting import Reporter
 from desireline.sidecar.target import Target
+from desireline.trainer.document_text import DocumentText
 from desireline.trainer.evaluation import Comparison, Evaluation, compare, evaluate, rank_exact
 from desireline.trainer.measures.base import Measure, Qrels, Run, parse
+
+if TYPE_CHECKING:
+    from desireline.connectors.documents import TextTemplate
 
 #: Shown in every before/after table, in this order.
 MEASURES: tuple[Measure, ...] = tuple(
@@ -78,9 +83,16 @@ def examine(
     queries = sorted(qrels)
     runs: dict[str, Run] = {"bm25": _by_words(target, queries, reporter)}
     by_fingerprint: dict[str, Run] = {}
+    #: Encoders of one template, as a target's nearly always are, read the index once.
+    documents: dict[TextTemplate, dict[str, str]] = {}
     for name, fingerprint in fingerprints.items():
         if fingerprint not in by_fingerprint:
-            by_fingerprint[fingerprint] = rank_by(target, fingerprint, queries)
+            template = target.registry.get(fingerprint).text_template
+            if template not in documents:
+                documents[template] = rendered_documents(target, fingerprint)
+            by_fingerprint[fingerprint] = rank_exact(
+                target.encoder(fingerprint), queries, documents[template], k=_DEPTH
+            )
         runs[name] = by_fingerprint[fingerprint]
         reporter.progress("evaluation", len(runs) - 1, len(fingerprints), ranker=name)
     return Examination(
@@ -97,10 +109,16 @@ def rank_by(target: Target, fingerprint: str, queries: Sequence[str]) -> Run:
 
 def rendered_documents(target: Target, fingerprint: str) -> dict[str, str]:
     """Every document of the index, rendered as the encoder wants it."""
+    documents = document_texts(target, fingerprint)
+    return {document_id: document.text for document_id, document in documents.items()}
+
+
+def document_texts(target: Target, fingerprint: str) -> dict[str, DocumentText]:
+    """Every document of the index as the encoder reads it."""
     template = target.registry.get(fingerprint).text_template
     read = Read(fields=template.fields, batch_size=1000)
     return {
-        document.document_id: template.render(document.fields)
+        document.document_id: DocumentText.of(document.fields, template)
         for documents in target.engine.scan(target.config.index, read)
         for document in documents
     }

@@ -46,8 +46,8 @@ class Follower:
     def follow_once(self, lease: Lease) -> int:
         """Bring live and retained slots up to now; return how many were refreshed."""
         began = time.monotonic()
-        self._generations.reconcile(self._clock())
-        followed = [g for g in self._generations.all() if g.state in {State.LIVE, State.RETAINED}]
+        generations = self._generations.reconcile(self._clock())
+        followed = [g for g in generations if g.state in {State.LIVE, State.RETAINED}]
         refreshed = sum(self._follow(generation, lease) for generation in followed)
         self._fresh_as_of = began
         self._tell(refreshed)

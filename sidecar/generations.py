@@ -166,17 +166,18 @@ class Generations:
         newest = self.all()[-1:]
         return next((g for g in newest if g.state in {State.BUILDING, State.READY}), None)
 
-    def reconcile(self, now: datetime) -> None:
-        """Make the states tell what the pointer says, and end a hold that is over."""
+    def reconcile(self, now: datetime) -> list[Generation]:
+        """Make the states tell what the pointer says, and end a hold that is over.
+
+        Returns every generation as it then is, oldest first.
+        """
+        generations = self.all()
         found = self.pointer()
         if found is None:
-            return
+            return generations
         pointer = found[0]
         held = pointer.previous if _holds(pointer, now) else None
-        for generation in self.all():
-            state = _settled_state(generation, pointer.generation, held)
-            if state is not generation.state:
-                self.change(generation, state=state)
+        return [self._settle(each, pointer.generation, held) for each in generations]
 
     def give_up_way_back(self, *, now: datetime, force: bool) -> None:
         """Free the retained slot, in one write of the pointer.
@@ -196,6 +197,12 @@ class Generations:
             )
         self.point(pointer.model_copy(update={"previous": None}), expected=record)
         self.reconcile(now)
+
+    def _settle(self, generation: Generation, live: int, held: int | None) -> Generation:
+        state = _settled_state(generation, live, held)
+        if state is generation.state:
+            return generation
+        return self.change(generation, state=state)
 
     def _key(self, number: int) -> str:
         return f"{self.target}:{number:08d}"

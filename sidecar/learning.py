@@ -8,14 +8,14 @@ from pathlib import Path
 import polars as pl
 
 from desireline.connectors import plugins
-from desireline.connectors.search_engine import Hit, Read
+from desireline.connectors.search_engine import Hit
 from desireline.sidecar.cycle_report import Diary
 from desireline.sidecar.errors import SidecarError
+from desireline.sidecar.examination import document_texts
 from desireline.sidecar.judging import HeldOutTruth
 from desireline.sidecar.target import Target
 from desireline.trainer.click_truth import corrected_qrels, estimate_noise
 from desireline.trainer.clickmodels.base import ClickModel
-from desireline.trainer.document_text import DocumentText
 from desireline.trainer.evaluation import by_frequency
 from desireline.trainer.jobs import FitJob
 from desireline.trainer.judgments import judge
@@ -68,17 +68,6 @@ def mine_pairs(target: Target, sessions: Sessions, incumbent: str, diary: Diary)
         pairs=len(pairs.pairs),
     )
     return pairs
-
-
-def document_texts(target: Target, fingerprint: str) -> dict[str, DocumentText]:
-    """Every document of the index as the encoder reads it."""
-    template = target.registry.get(fingerprint).text_template
-    read = Read(fields=template.fields, batch_size=1000)
-    return {
-        document.document_id: DocumentText.of(document.fields, template)
-        for documents in target.engine.scan(target.config.index, read)
-        for document in documents
-    }
 
 
 def train(target: Target, pairs: PairSet, base: str, sessions: Sessions, diary: Diary) -> str:

@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import Any
 
 import structlog
-from pydantic import BaseModel
 
 from desireline.sidecar.errors import WorkerError
 from desireline.sidecar.reporting import Reporter
+from desireline.trainer.jobs import FitJob, ImportJob, write_job
 
 log = structlog.get_logger(__name__)
 
@@ -27,7 +27,7 @@ class WorkerProcess:
     def __init__(self, *, environment: Mapping[str, str]) -> None:
         self._environment = dict(environment)
 
-    def run(self, job: BaseModel, reporter: Reporter) -> dict[str, Any]:
+    def run(self, job: FitJob | ImportJob, reporter: Reporter) -> dict[str, Any]:
         """Run the job to its end and return its result.
 
         Raises:
@@ -37,7 +37,7 @@ class WorkerProcess:
         """
         with tempfile.TemporaryDirectory(prefix="desireline-job-") as folder:
             path = Path(folder, "job.json")
-            path.write_text(job.model_dump_json(), encoding="utf-8")
+            write_job(job, path)
             noise = Path(folder, "stderr.log")
             with noise.open("wb") as stderr:
                 child = subprocess.Popen(  # noqa: S603 - our own interpreter and module
