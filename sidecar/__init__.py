@@ -5,6 +5,7 @@ Files; first what everything stands on, then the data's way, then the doors:
 - ``errors``            what can go wrong here
 - ``reporting``         how long work tells where it is: a terminal, a log, a program
 - ``telemetry``         log lines with fixed sentences, and metrics
+- ``steps``             every named step of a re-embedding
 - ``durations``         ``30s``, ``12h``, ``1d12h``
 - ``cron``              cron lines, read as cron reads them
 - ``config_paths``      paths are read from the configuration's own folder
@@ -20,8 +21,12 @@ Files; first what everything stands on, then the data's way, then the doors:
 - ``serving``           the one object a query is answered by
 - ``embedding_cache``   what was encoded once is never encoded again
 - ``embedding_writer``  documents into one slot, each write guarded
+- ``controls``          what the operator told a run: pause, throttle, postpone, cancel
+- ``hooks``             the operator's programs at the named points of a run
+- ``throttle``          whether a run may write now, and why not
 - ``worker_process``    heavy work in a child process
 - ``target``            all the parts that one target is worked on with
+- ``run``               one re-embedding under way
 - ``cycle_report``      what one cycle did and why
 - ``cycle``             the whole way in one short function
 - ``base_encoder``      the encoder a user names, in the registry
