@@ -53,6 +53,10 @@ class WriteBlockedError(ConnectorError):
     """The index takes no writes at present (a block, a full disk)."""
 
 
+class FloodStageError(WriteBlockedError):
+    """A disk is at its flood stage: no writes until some is freed, then the block goes by itself."""
+
+
 class PartialReadError(ConnectorError):
     """A read did not cover every shard, so it proves nothing."""
 

@@ -8,6 +8,7 @@ from desireline.connectors.errors import (
     ConnectorError,
     EngineBusyError,
     EngineUnavailableError,
+    FloodStageError,
     IndexMissingError,
     PartialReadError,
     PermissionDeniedError,
@@ -64,12 +65,14 @@ def _short(reason: object) -> str:
 
 def blocked(reason: str, place: str) -> WriteBlockedError:
     """Return the error of an index that takes no writes."""
-    full = "/12/disk" in reason
+    sentence = f"{place} takes no writes at present: {reason.rstrip(';')}"
+    if "/12/disk" in reason:
+        return FloodStageError(
+            sentence, next_step="free disk on the cluster; the block then goes by itself"
+        )
     return WriteBlockedError(
-        f"{place} takes no writes at present: {reason.rstrip(';')}",
-        next_step="free disk on the cluster; the block then goes by itself"
-        if full
-        else "remove the block from the index's settings (index.blocks.*), then run again",
+        sentence,
+        next_step="remove the block from the index's settings (index.blocks.*), then run again",
     )
 
 

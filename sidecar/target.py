@@ -13,6 +13,7 @@ from desireline.sidecar.embedding_writer import EmbeddingWriter
 from desireline.sidecar.encoders import EncoderPool
 from desireline.sidecar.generations import Generation, Generations
 from desireline.sidecar.lease import Lease, hold_lease
+from desireline.sidecar.steps import Reached, go_on
 from desireline.sidecar.target_config import TargetConfig
 from desireline.sidecar.worker_process import WorkerProcess
 from desireline.trainer.registry import Registry
@@ -32,6 +33,8 @@ class Target:
     worker: WorkerProcess
     log_source: LogSource | None
     clock: Callable[[], datetime]
+    #: Told of every step of a re-embedding as it is passed.
+    reached: Reached = go_on
 
     @property
     def generations(self) -> Generations:

@@ -18,6 +18,7 @@ from desireline.sidecar.encoders import EncoderPool
 from desireline.sidecar.errors import SidecarError
 from desireline.sidecar.operations import Sidecar
 from desireline.sidecar.serving import ClusterAddress
+from desireline.sidecar.steps import Reached, go_on
 from desireline.sidecar.target import Target
 from desireline.sidecar.target_config import TargetConfig
 from desireline.sidecar.telemetry import Metrics
@@ -29,9 +30,17 @@ _ENCODERS_A_TARGET = 4
 
 
 def open_sidecar(
-    config: Config, *, clock: Callable[[], datetime] = lambda: datetime.now(UTC)
+    config: Config,
+    *,
+    clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+    reached: Reached = go_on,
 ) -> Sidecar:
     """Connect everything the configuration names.
+
+    Args:
+        config: the whole file.
+        clock: of wall time.
+        reached: told of every step of a re-embedding as it is passed; crash tests stop there.
 
     Raises:
         ConfigError: a secret is missing or a plugin's settings are wrong.
@@ -57,6 +66,7 @@ def open_sidecar(
             worker=worker,
             log_source=log_source(target, settings),
             clock=clock,
+            reached=reached,
         )
         for name, target in config.targets.items()
     }
