@@ -54,7 +54,7 @@ class WriteBlockedError(ConnectorError):
 
 
 class FloodStageError(WriteBlockedError):
-    """A disk is at its flood stage: no writes until some is freed, then the block goes by itself."""
+    """A disk is at its flood stage; the block goes by itself when some of it is freed."""
 
 
 class PartialReadError(ConnectorError):

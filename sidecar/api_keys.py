@@ -35,7 +35,7 @@ class Scope(StrEnum):
     SEARCH = "search"
     #: See targets, generations and cycles.
     READ = "read"
-    #: Start a cycle, roll back; opens everything else too.
+    #: Start a cycle, revert; opens everything else too.
     ADMIN = "admin"
 
 

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 
 from desireline.connectors.errors import StateConflictError
 from desireline.connectors.search_engine import SearchEngine
-from desireline.sidecar.errors import CutOverRefusedError, RollbackRefusedError
+from desireline.sidecar.errors import CutOverRefusedError, RevertRefusedError
 from desireline.sidecar.generations import Generation, Generations, Pointer, State
 from desireline.sidecar.lease import Lease
 from desireline.sidecar.serving import LiveGeneration
@@ -94,27 +94,27 @@ def cut_over(
     return CutOver(generation=pointer.generation, previous=previous, hold_until=pointer.hold_until)
 
 
-def roll_back(generations: Generations, *, reason: str, clock: Callable[[], datetime]) -> CutOver:
+def revert(generations: Generations, *, reason: str, clock: Callable[[], datetime]) -> CutOver:
     """Bring the retained generation back. The one left stays ready in its place.
 
     Needs no lease: a build that takes the retained slot gives up the way back in the
     pointer first, so one of the two writes conflicts.
 
     Raises:
-        RollbackRefusedError: there is nothing to go back to.
+        RevertRefusedError: there is nothing to go back to.
 
     """
     now = clock()
     generations.reconcile(now)
     found = generations.pointer()
     if found is None or found[0].previous is None:
-        raise RollbackRefusedError(
+        raise RevertRefusedError(
             f"target {generations.target!r} has no retained generation to go back to;"
             " what serves is unchanged"
         )
     pointer, record, previous = found[0], found[1], found[0].previous
     if generations.get(previous).state is not State.RETAINED:
-        raise RollbackRefusedError(
+        raise RevertRefusedError(
             f"the hold of generation {pointer.previous} ended at"
             f" {pointer.hold_until:%Y-%m-%d %H:%M} UTC and its slot is no longer kept fresh;"
             " what serves is unchanged",
@@ -131,7 +131,7 @@ def roll_back(generations: Generations, *, reason: str, clock: Callable[[], date
     try:
         generations.point(swapped, expected=record)
     except StateConflictError as error:
-        raise RollbackRefusedError(
+        raise RevertRefusedError(
             "the pointer was changed by somebody else meanwhile; nothing was swapped",
             next_step="look at `desireline generations`, then try again",
         ) from error

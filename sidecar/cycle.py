@@ -50,7 +50,7 @@ def _turn(target: Target, lease: Lease, diary: Diary) -> CycleReport:
     if held is not None:
         return diary.end(
             Outcome.NOTHING_TO_DO,
-            f"generation {held.number} is held for a rollback in the slot that is needed",
+            f"generation {held.number} is held for a revert in the slot that is needed",
         )
     sessions = pull_sessions(target)
     diary.step("logs", sessions.health.sentence)

@@ -23,16 +23,20 @@ class LeaseLostError(SidecarError):
     """The target is owned by another process now; this one has stopped writing."""
 
 
+class LeaseSilentError(LeaseLostError):
+    """The lease could not be renewed for long; nobody is known to have taken it yet."""
+
+
 class CutOverRefusedError(SidecarError):
     """A generation may not go live; what serves is unchanged."""
 
 
-class RollbackRefusedError(SidecarError):
+class RevertRefusedError(SidecarError):
     """There is no generation to go back to; what serves is unchanged."""
 
 
 class HoldError(SidecarError):
-    """The slot that is needed still holds the generation one could roll back to."""
+    """The slot that is needed still holds the generation one could revert to."""
 
 
 class BackfillError(SidecarError):

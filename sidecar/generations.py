@@ -1,7 +1,7 @@
 """Generations of a target, their states, and the pointer that names the live one.
 
 The pointer is the only truth about what serves. It is one record changed by
-compare-and-set: cut-over, rollback and the loss of the way back are each one write of it.
+compare-and-set: cut-over, revert and the loss of the way back are each one write of it.
 The states in the generation records are told after it and mended from it by `reconcile`.
 """
 
@@ -77,7 +77,7 @@ class Generation(BaseModel):
 
 
 class Pointer(BaseModel):
-    """Which generation is live, and which one a rollback would bring back."""
+    """Which generation is live, and which one a revert would bring back."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -182,7 +182,7 @@ class Generations:
     def give_up_way_back(self, *, now: datetime, force: bool) -> None:
         """Free the retained slot, in one write of the pointer.
 
-        After it a rollback that is under way conflicts instead of pointing at a slot that
+        After it a revert that is under way conflicts instead of pointing at a slot that
         is about to be overwritten. Without `force` a running hold is respected.
         """
         found = self.pointer()

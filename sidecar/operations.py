@@ -12,7 +12,7 @@ from desireline.connectors.state_store import StateStore
 from desireline.sidecar.api_keys import ApiKeys
 from desireline.sidecar.base_encoder import registered, resolve
 from desireline.sidecar.building import put_live
-from desireline.sidecar.cutover import roll_back
+from desireline.sidecar.cutover import revert
 from desireline.sidecar.cycle import run_cycle
 from desireline.sidecar.cycle_report import CycleReport, Diary, Outcome, cycles
 from desireline.sidecar.errors import LeaseHeldError, TargetUnknownError
@@ -124,13 +124,11 @@ class Sidecar:
                 raise
             return diary.end(Outcome.WENT_LIVE, swapped.sentence, generation=swapped.generation)
 
-    def rollback(self, target: str) -> str:
+    def revert(self, target: str) -> str:
         """Bring the retained generation back, with every write since in its slot."""
         parts = self._target(target)
         self.follow_once(target)
-        swapped = roll_back(
-            parts.generations, reason="the operator asked for it", clock=parts.clock
-        )
+        swapped = revert(parts.generations, reason="the operator asked for it", clock=parts.clock)
         self._serving[target].refresh()
         return swapped.sentence
 
@@ -195,7 +193,7 @@ class Sidecar:
     def search_retained(
         self, target: str, text: str, k: int
     ) -> tuple[LiveGeneration, list[Hit]] | None:
-        """Answer it by the generation that a rollback would bring back; None without one."""
+        """Answer it by the generation that a revert would bring back; None without one."""
         parts = self._target(target)
         retained = _first(parts.generations.all(), State.RETAINED)
         if retained is None:

@@ -105,7 +105,7 @@ def _held(target: Target, *, end_hold: bool) -> list[str]:
     if not retained or end_hold:
         return []
     return [
-        f"generation {retained[0].number} is held for a rollback in the slot that is needed;"
+        f"generation {retained[0].number} is held for a revert in the slot that is needed;"
         " wait for the hold to end or add --end-hold"
     ]
 

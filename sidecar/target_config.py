@@ -194,7 +194,7 @@ class SwapConfig(Settings):
     hold: Seconds = Field(
         default=43_200.0,
         ge=0,
-        description="How long the former generation stays ready for a rollback.",
+        description="How long the former generation stays ready for a revert.",
     )
     follow_every: Seconds = Field(
         default=1.0,

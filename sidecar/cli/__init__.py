@@ -11,6 +11,6 @@
 - ``ending``          how a cycle's report becomes the end of a command
 - ``waiting``         for the end of a process that serves
 - ``demo``, ``init``, ``doctor``, ``logs``, ``tune``, ``reindex``, ``serve``, ``status``,
-  ``generations``, ``rollback``, ``search``, ``simulate``, ``keys``  the commands
+  ``generations``, ``revert``, ``search``, ``simulate``, ``keys``  the commands
 - ``app``             all commands, in the order one meets them
 """

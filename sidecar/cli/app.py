@@ -10,7 +10,7 @@ from desireline.sidecar.cli.init import init
 from desireline.sidecar.cli.keys import keys
 from desireline.sidecar.cli.logs import logs
 from desireline.sidecar.cli.reindex import reindex
-from desireline.sidecar.cli.rollback import rollback
+from desireline.sidecar.cli.revert import revert
 from desireline.sidecar.cli.search import search
 from desireline.sidecar.cli.serve import serve
 from desireline.sidecar.cli.simulate import simulate
@@ -30,7 +30,7 @@ app = typer.Typer(
 )
 COMMANDS = (
     *(demo, init, doctor, logs, tune, reindex, serve),
-    *(status, generations, rollback, search, simulate),
+    *(status, generations, revert, search, simulate),
 )
 for _command in COMMANDS:
     app.command(_command.__name__, epilog=EPILOG)(_command)

@@ -127,7 +127,7 @@ def _invite(told: "Demo", terminal: Terminal) -> None:
         f" -H 'Authorization: Bearer {told.key}' -H 'Content-Type: application/json'"
         ' -d \'{"query": {"neural": {"embedding": {"query_text": "beekeeper", "k": 5}}}}\''
     )
-    terminal.say(f"  {_command()} --config {told.config} rollback demo-occupations")
+    terminal.say(f"  {_command()} --config {told.config} revert demo-occupations")
     terminal.say("On your own cluster:", style="bold")
     terminal.say(f"  {_command()} init --url https://your-cluster:9200 --index your-index")
     terminal.say(f"  {_command()} doctor, then logs your-index, then tune your-index")

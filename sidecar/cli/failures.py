@@ -14,12 +14,12 @@ from desireline.sidecar.errors import (
     CutOverRefusedError,
     HoldError,
     LeaseHeldError,
-    RollbackRefusedError,
+    RevertRefusedError,
     TargetUnknownError,
 )
 
 _USAGE = (ConfigError, TargetUnknownError)
-_REFUSED = (CutOverRefusedError, HoldError, LeaseHeldError, RollbackRefusedError)
+_REFUSED = (CutOverRefusedError, HoldError, LeaseHeldError, RevertRefusedError)
 
 
 def told(error: DesirelineError, terminal: Terminal) -> ExitCode:

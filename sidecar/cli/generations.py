@@ -14,7 +14,7 @@ def generations(ctx: typer.Context, target: TargetArgument) -> None:
 
     Example: `desireline generations products`
 
-    Next: `desireline rollback products` goes back to the one that is retained.
+    Next: `desireline revert products` goes back to the one that is retained.
     """
     terminal = terminal_of(ctx)
     with opened(ctx, target) as (_, sidecar):

@@ -36,7 +36,7 @@ def reindex(
 
     Example: `desireline reindex products --model intfloat/e5-small-v2 --plan`
 
-    Next: the same with `--yes`; to go back: `desireline rollback products`.
+    Next: the same with `--yes`; to go back: `desireline revert products`.
     """
     terminal = terminal_of(ctx)
     with opened(ctx, target) as (_, sidecar):

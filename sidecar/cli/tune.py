@@ -17,7 +17,7 @@ def tune(ctx: typer.Context, target: TargetArgument) -> None:
 
     Example: `desireline tune products`
 
-    Next: `desireline status products`; to go back: `desireline rollback products`.
+    Next: `desireline status products`; to go back: `desireline revert products`.
     """
     terminal = terminal_of(ctx)
     with opened(ctx, target) as (_, sidecar):

@@ -22,7 +22,7 @@ Files, in the order a request meets them:
 - ``embedded_search``  the same for an embedded engine
 - ``admin``            ``/v1/targets``
 - ``probes``           ``/healthz`` and ``/metrics``
-- ``page``             the pages: targets, try a query, roll back
+- ``page``             the pages: targets, try a query, revert
 - ``page_parts``       tables of a target
 - ``page_frame``       what every page has around it
 - ``measures_table``   before and after in figures
@@ -39,11 +39,11 @@ GET  /login, POST /login                none        anyone
 POST /v1/embeddings                     ``embed``   key
 GET, POST /{index}/_search              ``search``  key
 GET  /v1/targets, /v1/targets/*         ``read``    key
-POST /v1/targets/{target}/rollback      ``admin``   key
+POST /v1/targets/{target}/revert        ``admin``   key
 POST /v1/targets/{target}/tune          ``admin``   key
 GET  /, /targets/{target}               ``read``    cookie of a sign-in
 POST /targets/{target}/try              ``read``    cookie and token of the form
-GET, POST /targets/{target}/rollback    ``admin``   cookie and token of the form
+GET, POST /targets/{target}/revert      ``admin``   cookie and token of the form
 POST /logout                            ``read``    cookie and token of the form
 ======================================  ==========  ==========================
 

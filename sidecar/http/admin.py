@@ -1,6 +1,6 @@
 """``/v1/targets``: where each target stands, as JSON, and the two things an admin can do.
 
-Both are safe to repeat: a cycle that runs is not started twice, and once a rollback has been
+Both are safe to repeat: a cycle that runs is not started twice, and once a revert has been
 made there is nothing left to go back to.
 """
 
@@ -50,11 +50,11 @@ class Admin:
             raise NotFoundError(f"no cycle of {target!r} has run yet")
         return _json({"target": target, "cycle": report})
 
-    async def roll_back(self, call: Call) -> Response:
+    async def revert(self, call: Call) -> Response:
         """Go back to the retained generation."""
         target = known_target(self._operations, call)
-        sentence = await self._threads.run(self._operations.rollback, target)
-        audit("rolled back over http", call, target)
+        sentence = await self._threads.run(self._operations.revert, target)
+        audit("reverted over http", call, target)
         return _json({"target": target, "message": sentence})
 
     async def tune(self, call: Call) -> Response:

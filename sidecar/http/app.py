@@ -187,7 +187,7 @@ def _admin_routes(admin: Admin) -> tuple[Route, ...]:
         _route("status", "GET", path(at), admin.status, Scope.READ),
         _route("generations", "GET", path(f"{at}/generations"), admin.generations, Scope.READ),
         _route("cycle", "GET", path(f"{at}/cycle"), admin.cycle, Scope.READ),
-        _route("rollback", "POST", path(f"{at}/rollback"), admin.roll_back, Scope.ADMIN),
+        _route("revert", "POST", path(f"{at}/revert"), admin.revert, Scope.ADMIN),
         _route("tune", "POST", path(f"{at}/tune"), admin.tune, Scope.ADMIN),
     )
 

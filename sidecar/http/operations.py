@@ -47,7 +47,7 @@ class Operations(Protocol):
     def search_retained(
         self, target: str, text: str, k: int
     ) -> tuple[LiveGeneration, list[Hit]] | None:
-        """Answer it by the generation that a rollback would bring back; None without one."""
+        """Answer it by the generation that a revert would bring back; None without one."""
         ...
 
     def search_text(self, target: str, field: str, text: str, k: int) -> list[Hit]:
@@ -75,7 +75,7 @@ class Operations(Protocol):
         """Where the target stands; keys in the words of design.md."""
         ...
 
-    def rollback(self, target: str) -> str:
+    def revert(self, target: str) -> str:
         """Go back to the retained generation; return the sentence that says so."""
         ...
 

@@ -1,4 +1,4 @@
-"""The pages for people: sign in, see the targets, try a query, roll back. Without scripts."""
+"""The pages for people: sign in, see the targets, try a query, revert. Without scripts."""
 
 from collections.abc import Sequence
 from http import HTTPStatus
@@ -41,8 +41,8 @@ class Pages:
             _route("home", "GET", "/", self.home, read),
             _route("target", "GET", at, self.target, read),
             _route("try", "POST", at + "/try", self.try_query, read),
-            _route("ask_rollback", "GET", at + "/rollback", self.ask_rollback, admin),
-            _route("rollback", "POST", at + "/rollback", self.roll_back, admin),
+            _route("ask_revert", "GET", at + "/revert", self.ask_revert, admin),
+            _route("revert", "POST", at + "/revert", self.revert, admin),
             Route(
                 name="page.asset",
                 method="GET",
@@ -79,35 +79,35 @@ class Pages:
             columns.append(parts.answers("Before", *kept, marks=parts.losses(kept[1], found[1])))
         return await self._show(call, target, text, element("div", columns, class_="columns"))
 
-    async def ask_rollback(self, call: Call) -> Response:
-        """Say what a rollback would do and ask."""
+    async def ask_revert(self, call: Call) -> Response:
+        """Say what a revert would do and ask."""
         target = known_target(self._operations, call)
         generations = await self._threads.run(self._operations.generations, target)
         back = _retained(generations)
         if back is None:
             return page(
-                "Nothing to roll back to",
+                "Nothing to revert to",
                 element(
                     "section",
-                    element("h1", "Nothing to roll back to"),
+                    element("h1", "Nothing to revert to"),
                     paragraphs(f"{target} keeps no earlier generation at present."),
                     _back(target, "Back"),
                 ),
                 sign_in=call.sign_in,
             )
         confirm = form(
-            f"{_address(target)}/rollback",
+            f"{_address(target)}/revert",
             call.sign_in,
             element("input", type="hidden", name="generation", value=back),
-            element("button", f"Roll back to generation {back}", class_="danger"),
+            element("button", f"Revert to generation {back}", class_="danger"),
             _back(target, "Keep what is live"),
             class_="choice",
         )
         return page(
-            "Roll back",
+            "Revert",
             element(
                 "section",
-                element("h1", f"Roll back {target}?"),
+                element("h1", f"Revert {target}?"),
                 paragraphs(
                     f"Queries will be answered by generation {back} from the next one on. It has"
                     " been kept fresh, so no document is missing. Nothing is embedded again and no"
@@ -118,18 +118,18 @@ class Pages:
             sign_in=call.sign_in,
         )
 
-    async def roll_back(self, call: Call) -> Response:
-        """Roll back, if what was confirmed is still what would happen."""
+    async def revert(self, call: Call) -> Response:
+        """Revert, if what was confirmed is still what would happen."""
         target = known_target(self._operations, call)
         generations = await self._threads.run(self._operations.generations, target)
         confirmed = form_fields(call.body).get("generation")
         if str(_retained(generations)) != confirmed:
             raise RequestRefusedError(
-                "the generations changed since the question was asked; nothing was rolled back",
+                "the generations changed since the question was asked; nothing was reverted",
                 next_step="look at the target again",
             )
-        sentence = await self._threads.run(self._operations.rollback, target)
-        audit("rolled back on the page", call, target)
+        sentence = await self._threads.run(self._operations.revert, target)
+        audit("reverted on the page", call, target)
         return await self._show(call, target, note=sentence)
 
     async def _show(
@@ -158,8 +158,8 @@ class Pages:
         may = call.sign_in is not None and call.sign_in.key.allows(Scope.ADMIN)
         button = element(
             "a",
-            f"Roll back to generation {back} …",
-            href=f"{_address(target)}/rollback",
+            f"Revert to generation {back} …",
+            href=f"{_address(target)}/revert",
             class_="button",
         )
         return element(

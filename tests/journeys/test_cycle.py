@@ -46,7 +46,7 @@ def walk(product, silent) -> None:
             2: State.LIVE,
         }
         better_on_test_queries(product, base, report.candidate, silent)
-        assert "generation 1 is live" in sidecar.rollback(TARGET)
+        assert "generation 1 is live" in sidecar.revert(TARGET)
         until(lambda: search("beekeeper").generation == 1)
     covered = parts.engine.coverage(product.index, "embedding__b", 2)
     assert covered.complete

@@ -88,7 +88,7 @@ def assert_same_end(sidecar, index: str) -> None:
         assert stamp.generation == live.number
         assert stamp.digest == digest(template.render(document.fields))
         assert live.slot in document.embeddings
-    assert "generation 1 is live" in sidecar.rollback("jobs")
+    assert "generation 1 is live" in sidecar.revert("jobs")
 
 
 @pytest.mark.parametrize("point", POINTS, ids=names)

@@ -6,13 +6,13 @@ from typing import Any
 import pytest
 
 from desireline.connectors.documents import Document
-from desireline.sidecar.cutover import cut_over, roll_back
+from desireline.sidecar.cutover import cut_over, revert
 from desireline.sidecar.encoders import EncoderPool
 from desireline.sidecar.errors import (
     CutOverRefusedError,
     HoldError,
     NoGenerationError,
-    RollbackRefusedError,
+    RevertRefusedError,
 )
 from desireline.sidecar.follower import Follower
 from desireline.sidecar.generations import State
@@ -48,21 +48,21 @@ def test_the_first_cut_over_has_no_way_back_and_the_second_has(world: Any) -> No
     lease = world.lease()
     first = world.put_live(0, "embedding__a", lease)
     assert (first.generation, first.previous) == (1, None)
-    with pytest.raises(RollbackRefusedError, match="no retained generation"):
-        roll_back(world.generations, reason="test", clock=world.clock)
+    with pytest.raises(RevertRefusedError, match="no retained generation"):
+        revert(world.generations, reason="test", clock=world.clock)
     second = world.put_live(1, "embedding__b", lease)
     assert (second.generation, second.previous) == (2, 1)
     assert states(world) == {1: State.RETAINED, 2: State.LIVE}
 
 
-def test_a_rollback_can_be_rolled_back(world: Any) -> None:
+def test_a_revert_can_be_reverted(world: Any) -> None:
     lease = world.lease()
     world.put_live(0, "embedding__a", lease)
     world.put_live(1, "embedding__b", lease)
-    back = roll_back(world.generations, reason="users like it less", clock=world.clock)
+    back = revert(world.generations, reason="users like it less", clock=world.clock)
     assert back.generation == 1
     assert states(world) == {1: State.LIVE, 2: State.RETAINED}
-    roll_back(world.generations, reason="they did not", clock=world.clock)
+    revert(world.generations, reason="they did not", clock=world.clock)
     assert states(world) == {1: State.RETAINED, 2: State.LIVE}
 
 
@@ -71,8 +71,8 @@ def test_after_the_hold_there_is_no_way_back(world: Any) -> None:
     world.put_live(0, "embedding__a", lease)
     world.put_live(1, "embedding__b", lease)
     world.now += HOLD
-    with pytest.raises(RollbackRefusedError, match="hold of generation 1 ended"):
-        roll_back(world.generations, reason="late", clock=world.clock)
+    with pytest.raises(RevertRefusedError, match="hold of generation 1 ended"):
+        revert(world.generations, reason="late", clock=world.clock)
     assert states(world) == {1: State.RETIRED, 2: State.LIVE}
 
 
@@ -105,8 +105,8 @@ def test_a_running_hold_protects_its_slot(world: Any) -> None:
         world.generations.give_up_way_back(now=world.now, force=False)
     world.generations.give_up_way_back(now=world.now, force=True)
     assert states(world) == {1: State.RETIRED, 2: State.LIVE}
-    with pytest.raises(RollbackRefusedError):
-        roll_back(world.generations, reason="too late", clock=world.clock)
+    with pytest.raises(RevertRefusedError):
+        revert(world.generations, reason="too late", clock=world.clock)
 
 
 def test_a_crash_after_the_pointer_write_is_mended_from_the_pointer(world: Any) -> None:
@@ -120,7 +120,7 @@ def test_a_crash_after_the_pointer_write_is_mended_from_the_pointer(world: Any) 
     assert states(world) == {1: State.RETAINED, 2: State.LIVE}
 
 
-def test_the_follower_keeps_both_slots_fresh_so_that_a_rollback_misses_nothing(world: Any) -> None:
+def test_the_follower_keeps_both_slots_fresh_so_that_a_revert_misses_nothing(world: Any) -> None:
     lease = world.lease()
     world.put_live(0, "embedding__a", lease)
     world.put_live(1, "embedding__b", lease)

@@ -117,9 +117,9 @@ def test_a_search_before_the_first_generation_says_what_builds_it(command_line) 
     assert "next: " in result.stderr
 
 
-def test_a_rollback_without_a_way_back_is_refused(command_line) -> None:
+def test_a_revert_without_a_way_back_is_refused(command_line) -> None:
     command_line.write()
-    assert command_line("rollback", "jobs").exit_code == ExitCode.REFUSED
+    assert command_line("revert", "jobs").exit_code == ExitCode.REFUSED
 
 
 def test_an_error_is_one_object_for_programs(command_line) -> None:

@@ -91,6 +91,6 @@ def test_a_reindex_by_another_model_can_be_taken_back(served, tiny_bert: Path) -
     assert served.json("search", "things", "sea")["generation"] == 2
     held = served("reindex", "things", "--plan")
     assert held.exit_code == ExitCode.REFUSED
-    assert "held for a rollback" in held.stderr
-    assert "generation 1 is live" in served("rollback", "things").stdout
+    assert "held for a revert" in held.stderr
+    assert "generation 1 is live" in served("revert", "things").stdout
     assert served.json("search", "things", "sea")["generation"] == 1

@@ -17,7 +17,7 @@ from desireline.sidecar.api_keys import ApiKeys
 from desireline.sidecar.cycle_report import CycleReport, Interval, Outcome, Step
 from desireline.sidecar.errors import (
     NoGenerationError,
-    RollbackRefusedError,
+    RevertRefusedError,
     TargetUnknownError,
 )
 from desireline.sidecar.http.app import create_app
@@ -153,9 +153,9 @@ class SmallSidecar:
     def status(self, target: str) -> dict[str, Any]:
         return {"generation": self.live_number, "state": "idle"}
 
-    def rollback(self, target: str) -> str:
+    def revert(self, target: str) -> str:
         if self.live_number != 7:
-            raise RollbackRefusedError("there is no generation to go back to")
+            raise RevertRefusedError("there is no generation to go back to")
         self.live_number = 6
         return "generation 6 is live again"
 

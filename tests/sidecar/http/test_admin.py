@@ -21,17 +21,17 @@ def test_a_cycle_that_never_ran_is_not_found(client, sidecar) -> None:
 
 
 def test_a_target_that_does_not_exist_is_named(client) -> None:
-    for method, path in (("GET", ""), ("GET", "/cycle"), ("POST", "/rollback"), ("POST", "/tune")):
+    for method, path in (("GET", ""), ("GET", "/cycle"), ("POST", "/revert"), ("POST", "/tune")):
         answer = client("admin").request(method, f"/v1/targets/shoes{path}")
         assert answer.status_code == 404
         assert "name one of products" in answer.json()["error"]["message"]
 
 
-def test_a_rollback_is_done_once_and_then_refused_with_its_reason(client, sidecar) -> None:
+def test_a_revert_is_done_once_and_then_refused_with_its_reason(client, sidecar) -> None:
     caller = client("admin")
-    first = caller.post("/v1/targets/products/rollback")
+    first = caller.post("/v1/targets/products/revert")
     assert first.json()["message"] == "generation 6 is live again"
-    second = caller.post("/v1/targets/products/rollback")
+    second = caller.post("/v1/targets/products/revert")
     assert second.status_code == 409
     assert second.json()["error"]["reason"] == "there is no generation to go back to"
     assert sidecar.live_number == 6

@@ -12,7 +12,7 @@ ROUTES = [
     ("GET", "/v1/targets/products", "read"),
     ("GET", "/v1/targets/products/generations", "read"),
     ("GET", "/v1/targets/products/cycle", "read"),
-    ("POST", "/v1/targets/products/rollback", "admin"),
+    ("POST", "/v1/targets/products/revert", "admin"),
     ("POST", "/v1/targets/products/tune", "admin"),
 ]
 SCOPES = ("embed", "search", "read", "admin")
@@ -20,8 +20,8 @@ PAGES = [
     ("GET", "/"),
     ("GET", "/targets/products"),
     ("POST", "/targets/products/try"),
-    ("GET", "/targets/products/rollback"),
-    ("POST", "/targets/products/rollback"),
+    ("GET", "/targets/products/revert"),
+    ("POST", "/targets/products/revert"),
     ("POST", "/logout"),
 ]
 
@@ -66,7 +66,7 @@ def test_a_page_without_a_sign_in_leads_to_the_form(anyone, client, method, path
 def test_a_cookie_does_not_open_the_api(browser) -> None:
     signed_in = browser("admin")
     assert signed_in.get("/").status_code == 200
-    assert signed_in.post("/v1/targets/products/rollback").status_code == 401
+    assert signed_in.post("/v1/targets/products/revert").status_code == 401
 
 
 def test_the_key_may_come_in_either_header(anyone, keys) -> None:

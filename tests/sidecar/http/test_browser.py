@@ -177,7 +177,7 @@ def test_nothing_sticks_out_of_the_page(chromium, server, keys, with_cycle, shap
     scheme, width = shape
     chromium.look(width=width, scheme=scheme)
     sign_in(chromium, server, keys)
-    for page in ("/targets/products/rollback", "/targets/nothing", "/"):
+    for page in ("/targets/products/revert", "/targets/nothing", "/"):
         chromium.open(server.url + page)
         assert_fits(chromium, width, scheme)
     chromium.type("input[type=search]", "tea water rain")

@@ -144,24 +144,24 @@ def test_a_page_allows_nothing_but_its_own_style(browser) -> None:
     assert headers["cache-control"] == "no-store"
 
 
-def test_a_rollback_asks_first_and_is_then_done(browser, sidecar) -> None:
+def test_a_revert_asks_first_and_is_then_done(browser, sidecar) -> None:
     signed_in = browser("admin")
-    asked = signed_in.get("/targets/products/rollback").text
-    assert "Roll back to generation 6" in asked
+    asked = signed_in.get("/targets/products/revert").text
+    assert "Revert to generation 6" in asked
     assert sidecar.live_number == 7
     done = signed_in.post(
-        "/targets/products/rollback", data={"token": token_of(asked), "generation": "6"}
+        "/targets/products/revert", data={"token": token_of(asked), "generation": "6"}
     )
     assert sidecar.live_number == 6
     assert "generation 6 is live again" in done.text
-    again = signed_in.get("/targets/products/rollback").text
+    again = signed_in.get("/targets/products/revert").text
     assert "keeps no earlier generation" in again
 
 
-def test_a_rollback_confirmed_for_another_generation_does_nothing(browser, sidecar) -> None:
+def test_a_revert_confirmed_for_another_generation_does_nothing(browser, sidecar) -> None:
     signed_in = browser("admin")
-    token = token_of(signed_in.get("/targets/products/rollback").text)
-    answer = signed_in.post("/targets/products/rollback", data={"token": token, "generation": "5"})
+    token = token_of(signed_in.get("/targets/products/revert").text)
+    answer = signed_in.post("/targets/products/revert", data={"token": token, "generation": "5"})
     assert answer.status_code == 400
     assert sidecar.live_number == 7
 
@@ -170,7 +170,7 @@ def test_a_form_of_another_site_changes_nothing(browser, sidecar) -> None:
     signed_in, other = browser("admin"), browser("admin")
     mine = token_of(signed_in.get("/").text)
     foreign = token_of(other.get("/").text)
-    address = "/targets/products/rollback"
+    address = "/targets/products/revert"
     for data, headers in (
         ({"generation": "6"}, {}),
         ({"generation": "6", "token": ""}, {}),
@@ -183,13 +183,13 @@ def test_a_form_of_another_site_changes_nothing(browser, sidecar) -> None:
     assert sidecar.live_number == 7
 
 
-def test_a_reader_sees_no_button_and_cannot_roll_back(browser, sidecar) -> None:
+def test_a_reader_sees_no_button_and_cannot_revert(browser, sidecar) -> None:
     signed_in = browser("read")
     home = signed_in.get("/").text
-    assert "Roll back" not in home
+    assert "Revert" not in home
     data = {"generation": "6", "token": token_of(home)}
-    assert signed_in.post("/targets/products/rollback", data=data).status_code == 403
-    assert signed_in.get("/targets/products/rollback").status_code == 403
+    assert signed_in.post("/targets/products/revert", data=data).status_code == 403
+    assert signed_in.get("/targets/products/revert").status_code == 403
     assert sidecar.live_number == 7
 
 

@@ -138,8 +138,8 @@ class TestOnOpenSearch:
         for index in ("_all", "*", f"{sidecar.index},other", f"{sidecar.index}%2F_doc%2Fp1"):
             assert shop.get(f"/{index}/_search").status_code == 404
 
-    def test_after_a_rollback_the_next_search_uses_the_other_slot(self, shop, sidecar) -> None:
-        sidecar.rollback("products")
+    def test_after_a_revert_the_next_search_uses_the_other_slot(self, shop, sidecar) -> None:
+        sidecar.revert("products")
         answer = shop.post(f"/{sidecar.index}/_search", json=NEURAL)
         assert answer.status_code == 200
         assert answer.headers["x-desireline-generation"] == "6"

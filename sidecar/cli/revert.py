@@ -1,4 +1,4 @@
-"""`desireline rollback`: go back to the generation that served before."""
+"""`desireline revert`: go back to the generation that served before."""
 
 import typer
 
@@ -6,18 +6,18 @@ from desireline.sidecar.cli.arguments import TargetArgument
 from desireline.sidecar.cli.session import opened, terminal_of
 
 
-def rollback(ctx: typer.Context, target: TargetArgument) -> None:
+def revert(ctx: typer.Context, target: TargetArgument) -> None:
     """Go back to the generation that served before; one write, no search fails.
 
     Possible until the next generation takes the former one's slot; while the hold lasts that
     generation is also kept fresh, so documents written since the swap are found.
 
-    Example: `desireline rollback products`
+    Example: `desireline revert products`
 
     Next: `desireline generations products` shows which one serves.
     """
     terminal = terminal_of(ctx)
     with opened(ctx, target) as (_, sidecar):
-        sentence = sidecar.rollback(target)
+        sentence = sidecar.revert(target)
     terminal.result({"target": target, "sentence": sentence})
     terminal.say(sentence)
