@@ -20,6 +20,8 @@ Files; first what everything stands on, then the data's way, then the doors:
 - ``encoders``          the encoders in memory
 - ``serving``           the one object a query is answered by
 - ``embedding_cache``   what was encoded once is never encoded again
+- ``patience``          how long work waits for an engine, and how often it asks again
+- ``delivery``          writes handed to an engine until each has an outcome
 - ``embedding_writer``  documents into one slot, each write guarded
 - ``controls``          what the operator told a run: pause, throttle, postpone, cancel
 - ``hooks``             the operator's programs at the named points of a run

@@ -6,14 +6,21 @@ The three orders of a copy and an edit, and what becomes of each:
 - read, write, edit: the vector is of the old text; the edit lies behind the fence, so
   catch-up reads the document again and the stamp's digest shows that it is stale.
 - read, edit, write: the guarded write loses; the edit lies behind the fence, as above.
+
+A write may also lose to itself: the cluster carried it out, its answer was lost, and it was
+sent again. The stamp that is found tells the one from the other.
+
+A former owner that was paused between its look at the lease and its write cannot do harm with it
+either: whatever the new owner has read or written since has another version, so the old write
+loses; and what it still hits carries the old generation's stamp, which the new owner's proof
+finds before that slot may go live.
 """
 
-import random
-import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 
 from desireline.connectors.documents import (
     Document,
@@ -25,12 +32,15 @@ from desireline.connectors.documents import (
     WriteResult,
     digest,
 )
-from desireline.connectors.errors import EngineUnavailableError, StateConflictError
+from desireline.connectors.errors import StateConflictError
 from desireline.connectors.search_engine import Read, SearchEngine
 from desireline.connectors.state_store import StateStore
+from desireline.sidecar.delivery import deliver
 from desireline.sidecar.embedding_cache import CachedEncoder
 from desireline.sidecar.generations import Generation
 from desireline.sidecar.lease import Lease
+from desireline.sidecar.patience import Patience
+from desireline.sidecar.steps import Reached, Step, go_on
 
 FAILED_DOCUMENT = "failed_document"
 
@@ -59,7 +69,8 @@ class EmbeddingWriter:
         encoder: CachedEncoder,
         template: TextTemplate,
         lease: Lease,
-        sleep: Callable[[float], None] = time.sleep,
+        patience: Callable[[], Patience] | None = None,
+        reached: Reached = go_on,
     ) -> None:
         self._engine = engine
         self._store = store
@@ -67,7 +78,9 @@ class EmbeddingWriter:
         self._encoder = encoder
         self._template = template
         self._lease = lease
-        self._sleep = sleep
+        #: Makes what one batch waits with.
+        self._patience = patience or partial(Patience, _BUSY_LIMIT_S, check=lease.check)
+        self._reached = reached
         self.outcomes: Counter[Outcome] = Counter()
         #: Seconds spent waiting for a busy engine.
         self.waiting_s = 0.0
@@ -106,6 +119,7 @@ class EmbeddingWriter:
         if not stale:
             return 0
         vectors = self._encoder.embed([r.text for r in stale if r.text])
+        self._reached(Step.BATCH_ENCODED)
         self._lease.check()
         writes = [
             EmbeddingWrite(
@@ -121,51 +135,49 @@ class EmbeddingWriter:
             )
             for r in stale
         ]
-        return self._deliver(writes)
-
-    def _deliver(self, writes: list[EmbeddingWrite]) -> int:
-        written = 0
-        delay_s, waited_s, size = 0.5, 0.0, len(writes)
-        while writes:
-            batch, writes = writes[:size], writes[size:]
-            results = self._engine.write_embeddings(
-                self.generation.index, self.generation.slot, batch
-            )
-            throttled = self._settle(batch, results)
-            written += sum(r.outcome is Outcome.WRITTEN for r in results)
-            if throttled:
-                writes = throttled + writes
-                size = max(1, size // 2)
-                waited_s += self._back_off(delay_s, waited_s)
-                delay_s = min(delay_s * 2, 30.0)
+        written = self._settle(self._deliver(writes))
+        self._reached(Step.BATCH_WRITTEN)
         return written
 
-    def _settle(
-        self, batch: Sequence[EmbeddingWrite], results: Sequence[WriteResult]
-    ) -> list[EmbeddingWrite]:
-        by_id = {write.document_id: write for write in batch}
-        throttled = []
+    def _deliver(self, writes: Sequence[EmbeddingWrite]) -> list[WriteResult]:
+        index, slot = self.generation.index, self.generation.slot
+        patience = self._patience()
+        try:
+            results = deliver(partial(self._engine.write_embeddings, index, slot), writes, patience)
+        finally:
+            self.waiting_s += patience.waited_s
+        return self._recognised(writes, results)
+
+    def _recognised(
+        self, writes: Sequence[EmbeddingWrite], results: Sequence[WriteResult]
+    ) -> list[WriteResult]:
+        """Read again what lost its guard: a stamp of ours there means that it had arrived."""
+        lost = [
+            Document(document_id=write.document_id, routing=write.routing, fields={})
+            for write, result in zip(writes, results, strict=True)
+            if result.outcome is Outcome.CHANGED
+        ]
+        if not lost:
+            return list(results)
+        slot = self.generation.slot
+        found = {
+            (document.document_id, document.routing): document.stamps.get(slot)
+            for document in self._engine.fetch(self.generation.index, lost, Read(slots=(slot,)))
+        }
+        return [
+            WriteResult(document_id=write.document_id, outcome=Outcome.WRITTEN)
+            if result.outcome is Outcome.CHANGED
+            and found.get((write.document_id, write.routing)) == write.stamp
+            else result
+            for write, result in zip(writes, results, strict=True)
+        ]
+
+    def _settle(self, results: Sequence[WriteResult]) -> int:
         for result in results:
-            if result.outcome is Outcome.THROTTLED:
-                throttled.append(by_id[result.document_id])
-                continue
             self.outcomes[result.outcome] += 1
             if result.outcome is Outcome.REJECTED:
                 self._remember_failure(result)
-        return throttled
-
-    def _back_off(self, delay_s: float, waited_s: float) -> float:
-        if waited_s > _BUSY_LIMIT_S:
-            raise EngineUnavailableError(
-                f"the search engine has been too busy to write for {waited_s:.0f} s;"
-                " every document so far keeps what was written",
-                next_step="run the command again later: it resumes",
-            )
-        pause_s = delay_s * random.uniform(0.5, 1.5)  # noqa: S311 - jitter
-        self._sleep(pause_s)
-        self._lease.check()
-        self.waiting_s += pause_s
-        return pause_s
+        return sum(result.outcome is Outcome.WRITTEN for result in results)
 
     def _remember_failure(self, result: WriteResult) -> None:
         generation = self.generation

@@ -16,6 +16,7 @@ from desireline.sidecar.embedding_cache import CachedEncoder, EmbeddingCache
 from desireline.sidecar.embedding_writer import EmbeddingWriter
 from desireline.sidecar.generations import Generation, Generations, State
 from desireline.sidecar.lease import Lease, acquire
+from desireline.sidecar.patience import Patience
 from desireline.sidecar.reporting import SilentReporter
 from desireline.trainer.encoders.fake import FakeEncoder
 
@@ -84,7 +85,7 @@ class World:
             encoder=CachedEncoder(self.encoders[generation.fingerprint], self.cache),
             template=self.template,
             lease=lease,
-            sleep=lambda _: None,
+            patience=lambda: Patience(600, check=lease.check, sleep=lambda _: None),
         )
 
     def backfill(self, writer: EmbeddingWriter, batch_size: int = 3) -> BackfillReport:
