@@ -72,7 +72,7 @@ def _send(
     if not turned_away:
         return [], None
     return turned_away, EngineBusyError(
-        f"the search engine turned {len(turned_away)} of {len(batch)} writes away: {reason};"
-        " every document so far keeps what was written",
+        f"the search engine is too busy and turned {len(turned_away)} of {len(batch)} writes away:"
+        f" {reason}; every document so far keeps what was written",
         next_step="run the command again later: it resumes",
     )

@@ -50,27 +50,17 @@ class Lease:
         return int(self._record.body["fencing"])
 
     def check(self) -> None:
-        """Return only while this process surely still owns the target.
-
-        Raises:
-            LeaseSilentError: its last sign of life is too old to be sure. A later beat that
-                finds the record untouched proves that nobody took it, and all is well again.
-            LeaseLostError: another process took it.
-
-        """
+        """Raise LeaseLostError unless this process surely still owns the target."""
         with self._lock:
             age = self._monotonic() - self._beaten_at
-            lost = self._lost
-        if lost:
-            raise LeaseLostError(self._loss(lost), next_step="run the command again: it resumes")
-        if age > self._ttl_s * 2 / 3:
-            raise LeaseSilentError(
-                self._loss(f"its last sign of life is {age:.0f} s old"),
-                next_step="run the command again: it resumes",
-            )
-
-    def _loss(self, why: str) -> str:
-        return f"the lease on {self._record.key!r} is lost: {why}; nothing more was written"
+            if not self._lost and age > self._ttl_s * 2 / 3:
+                self._lost = f"its last sign of life is {age:.0f} s old"
+            if self._lost:
+                raise LeaseLostError(
+                    f"the lease on {self._record.key!r} is lost: {self._lost}; "
+                    "nothing more was written",
+                    next_step="run the command again: it resumes",
+                )
 
     def beat(self) -> None:
         """Show life to others. Losing the lease is remembered, not raised."""
