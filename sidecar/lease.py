@@ -10,6 +10,7 @@ import os
 import socket
 import threading
 import time
+import uuid
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -22,6 +23,9 @@ from desireline.connectors.state_store import Record, StateStore
 from desireline.sidecar.errors import LeaseHeldError, LeaseLostError
 
 LEASE = "lease"
+
+_GIVEN_UP: set[str] = set()
+"""Holders of leases that this process left without being able to say so."""
 
 log = structlog.get_logger(__name__)
 
@@ -73,22 +77,33 @@ class Lease:
                 expected=self._record,
             )
         except StateConflictError:
-            with self._lock:
-                self._lost = "another process took it"
+            self._look_again()
             return
         with self._lock:
             self._record = record
             self._beaten_at = began
 
+    def _look_again(self) -> None:
+        """Tell a lease that was taken from a beat of ours whose answer never came."""
+        record = self._store.get(LEASE, self._record.key)
+        with self._lock:
+            if record is not None and record.body["fencing"] == self.fencing:
+                self._record = record
+            else:
+                self._lost = "another process took it"
+
     def release(self) -> None:
-        """Leave the record, marked free: its number must never be given out twice."""
-        if self._lost:
-            return
+        """Leave the record, marked free: its number must never be given out twice.
+
+        Where that cannot be written, this process remembers that it owns it no more: others
+        wait until they see no life, but its own next try must not wait for itself.
+        """
         try:
             self._store.put(
                 LEASE, self._record.key, {**self._record.body, "owner": {}}, expected=self._record
             )
         except DesirelineError:
+            _GIVEN_UP.add(str(self._record.body["owner"].get("holder")))
             log.warning("lease not released; it will expire", lease=self._record.key)
 
 
@@ -140,9 +155,10 @@ def _wait_for_death(
 ) -> None:
     owner = record.body["owner"]
     if owner.get("host") == socket.gethostname():
-        if _alive(owner):
+        if not _alive(owner) or owner.get("holder") in _GIVEN_UP:
+            return
+        if not _stopped(owner):
             raise _held(record.key, owner)
-        return
     waited = 0.0
     while waited < ttl_s:
         sleep(ttl_s / 10)
@@ -169,7 +185,9 @@ def _beat_until(lease: Lease, stop: threading.Event, every_s: float) -> None:
 
 
 def _myself() -> dict[str, Any]:
-    return {"host": socket.gethostname(), "pid": os.getpid(), "started": _started(os.getpid())}
+    pid = os.getpid()
+    host, holder = socket.gethostname(), uuid.uuid4().hex
+    return {"host": host, "pid": pid, "started": _started(pid), "holder": holder}
 
 
 def _alive(owner: Mapping[str, Any]) -> bool:
@@ -182,9 +200,19 @@ def _alive(owner: Mapping[str, Any]) -> bool:
     return _started(int(owner["pid"])) == owner.get("started")
 
 
+def _stopped(owner: Mapping[str, Any]) -> bool:
+    """Whether a process is halted (SIGSTOP): it shows no life and may wake at any time."""
+    return _stat(int(owner["pid"]))[:1] in {("T",), ("t",)}
+
+
 def _started(pid: int) -> str:
     """When a process began, in clock ticks since boot; a reused pid has another."""
+    return next(iter(_stat(pid)[19:20]), "")
+
+
+def _stat(pid: int) -> tuple[str, ...]:
+    """Return what Linux tells of a process from its state on; nothing elsewhere."""
     try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19]
+        return tuple(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split())
     except OSError:
-        return ""
+        return ()

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from desireline.connectors.errors import StateUnavailableError
 from desireline.connectors.stores.memory import MemoryStore
 from desireline.connectors.stores.sqlite import SqliteStore
 from desireline.sidecar.errors import LeaseHeldError, LeaseLostError
@@ -122,3 +123,52 @@ def test_an_owner_whose_record_was_taken_knows_at_its_next_beat() -> None:
     lease.beat()
     with pytest.raises(LeaseLostError, match="another process took it"):
         lease.check()
+
+
+class Deaf(MemoryStore):
+    """A store that carries writes out, or not, and does not say so while it is deaf."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.deaf = self.writes_anyway = False
+
+    def put(self, kind, key, body, *, expected):
+        if not self.deaf:
+            return super().put(kind, key, body, expected=expected)
+        if self.writes_anyway:
+            super().put(kind, key, body, expected=expected)
+        raise StateUnavailableError("no answer")
+
+
+def test_a_beat_whose_answer_was_lost_does_not_lose_the_lease() -> None:
+    store = Deaf()
+    lease = acquire(store, "jobs", ttl_s=30)
+    store.deaf = store.writes_anyway = True
+    with pytest.raises(StateUnavailableError):
+        lease.beat()
+    store.deaf = False
+    lease.beat()
+    lease.check()
+    lease.beat()
+    lease.check()
+
+
+@pytest.mark.parametrize("lost", [False, True])
+def test_a_process_that_could_not_say_it_left_takes_its_own_lease_again(lost: bool) -> None:
+    store = Deaf()
+    with hold_lease(store, "jobs", ttl_s=30) as first:
+        if lost:
+            first._lost = "its last sign of life is 21 s old"
+        store.deaf = True
+    store.deaf = False
+    with hold_lease(store, "jobs", ttl_s=30) as second:
+        assert second.fencing == first.fencing + 1
+
+
+def test_a_process_that_could_not_say_it_left_does_not_take_what_it_holds_elsewhere() -> None:
+    store = Deaf()
+    with hold_lease(store, "jobs", ttl_s=30):
+        store.deaf = True
+    store.deaf = False
+    with hold_lease(store, "jobs", ttl_s=30), pytest.raises(LeaseHeldError):
+        acquire(store, "jobs", ttl_s=30)
