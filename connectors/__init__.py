@@ -5,8 +5,10 @@ Files, in the order the data meets them:
 - ``errors``         one root error and the families of causes
 - ``events``         what users did: Query, Impression, Action
 - ``documents``      what can be found: Document, Stamp, TextTemplate
+- ``vector_check``   what was written can be told from all else
 - ``log_source``     port: events since a cursor
 - ``search_engine``  port: read an index, write slots, search them
+- ``engine_load``    port: an engine that says how loaded it is
 - ``state_store``    port: small records changed by compare-and-set
 - ``plugins``        built-ins and outsiders enter by the same entry points
 - ``opensearch_client``  one way to reach OpenSearch

@@ -33,6 +33,8 @@ class Stamp:
     digest: str
     #: Fencing number of the lease under which it was written.
     fencing: int
+    #: `vector_check` of the vector that was written; empty without one and in old stamps.
+    check: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -45,7 +45,15 @@ def cause(info: object) -> tuple[str, str]:
     error = info.get("error", info) if isinstance(info, Mapping) else info
     if not isinstance(error, Mapping):
         return "", _short(error)
-    return str(error.get("type", "")), _short(_deepest(error))
+    return _type(error), _short(_deepest(error))
+
+
+def _type(error: Mapping[str, Any]) -> str:
+    """Return the type that says what happened, not that it happened during a search."""
+    kind, roots = str(error.get("type", "")), error.get("root_cause")
+    if kind == "search_phase_execution_exception" and roots:
+        return str(roots[0].get("type", ""))
+    return kind
 
 
 def _deepest(error: Mapping[str, Any]) -> object:

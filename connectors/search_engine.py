@@ -116,8 +116,23 @@ class SearchEngine(Protocol):
         """
         ...
 
-    def fence(self, index: str) -> Fence:
-        """Return the position up to which every write is now visible to `changes`."""
+    def enumerate(self, index: str, read: Read) -> Iterator[list[Document]]:
+        """Read every document once, as of one moment, another way than `scan` does.
+
+        In order of the ids' characters, unless that would cost the engine too much memory.
+
+        Raises:
+            PartialReadError: a shard did not answer, or fewer documents came than there are.
+
+        """
+        ...
+
+    def fence(self, index: str, *, beyond: Fence | None = None) -> Fence:
+        """Return the position up to which every write is now visible to `changes`.
+
+        Where nothing was written since the fence `beyond`, that is answered, and what it takes
+        to make writes visible is spared.
+        """
         ...
 
     def changes(

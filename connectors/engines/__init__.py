@@ -11,6 +11,9 @@
 - ``opensearch_mapping``    what an index says about itself; how a slot is mapped
 - ``opensearch_documents``  what of a document is asked for, and how the answer is read
 - ``opensearch_bulk``       bulk requests and what each answer means
+- ``opensearch_sizes``      sizes and shares as settings say them
+- ``opensearch_load``       how loaded the nodes are that hold an index
+- ``opensearch_enumeration``  every document in order of its id, for the proof
 - ``opensearch_owner``      the owner of an index, for the demo, trials and tests
 - ``opensearch``    a cluster
 """

@@ -8,7 +8,7 @@ column                  holds
 `_source`               the document as JSON, so that any field can be kept
 `_text_0`, `_text_1`    words of the text fields, in the order in which they were declared
 `embedding__a`          vector of a slot; its metadata holds the similarity
-`embedding__a_stamp`    generation, digest and fencing of that vector
+`embedding__a_stamp`    generation, digest, fencing and check of that vector
 ======================  ==================================================================
 """
 
@@ -38,7 +38,14 @@ Value = TypeVar("Value")
 
 _METADATA = b"desireline"
 _SIMILARITY = b"similarity"
-_STAMP = pa.struct([("generation", pa.int64()), ("digest", pa.string()), ("fencing", pa.int64())])
+_STAMP = pa.struct(
+    [
+        ("generation", pa.int64()),
+        ("digest", pa.string()),
+        ("fencing", pa.int64()),
+        ("check", pa.string()),
+    ]
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -138,7 +145,9 @@ def source_row(
     return pa.table({**columns, **layout.source_columns([source])})
 
 
-def slot_rows(slot: Slot, writes: Sequence[EmbeddingWrite], seq_no: int) -> pa.Table:
+def slot_rows(
+    slot: Slot, schema: pa.Schema, writes: Sequence[EmbeddingWrite], seq_no: int
+) -> pa.Table:
     """Return rows that change one slot and nothing else."""
     absent = np.array([write.vector is None for write in writes])
     vectors = np.zeros((len(writes), slot.dimension), np.float32)
@@ -150,20 +159,22 @@ def slot_rows(slot: Slot, writes: Sequence[EmbeddingWrite], seq_no: int) -> pa.T
             "generation": write.stamp.generation,
             "digest": write.stamp.digest,
             "fencing": write.stamp.fencing,
+            "check": write.stamp.check,
         }
         for write in writes
     ]
     ids = [write.document_id for write in writes]
-    return _slot_table(slot, ids, seq_no, _vector_array(vectors, absent), pa.array(stamps, _STAMP))
+    # A slot made by an older version has stamps without a check: what has no column is left out.
+    held = pa.array(stamps, schema.field(slot.stamp_field).type)
+    return _slot_table(slot, ids, seq_no, _vector_array(vectors, absent), held)
 
 
-def empty_slot_rows(slot: Slot, ids: Sequence[str], seq_no: int) -> pa.Table:
+def empty_slot_rows(slot: Slot, schema: pa.Schema, ids: Sequence[str], seq_no: int) -> pa.Table:
     """Return rows that empty one slot."""
     vectors = np.zeros((len(ids), slot.dimension), np.float32)
     absent = np.ones(len(ids), bool)
-    return _slot_table(
-        slot, ids, seq_no, _vector_array(vectors, absent), pa.nulls(len(ids), _STAMP)
-    )
+    stamps = pa.nulls(len(ids), schema.field(slot.stamp_field).type)
+    return _slot_table(slot, ids, seq_no, _vector_array(vectors, absent), stamps)
 
 
 def _slot_table(
@@ -233,7 +244,8 @@ def _present(values: Mapping[str, Value | None]) -> dict[str, Value]:
 def _stamp(value: Mapping[str, object] | None) -> Stamp | None:
     if value is None or value["generation"] is None:
         return None
-    return Stamp(**value)  # type: ignore[arg-type]
+    known = {name: held for name, held in value.items() if held is not None}
+    return Stamp(**known)  # type: ignore[arg-type]
 
 
 def _vectors(column: pa.ChunkedArray) -> list[Vector | None]:

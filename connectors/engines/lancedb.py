@@ -1,6 +1,7 @@
 """The embedded search engine: LanceDB tables in a folder, no server."""
 
 import re
+import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -8,6 +9,7 @@ from typing import Any
 import orjson
 
 from desireline.connectors.documents import Document, EmbeddingWrite, Outcome, Vector, WriteResult
+from desireline.connectors.engine_load import DiskSpace, EngineLoad, NodeLoad
 from desireline.connectors.engines.lance_layout import (
     Layout,
     batches,
@@ -42,6 +44,9 @@ from desireline.connectors.search_engine import (
 _DESCRIBED = 200
 """How many documents `describe` looks at for the types of fields that are not text."""
 
+_KEPT_FREE = 0.05
+"""Share of the disk that is left to the rest of the machine."""
+
 
 class LanceDbEngine:
     """A SearchEngine and an Application over a folder. Threads and processes may share it.
@@ -60,7 +65,8 @@ class LanceDbEngine:
     """
 
     def __init__(self, path: str | Path) -> None:
-        self._tables = LanceTables(Path(path))
+        self._path = Path(path)
+        self._tables = LanceTables(self._path)
 
     # What desireline needs.
 
@@ -110,7 +116,13 @@ class LanceDbEngine:
             rows = select(table, columns_of(read, table.schema))
         yield from batches(rows, read)
 
-    def fence(self, index: str) -> Fence:
+    def enumerate(self, index: str, read: Read) -> Iterator[list[Document]]:
+        """Read every document once, in order of id, as of the first batch."""
+        with self._tables.reading(index) as (table, _):
+            rows = select(table, columns_of(read, table.schema))
+        yield from batches(rows.sort_by("_id"), read)
+
+    def fence(self, index: str, *, beyond: Fence | None = None) -> Fence:  # noqa: ARG002 - free
         """Return the version of the table: every write up to it is visible."""
         with self._tables.reading(index) as (table, layout):
             return Fence(positions={layout.shard: table.version})
@@ -151,7 +163,8 @@ class LanceDbEngine:
                     winners[write.document_id] = write
                     standing[write.document_id] = seq_no
             if winners:
-                update_rows(table, slot_rows(target, list(winners.values()), seq_no), seq_no)
+                rows = slot_rows(target, table.schema, list(winners.values()), seq_no)
+                update_rows(table, rows, seq_no)
         return results
 
     def coverage(self, index: str, slot: str, generation: int) -> Coverage:
@@ -191,8 +204,19 @@ class LanceDbEngine:
             ids = select(table, ["_id"], where)["_id"].to_pylist()
             if ids:
                 seq_no = table.version + 1
-                update_rows(table, empty_slot_rows(target, ids, seq_no), seq_no)
+                update_rows(table, empty_slot_rows(target, table.schema, ids, seq_no), seq_no)
         return len(ids)
+
+    def load(self, index: str) -> EngineLoad:
+        """Measure the disk that holds the index: all else is this process's own."""
+        with self._tables.reading(index):
+            disk = shutil.disk_usage(self._path)
+        space = DiskSpace(
+            total_bytes=disk.total,
+            available_bytes=disk.free,
+            floor_bytes=int(disk.total * _KEPT_FREE),
+        )
+        return EngineLoad(nodes=(NodeLoad(name="this machine", disk=space),), embedded=True)
 
     def close(self) -> None:
         """Keep nothing open: tables are opened for each call."""

@@ -80,7 +80,15 @@ class MemoryEngine:
             documents = [held.document(document_id, read) for document_id in held.rows]
         yield from _batches(documents, read.batch_size)
 
-    def fence(self, index: str) -> Fence:
+    def enumerate(self, index: str, read: Read) -> Iterator[list[Document]]:
+        """Read every document once, in order of id, as of the first batch."""
+        self._about_to("enumerate", index)
+        with self._lock:
+            held = self._index(index)
+            documents = [held.document(document_id, read) for document_id in sorted(held.rows)]
+        yield from _batches(documents, read.batch_size)
+
+    def fence(self, index: str, *, beyond: Fence | None = None) -> Fence:  # noqa: ARG002 - free
         """Return the position of the last write."""
         self._about_to("fence", index)
         with self._lock:

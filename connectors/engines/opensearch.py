@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from desireline.connectors.documents import Document, EmbeddingWrite, Outcome, Vector, WriteResult
+from desireline.connectors.engine_load import EngineLoad
 from desireline.connectors.engines import opensearch_mapping as mapped
 from desireline.connectors.engines.opensearch_bulk import clearing_line, embedding_line, send
 from desireline.connectors.engines.opensearch_documents import (
@@ -14,6 +15,8 @@ from desireline.connectors.engines.opensearch_documents import (
     reference,
     source_fields,
 )
+from desireline.connectors.engines.opensearch_enumeration import every_hit
+from desireline.connectors.engines.opensearch_load import OpenSearchLoad
 from desireline.connectors.engines.opensearch_owner import OpenSearchOwner
 from desireline.connectors.errors import (
     FieldMissingError,
@@ -57,6 +60,7 @@ class OpenSearchEngine(OpenSearchOwner):
     def __init__(self, settings: OpenSearchSettings, *, visible_at_once: bool = True) -> None:
         super().__init__(Cluster(settings), visible_at_once=visible_at_once)
         self._knn_engine = settings.knn_engine
+        self._load = OpenSearchLoad(self._cluster)
         #: Slots by index as last seen, for searches, which cannot ask each time.
         self._slots: dict[str, dict[str, Slot]] = {}
 
@@ -117,10 +121,21 @@ class OpenSearchEngine(OpenSearchOwner):
         for shard in readable_shards(self._cluster, index):
             yield from self._read(shard, {"match_all": {}}, read)
 
-    def fence(self, index: str) -> Fence:
-        """Return the position up to which every write is now visible to `changes`."""
-        shards = readable_shards(self._cluster, index)
-        return Fence(positions={shard.key: shard.checkpoint for shard in shards})
+    def enumerate(self, index: str, read: Read) -> Iterator[list[Document]]:
+        """Read every document once, in order of id, from one snapshot of all shards."""
+        for hits in every_hit(self._cluster, index, source_fields(read), read.batch_size):
+            yield [read_document(hit, read) for hit in hits]
+
+    def fence(self, index: str, *, beyond: Fence | None = None) -> Fence:
+        """Return the position up to which every write is now visible to `changes`.
+
+        A fence is given out after a refresh, so one that nothing has passed needs no other.
+        """
+        shards = all_shards(self._cluster, index)
+        reached = Fence(positions={shard.key: shard.checkpoint for shard in shards})
+        if reached != beyond:
+            refresh(self._cluster, index)
+        return reached
 
     def changes(
         self, index: str, since: Fence, until: Fence, read: Read
@@ -238,6 +253,10 @@ class OpenSearchEngine(OpenSearchOwner):
             f"often; {cleared} were cleared",
             next_step="run again at a quieter time",
         )
+
+    def load(self, index: str) -> EngineLoad:
+        """Measure the nodes that hold the index. Raises EngineUnavailableError."""
+        return self._load.of(index)
 
     def close(self) -> None:
         """Release connections."""

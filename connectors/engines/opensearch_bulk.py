@@ -103,7 +103,12 @@ def _numbers(vector: Vector | None) -> Vector | None:
 
 
 def _stamp(stamp: Stamp) -> dict[str, object]:
-    return {"generation": stamp.generation, "digest": stamp.digest, "fencing": stamp.fencing}
+    return {
+        "generation": stamp.generation,
+        "digest": stamp.digest,
+        "fencing": stamp.fencing,
+        "check": stamp.check,
+    }
 
 
 def send(

@@ -44,6 +44,7 @@ def _stamp(held: object) -> Stamp | None:
         generation=int(held["generation"]),
         digest=str(held.get("digest", "")),
         fencing=int(held.get("fencing", 0)),
+        check=str(held.get("check", "")),
     )
 
 

@@ -8,7 +8,8 @@ from desireline.connectors.search_engine import Similarity, Slot
 
 _SPACES: Mapping[Similarity, str] = {"cosine": "cosinesimil", "dot": "innerproduct"}
 _SIMILARITIES: Mapping[str, Similarity] = {space: name for name, space in _SPACES.items()}
-#: Types of the stamp's fields; the digest is read back, never searched.
+#: Types of the stamp's fields; the digest is read back, never searched. The check is not
+#: mapped at all: the stamp is not dynamic, so it lives in the source, also of older indexes.
 _STAMP: Mapping[str, Mapping[str, Any]] = {
     "generation": {"type": "long"},
     "digest": {"type": "keyword", "index": False, "doc_values": False},
