@@ -6,6 +6,7 @@ the generation's record. A killed backfill repeats at most one batch.
 """
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from desireline.connectors.documents import Outcome
@@ -39,11 +40,17 @@ class BackfillReport:
 
 
 def backfill(
-    engine: SearchEngine, writer: EmbeddingWriter, *, batch_size: int, reporter: Reporter
+    engine: SearchEngine,
+    writer: EmbeddingWriter,
+    *,
+    batch_size: int,
+    reporter: Reporter,
+    before_batch: Callable[[int], None] = lambda _documents: None,
 ) -> BackfillReport:
     """Give every document the writer's generation, as of the moment this begins.
 
-    Edits made meanwhile are left to catch-up from the generation's fence.
+    Edits made meanwhile are left to catch-up from the generation's fence. `before_batch` is told
+    how many documents come next, before they are encoded; it may wait or raise.
     """
     generation = writer.generation
     began = time.monotonic()
@@ -54,7 +61,9 @@ def backfill(
         stale = writer.stale(documents)
         unchanged += len(documents) - len(stale)
         for start in range(0, len(stale), batch_size):
-            written += writer.write(stale[start : start + batch_size])
+            batch = stale[start : start + batch_size]
+            before_batch(len(batch))
+            written += writer.write(batch)
         done += len(documents)
         reporter.progress("backfill", done, max(total, done), slot=generation.slot)
     return BackfillReport(

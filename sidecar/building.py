@@ -6,15 +6,22 @@ from datetime import timedelta
 from desireline.sidecar.backfill import backfill
 from desireline.sidecar.catchup import catch_up
 from desireline.sidecar.cutover import CutOver, cut_over, warm_up
-from desireline.sidecar.errors import BackfillError
+from desireline.sidecar.errors import BackfillError, RunCancelledError
 from desireline.sidecar.generations import Generation, State, free_slot
+from desireline.sidecar.hooks import HookPoint
 from desireline.sidecar.lease import Lease
 from desireline.sidecar.preflight import refusals
 from desireline.sidecar.replicas import wait_for_replicas
 from desireline.sidecar.reporting import Reporter
+from desireline.sidecar.run import Run, open_run
 from desireline.sidecar.serving import serve_by
+from desireline.sidecar.steps import Step
 from desireline.sidecar.target import Target
 from desireline.sidecar.verify import verify
+
+_POSTPONED_LOOK_S = 1.0
+#: Looks between two catch-ups while the cut-over is postponed: the slot stays nearly fresh.
+_LOOKS_A_CATCH_UP = 30
 
 
 def put_live(
@@ -33,46 +40,37 @@ def put_live(
 
     Raises:
         BackfillError: the proof failed; the live generation is unchanged.
-        CutOverRefusedError, LeaseLostError: as they say.
+        RunCancelledError: the operator gave it up; the live generation is unchanged.
+        CutOverRefusedError, HookRefusedError, LeaseLostError: as they say.
 
     """
-    generation = _begin(target, fingerprint, reporter, cycle)
-    if generation.state is State.BUILDING:
-        generation = _build(target, generation, lease, reporter)
-    reporter.step(
-        "replicas",
-        wait_for_replicas(
-            target.store, target.name, fingerprint, limit_s=target.config.swap.replica_wait
-        ),
-    )
-    warmed = warm_up(target.engine, serve_by(generation, target.encoders), canaries)
-    _prove(target, generation, lease, reporter, warmed=warmed)
-    swapped = cut_over(
-        target.generations,
-        generation,
-        lease=lease,
-        hold=timedelta(seconds=target.config.swap.hold),
-        reason=reason,
-        clock=target.clock,
-    )
-    reporter.step("cut-over", swapped.sentence, generation=swapped.generation)
-    return swapped
+    with open_run(target, lease, reporter) as run:
+        generation = _begin(run, fingerprint, cycle)
+        try:
+            if generation.state is State.BUILDING:
+                generation = _build(run, generation)
+            generation = _wait_for_release(run, generation)
+            return _swap(run, generation, reason, canaries)
+        except RunCancelledError as error:
+            target.generations.change(generation, state=State.CANCELLED, reason=str(error))
+            raise
 
 
-def _begin(target: Target, fingerprint: str, reporter: Reporter, cycle: str | None) -> Generation:
-    unfinished = target.generations.unfinished()
+def _begin(run: Run, fingerprint: str, cycle: str | None) -> Generation:
+    generations = run.target.generations
+    unfinished = generations.unfinished()
     if unfinished is not None:
         if unfinished.fingerprint == fingerprint:
-            reporter.step(
+            run.reporter.step(
                 "resume",
                 f"generation {unfinished.number} was interrupted while {unfinished.state};"
                 " going on with it",
             )
             return unfinished
-        target.generations.change(
-            unfinished, state=State.CANCELLED, reason="another encoder was wanted"
-        )
-    return _create(target, fingerprint, cycle)
+        generations.change(unfinished, state=State.CANCELLED, reason="another encoder was wanted")
+    generation = _create(run.target, fingerprint, cycle)
+    run.reached(Step.GENERATION_CREATED)
+    return generation
 
 
 def _create(target: Target, fingerprint: str, cycle: str | None) -> Generation:
@@ -98,16 +96,26 @@ def _create(target: Target, fingerprint: str, cycle: str | None) -> Generation:
     )
 
 
-def _build(target: Target, generation: Generation, lease: Lease, reporter: Reporter) -> Generation:
+def _build(run: Run, generation: Generation) -> Generation:
+    target = run.target
+    run.call(HookPoint.BEFORE_BACKFILL, generation=str(generation.number))
     target.engine.prepare_slot(generation.index, generation.vector_slot)
+    run.reached(Step.SLOT_PREPARED)
     if not generation.started_at_fence:
         fence = target.engine.fence(generation.index).to_json()
         generation = target.generations.change(generation, started_at_fence=fence)
-    writer = target.writer_for(generation, lease)
-    filled = backfill(
-        target.engine, writer, batch_size=target.config.swap.batch_size, reporter=reporter
+    run.reached(Step.FENCE_TAKEN)
+    writer = run.writer(generation)
+    filled = run.patience().until(
+        lambda: backfill(
+            target.engine,
+            writer,
+            batch_size=target.config.swap.batch_size,
+            reporter=run.reporter,
+            before_batch=run.may_write,
+        )
     )
-    reporter.step(
+    run.reporter.step(
         "backfill",
         f"slot {generation.slot}: {filled.sentence}",
         documents=filled.documents,
@@ -115,23 +123,82 @@ def _build(target: Target, generation: Generation, lease: Lease, reporter: Repor
         seconds=round(filled.seconds, 3),
         encoding_s=round(filled.encoding_s, 3),
     )
-    caught_up = catch_up(target.engine, generation.index, generation.fence, [writer])
-    reporter.step(
+    run.reached(Step.BACKFILL_DONE)
+    generation, refreshed = _catch_up(run, generation)
+    run.reporter.step(
         "catch-up",
-        f"{caught_up.refreshed:,} documents had changed meanwhile and are embedded",
-        refreshed=caught_up.refreshed,
+        f"{refreshed:,} documents had changed meanwhile and are embedded",
+        refreshed=refreshed,
     )
-    return target.generations.change(
-        generation, state=State.READY, caught_up=caught_up.fence.to_json()
-    )
+    generation = target.generations.change(generation, state=State.READY)
+    run.reached(Step.CAUGHT_UP)
+    return generation
 
 
-def _prove(
-    target: Target, generation: Generation, lease: Lease, reporter: Reporter, *, warmed: int
-) -> None:
-    writer = target.writer_for(generation, lease)
-    proof = verify(target.engine, target.store, writer, generation.fence)
-    reporter.step(
+def _catch_up(run: Run, generation: Generation) -> tuple[Generation, int]:
+    writer = run.writer(generation)
+    caught_up = run.patience().until(
+        lambda: catch_up(run.target.engine, generation.index, generation.fence, [writer])
+    )
+    fence = caught_up.fence.to_json()
+    return run.target.generations.change(generation, caught_up=fence), caught_up.refreshed
+
+
+def _wait_for_release(run: Run, generation: Generation) -> Generation:
+    """Return when the cut-over is not postponed. What was proved before is proved again after."""
+    looks = 0
+    while reason := run.postponed():
+        if not looks:
+            run.reporter.step("postponed", reason)
+            run.call(HookPoint.ON_POSTPONED, reason=reason)
+        looks += 1
+        run.sleep(_POSTPONED_LOOK_S)
+        run.check()
+        if looks % _LOOKS_A_CATCH_UP == 0:
+            generation, _ = _catch_up(run, generation)
+    return generation
+
+
+def _swap(run: Run, generation: Generation, reason: str, canaries: Sequence[str]) -> CutOver:
+    target = run.target
+    run.reporter.step(
+        "replicas",
+        wait_for_replicas(
+            target.store,
+            target.name,
+            generation.fingerprint,
+            limit_s=target.config.swap.replica_wait,
+        ),
+    )
+    run.reached(Step.REPLICAS_LOADED)
+    warmed = warm_up(target.engine, serve_by(generation, target.encoders), canaries)
+    run.reached(Step.WARMED_UP)
+    generation = _prove(run, generation, warmed=warmed)
+    run.call(HookPoint.BEFORE_CUT_OVER, generation=str(generation.number))
+    generation, _ = _catch_up(run, generation)
+    run.check()
+    run.reached(Step.CUT_OVER_BEGUN)
+    swapped = cut_over(
+        target.generations,
+        generation,
+        lease=run.lease,
+        hold=timedelta(seconds=target.config.swap.hold),
+        reason=reason,
+        clock=target.clock,
+        reached=target.reached,
+    )
+    run.reporter.step("cut-over", swapped.sentence, generation=swapped.generation)
+    run.call(HookPoint.AFTER_CUT_OVER, generation=str(swapped.generation))
+    return swapped
+
+
+def _prove(run: Run, generation: Generation, *, warmed: int) -> Generation:
+    target = run.target
+    writer = run.writer(generation)
+    proof = run.patience().until(
+        lambda: verify(target.engine, target.store, writer, generation.fence)
+    )
+    run.reporter.step(
         "verify",
         f"{proof.sentence}; {warmed} canary queries answered",
         documents=proof.documents,
@@ -144,4 +211,6 @@ def _prove(
             " the live generation is unchanged",
             next_step="mend the documents named, or allow some with swap.max_failed, and run again",
         )
-    target.generations.change(generation, caught_up=proof.fence.to_json())
+    generation = target.generations.change(generation, caught_up=proof.fence.to_json())
+    run.reached(Step.VERIFIED)
+    return generation

@@ -10,6 +10,7 @@ from desireline.sidecar.errors import CutOverRefusedError, RevertRefusedError
 from desireline.sidecar.generations import Generation, Generations, Pointer, State
 from desireline.sidecar.lease import Lease
 from desireline.sidecar.serving import LiveGeneration
+from desireline.sidecar.steps import Reached, Step, go_on
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,6 +57,7 @@ def cut_over(
     hold: timedelta,
     reason: str,
     clock: Callable[[], datetime],
+    reached: Reached = go_on,
 ) -> CutOver:
     """Make a ready generation live.
 
@@ -90,7 +92,9 @@ def cut_over(
             "the pointer was changed by somebody else during the cut-over; nothing was swapped",
             next_step="look at `desireline generations`, then run the command again",
         ) from error
+    reached(Step.POINTER_WRITTEN)
     generations.reconcile(now)
+    reached(Step.STATES_SETTLED)
     return CutOver(generation=pointer.generation, previous=previous, hold_until=pointer.hold_until)
 
 

@@ -23,10 +23,6 @@ class LeaseLostError(SidecarError):
     """The target is owned by another process now; this one has stopped writing."""
 
 
-class LeaseSilentError(LeaseLostError):
-    """The lease could not be renewed for long; nobody is known to have taken it yet."""
-
-
 class CutOverRefusedError(SidecarError):
     """A generation may not go live; what serves is unchanged."""
 
@@ -43,5 +39,17 @@ class BackfillError(SidecarError):
     """A generation could not be built; what serves is unchanged."""
 
 
+class RunCancelledError(SidecarError):
+    """The operator gave a re-embedding up; what serves is unchanged."""
+
+
 class WorkerError(SidecarError):
     """The child process failed; what serves is unchanged."""
+
+
+class HookFailedError(SidecarError):
+    """A program or webhook of the operator did not agree."""
+
+
+class HookRefusedError(SidecarError):
+    """A hook stopped what it guards; what serves is unchanged."""

@@ -13,6 +13,7 @@ from desireline.sidecar.embedding_writer import EmbeddingWriter
 from desireline.sidecar.encoders import EncoderPool
 from desireline.sidecar.generations import Generation, Generations
 from desireline.sidecar.lease import Lease, hold_lease
+from desireline.sidecar.patience import Patience
 from desireline.sidecar.steps import Reached, go_on
 from desireline.sidecar.target_config import TargetConfig
 from desireline.sidecar.worker_process import WorkerProcess
@@ -53,11 +54,23 @@ class Target:
         """Return an encoder whose documents go through the cache."""
         return CachedEncoder(self.encoders.get(fingerprint), self.cache)
 
-    def writer_for(self, generation: Generation, lease: Lease) -> EmbeddingWriter:
+    def writer_for(
+        self,
+        generation: Generation,
+        lease: Lease,
+        *,
+        patience: Callable[[], Patience] | None = None,
+    ) -> EmbeddingWriter:
         """Return what writes a generation's slot under a lease.
 
         The text is rendered as the generation's own encoder was registered for, not as the
         configuration may say by now.
+
+        Args:
+            generation: whose slot and encoder.
+            lease: asked before every write.
+            patience: makes what one batch waits with while the engine is busy.
+
         """
         return EmbeddingWriter(
             engine=self.engine,
@@ -66,4 +79,6 @@ class Target:
             encoder=self.encoder(generation.fingerprint),
             template=self.registry.get(generation.fingerprint).text_template,
             lease=lease,
+            patience=patience,
+            reached=self.reached,
         )

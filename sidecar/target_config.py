@@ -211,6 +211,12 @@ class SwapConfig(Settings):
     replica_wait: Seconds = Field(
         default=30.0, ge=0, description="How long the cut-over waits for other sidecars to load."
     )
+    patience: Seconds = Field(
+        default=1800.0,
+        ge=0,
+        description="How long a run waits for a cluster that is busy, full or away before it ends;"
+        " the next run resumes.",
+    )
     lease_ttl: Seconds = Field(
         default=30.0,
         ge=1,
