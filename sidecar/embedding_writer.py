@@ -17,10 +17,12 @@ finds before that slot may go live.
 """
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
+
+import numpy as np
 
 from desireline.connectors.documents import (
     Document,
@@ -28,6 +30,7 @@ from desireline.connectors.documents import (
     Outcome,
     Stamp,
     TextTemplate,
+    Vector,
     Version,
     WriteResult,
     digest,
@@ -35,6 +38,7 @@ from desireline.connectors.documents import (
 from desireline.connectors.errors import StateConflictError
 from desireline.connectors.search_engine import Read, SearchEngine
 from desireline.connectors.state_store import StateStore
+from desireline.connectors.vector_check import checks
 from desireline.sidecar.delivery import deliver
 from desireline.sidecar.embedding_cache import CachedEncoder
 from desireline.sidecar.generations import Generation
@@ -91,6 +95,11 @@ class EmbeddingWriter:
         return Read(fields=self._template.fields, slots=(self.generation.slot,))
 
     @property
+    def template(self) -> TextTemplate:
+        """How the generation's text is rendered."""
+        return self._template
+
+    @property
     def encoded(self) -> int:
         """Inputs that went through the encoder."""
         return self._encoder.encoded
@@ -119,6 +128,7 @@ class EmbeddingWriter:
         if not stale:
             return 0
         vectors = self._encoder.embed([r.text for r in stale if r.text])
+        check_of = _checks(vectors)
         self._reached(Step.BATCH_ENCODED)
         self._lease.check()
         writes = [
@@ -131,6 +141,7 @@ class EmbeddingWriter:
                     generation=self.generation.number,
                     digest=r.digest,
                     fencing=self._lease.fencing,
+                    check=check_of.get(r.digest, ""),
                 ),
             )
             for r in stale
@@ -208,6 +219,12 @@ def failed_documents(store: StateStore, generation: Generation) -> dict[str, str
         for record in store.list(FAILED_DOCUMENT)
         if record.key.startswith(prefix)
     }
+
+
+def _checks(vectors: Mapping[str, Vector]) -> dict[str, str]:
+    if not vectors:
+        return {}
+    return dict(zip(vectors, checks(np.stack(list(vectors.values()))), strict=True))
 
 
 def _version(document: Document) -> Version:
