@@ -24,6 +24,11 @@ Files; first what everything stands on, then the data's way, then the doors:
 - ``delivery``          writes handed to an engine until each has an outcome
 - ``embedding_writer``  documents into one slot, each write guarded
 - ``controls``          what the operator told a run: pause, throttle, postpone, cancel
+- ``run_status``        the run under way or last ended, kept as it goes
+- ``hook_config``       what a user may say about hooks
+- ``hook_output``       what of a hook's output is shown
+- ``hook_program``      one program, bounded in time and output
+- ``webhook``           one call of a webhook that cannot be turned against us
 - ``hooks``             the operator's programs at the named points of a run
 - ``throttle``          whether a run may write now, and why not
 - ``worker_process``    heavy work in a child process

@@ -17,6 +17,7 @@ from pydantic import AfterValidator, Field, ValidationError, model_validator
 from desireline.sidecar.config_errors import ConfigError, describe
 from desireline.sidecar.config_paths import ConfigPath
 from desireline.sidecar.errors import TargetUnknownError
+from desireline.sidecar.hook_config import host_of
 from desireline.sidecar.target_config import Settings, TargetConfig
 
 CONFIG_FILE = Path("desireline.toml")
@@ -239,6 +240,26 @@ class ServerConfig(Settings):
         return self
 
 
+class HooksConfig(Settings):
+    """Whom the webhooks of the targets may reach."""
+
+    allowed_hosts: tuple[str, ...] = Field(
+        default=(),
+        examples=[["hooks.example.org"]],
+        description="Hosts a webhook may name; they are called at public addresses only.",
+    )
+    private_hosts: tuple[str, ...] = Field(
+        default=(),
+        examples=[["alerts.internal"]],
+        description="Hosts a webhook may name that may also have private or loopback addresses.",
+    )
+
+    @property
+    def hosts(self) -> frozenset[str]:
+        """Every host a webhook may name."""
+        return frozenset(map(str.lower, (*self.allowed_hosts, *self.private_hosts)))
+
+
 class Config(Settings):
     """Everything one desireline.toml says."""
 
@@ -250,9 +271,23 @@ class Config(Settings):
         description="Where models, caches and the embedded state are kept on this machine.",
     )
     server: ServerConfig = Field(default=ServerConfig(), description="The HTTP server.")
+    hooks: HooksConfig = Field(
+        default=HooksConfig(), description="Whom the webhooks of the targets may reach."
+    )
     targets: dict[Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,63}$")], TargetConfig] = (
         Field(min_length=1, description="What is tuned: one table a target, by its name.")
     )
+
+    @model_validator(mode="after")
+    def _webhooks_are_allowed(self) -> "Config":
+        hooks = [hook for target in self.targets.values() for hook in target.hooks]
+        for host in (host_of(hook.webhook) for hook in hooks if hook.webhook):
+            if host not in self.hooks.hosts:
+                raise ValueError(
+                    f"a webhook names {host}; expected a host of hooks.allowed_hosts or"
+                    " hooks.private_hosts"
+                )
+        return self
 
     def target(self, name: str) -> TargetConfig:
         """Return the target of this name."""

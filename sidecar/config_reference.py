@@ -17,6 +17,7 @@ from pydantic_core import PydanticUndefined
 
 from desireline.sidecar.config import Config
 from desireline.sidecar.durations import parse_duration
+from desireline.sidecar.hook_config import HookConfig
 from desireline.sidecar.target_config import SAID_ABOVE_FIT, TargetConfig
 from desireline.trainer.jobs import FitConfig
 
@@ -130,7 +131,8 @@ def markdown() -> str:
     """Return one table of fields for each table of the file."""
     lines: list[str] = []
     table: str | None = None
-    for field in config_fields():
+    hooks = _fields("[targets.<name>.hooks]", HookConfig)
+    for field in (*config_fields(), *hooks):
         if field.table != table:
             table = field.table
             title = f"`[{table}]`" if table else "At the top of the file"

@@ -2,16 +2,18 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from desireline.connectors.log_source import LogSource
 from desireline.connectors.search_engine import SearchEngine
 from desireline.connectors.state_store import StateStore
+from desireline.sidecar.controls import Controls
 from desireline.sidecar.embedding_cache import CachedEncoder, EmbeddingCache
 from desireline.sidecar.embedding_writer import EmbeddingWriter
 from desireline.sidecar.encoders import EncoderPool
 from desireline.sidecar.generations import Generation, Generations
+from desireline.sidecar.hooks import Hooks
 from desireline.sidecar.lease import Lease, hold_lease
 from desireline.sidecar.patience import Patience
 from desireline.sidecar.steps import Reached, go_on
@@ -34,6 +36,7 @@ class Target:
     worker: WorkerProcess
     log_source: LogSource | None
     clock: Callable[[], datetime]
+    hooks: Hooks = field(default_factory=Hooks)
     #: Told of every step of a re-embedding as it is passed.
     reached: Reached = go_on
 
@@ -41,6 +44,12 @@ class Target:
     def generations(self) -> Generations:
         """The generations of this target."""
         return Generations(self.store, self.name)
+
+    @property
+    def controls(self) -> Controls:
+        """What the operator told this target's run."""
+        flag = self.config.swap.postpone_flag
+        return Controls(self.store, self.name, postpone_flag=flag, clock=self.clock)
 
     @contextmanager
     def owned(self) -> Iterator[Lease]:

@@ -21,6 +21,7 @@ from desireline.connectors.search_engine import Similarity
 from desireline.sidecar.config_paths import ConfigPath, beside_the_file
 from desireline.sidecar.cron import cron_trigger
 from desireline.sidecar.durations import parse_duration
+from desireline.sidecar.hook_config import HookConfig
 from desireline.sidecar.log_settings import LogSettings
 from desireline.trainer.gate import GateConfig
 from desireline.trainer.jobs import FitConfig
@@ -217,6 +218,11 @@ class SwapConfig(Settings):
         description="How long a run waits for a cluster that is busy, full or away before it ends;"
         " the next run resumes.",
     )
+    postpone_flag: ConfigPath | None = Field(
+        default=None,
+        examples=["./postpone-cut-over"],
+        description="While this file stands, everything is done but the cut-over.",
+    )
     lease_ttl: Seconds = Field(
         default=30.0,
         ge=1,
@@ -266,6 +272,9 @@ class TargetConfig(Settings):
         default=TargetGateConfig(), description="When a candidate is promoted."
     )
     swap: SwapConfig = Field(default=SwapConfig(), description="How a generation goes live.")
+    hooks: tuple[HookConfig, ...] = Field(
+        default=(), description="Programs and webhooks at the named points of a run."
+    )
 
     @model_validator(mode="after")
     def _names_differ(self) -> "TargetConfig":

@@ -16,12 +16,14 @@ from desireline.sidecar.config import ClusterConfig, Config, child_environment
 from desireline.sidecar.embedding_cache import EmbeddingCache
 from desireline.sidecar.encoders import EncoderPool
 from desireline.sidecar.errors import SidecarError
+from desireline.sidecar.hooks import Hooks
 from desireline.sidecar.operations import Sidecar
 from desireline.sidecar.serving import ClusterAddress
 from desireline.sidecar.steps import Reached, go_on
 from desireline.sidecar.target import Target
 from desireline.sidecar.target_config import TargetConfig
 from desireline.sidecar.telemetry import Metrics
+from desireline.sidecar.webhook import WebhookCaller
 from desireline.sidecar.worker_process import WorkerProcess
 from desireline.trainer.registry import Registry
 
@@ -67,6 +69,7 @@ def open_sidecar(
             log_source=log_source(target, settings),
             clock=clock,
             reached=reached,
+            hooks=_hooks(config, target),
         )
         for name, target in config.targets.items()
     }
@@ -106,6 +109,14 @@ def log_source(target: TargetConfig, settings: OpenSearchSettings | None) -> Log
     plugin = plugins.load("logs", target.log_kind)
     source: LogSource = plugin.open(target.logs, settings)
     return source
+
+
+def _hooks(config: Config, target: TargetConfig) -> Hooks:
+    webhooks = WebhookCaller(
+        allowed_hosts=config.hooks.hosts,
+        private_hosts=frozenset(map(str.lower, config.hooks.private_hosts)),
+    )
+    return Hooks(target.hooks, environment=child_environment(), webhooks=webhooks)
 
 
 def _engine(config: Config, settings: OpenSearchSettings | None) -> SearchEngine:
