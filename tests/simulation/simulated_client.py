@@ -1,0 +1,150 @@
+"""The real engine and the real store over the simulated node, with faults on the way.
+
+Everything from `Cluster.call` upwards is production code. Below it stands what the client
+library does: a request without an answer is sent again twice, and may thus arrive twice.
+"""
+
+import random
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+from opensearchpy import exceptions
+from simulated_node import RefusedError, SimulatedNode
+from simulated_schedule import Pending, Schedule, Strand, current
+
+from desireline.connectors.engines.opensearch import OpenSearchEngine
+from desireline.connectors.opensearch_client import Cluster, OpenSearchSettings
+from desireline.connectors.stores.opensearch import OpenSearchStore
+
+SETTINGS = OpenSearchSettings(url="http://simulated:9200")
+_RESENDS = 2
+
+Meddle = Callable[[Strand, str, str], str]
+"""Before each request: may kill or pause the strand; returns the fate of the request."""
+
+
+@dataclass(slots=True)
+class Network:
+    """Between clients and the node. Outside the schedule requests are answered at once."""
+
+    node: SimulatedNode
+    schedule: Schedule
+    rng: random.Random
+    meddle: Meddle = lambda *_: ""
+
+    def perform(self, origin: str, method: str, path: str, params: Any, body: Any) -> Any:
+        """Send one request as the client library does."""
+        strand = current()
+        if strand is None:
+            return self._now(origin, method, path, params, body)
+        for attempt in range(_RESENDS + 1):
+            fate = self.meddle(strand, method, path)
+            if fate == "busy":
+                raise _refused(RefusedError(429, "rejected_execution_exception", "too busy"))
+            if fate == "unavailable":
+                raise _refused(RefusedError(503, "", "no cluster manager"))
+            if fate == "reset before":
+                if attempt == _RESENDS:
+                    break
+                continue
+            late_s = self.rng.expovariate(0.5) if fate == "timeout" else 0.0
+            pending = self.schedule.serve(
+                self.node.request(method, path, params, body, origin), late_s
+            )
+            if fate == "timeout":
+                strand.want(30.0)
+                if pending.done:
+                    return _answer(pending)
+                raise exceptions.ConnectionTimeout("TIMEOUT", "timed out", "timed out")
+            if fate == "answer lost":
+                strand.want(None)
+                if attempt == _RESENDS:
+                    break
+                continue
+            strand.want(pending)
+            return _answer(pending)
+        raise exceptions.ConnectionError("N/A", "reset", "connection reset")
+
+    def _now(self, origin: str, method: str, path: str, params: Any, body: Any) -> Any:
+        work = self.node.request(method, path, params, body, origin)
+        try:
+            while True:
+                next(work)
+        except StopIteration as end:
+            return end.value
+        except RefusedError as error:
+            raise _refused(error) from error
+
+
+def _answer(pending: Pending) -> Any:
+    if isinstance(pending.error, RefusedError):
+        raise _refused(pending.error) from pending.error
+    if pending.error is not None:
+        raise pending.error
+    return pending.value
+
+
+def _refused(error: RefusedError) -> exceptions.TransportError:
+    kind = error.body["error"]["type"]
+    return exceptions.TransportError(error.status, kind, error.body)
+
+
+class _Client:
+    """What `Cluster` needs of the client library."""
+
+    def __init__(self, network: Network, origin: str) -> None:
+        self._network = network
+        self._origin = origin
+        self.transport = self
+
+    def perform_request(
+        self,
+        method: str,
+        path: str,
+        params: Mapping[str, Any] | None = None,
+        body: Any = None,
+        headers: Any = None,
+        **_: Any,
+    ) -> Any:
+        if body is not None and not isinstance(body, bytes):
+            body = orjson.loads(orjson.dumps(body))
+        return self._network.perform(self._origin, method, path, dict(params or {}), body)
+
+    def close(self) -> None:
+        pass
+
+
+class SimulatedCluster(Cluster):
+    """The real request and error handling over the simulated network."""
+
+    def __init__(self, network: Network, origin: str) -> None:
+        self.url = SETTINGS.url
+        self._timeout_s = SETTINGS.timeout_s
+        self._client = _Client(network, origin)  # type: ignore[assignment]
+
+
+def engine_over(
+    network: Network, origin: str, *, visible_at_once: bool = True
+) -> OpenSearchEngine:
+    """Return the real engine, talking to the simulated node."""
+    return _with_cluster(
+        OpenSearchEngine(SETTINGS, visible_at_once=visible_at_once), network, origin
+    )
+
+
+def store_over(network: Network, origin: str) -> OpenSearchStore:
+    """Return the real store, talking to the simulated node."""
+    return _with_cluster(OpenSearchStore(SETTINGS), network, origin)
+
+
+def _with_cluster(owner: Any, network: Network, origin: str) -> Any:
+    real = owner._cluster
+    simulated = SimulatedCluster(network, origin)
+    real.close()
+    for held in (owner, *vars(owner).values()):
+        for name, value in list(getattr(held, "__dict__", {}).items()):
+            if value is real:
+                setattr(held, name, simulated)
+    return owner
