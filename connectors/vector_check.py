@@ -8,6 +8,7 @@ every machine for ever. Two unrelated vectors look alike from all eight with a c
 """
 
 import base64
+import binascii
 import hashlib
 import struct
 from collections.abc import Sequence
@@ -60,9 +61,16 @@ def _seen(vectors: Vectors) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
 
 
 def _read(written: Sequence[str]) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
-    numbers = np.array([_LAYOUT.unpack(base64.urlsafe_b64decode(f"{text}=")) for text in written])
-    numbers = numbers.reshape(-1, 1 + _SIDES)
+    numbers = np.array([_unpack(text) for text in written]).reshape(-1, 1 + _SIDES)
     return numbers[:, 0], numbers[:, 1:].astype(np.int64)
+
+
+def _unpack(text: str) -> tuple[float, ...]:
+    """Return the numbers of a check; of what is none, numbers that no vector has."""
+    try:
+        return _LAYOUT.unpack(base64.urlsafe_b64decode(f"{text}="))
+    except (binascii.Error, struct.error, ValueError):
+        return (-1.0, *[2.0**40] * _SIDES)
 
 
 @lru_cache(maxsize=16)
@@ -70,4 +78,5 @@ def _directions(dimension: int) -> NDArray[np.float64]:
     """Return the sides, shape (dimension, 8), each number with mean 0 and deviation 1."""
     drawn = hashlib.shake_256(f"desireline vector check {dimension}".encode())
     numbers = np.frombuffer(drawn.digest(dimension * _SIDES), dtype=np.uint8).astype(np.float64)
-    return ((numbers - 127.5) / np.sqrt((256**2 - 1) / 12)).reshape(dimension, _SIDES)
+    deviation = np.sqrt((256**2 - 1) / 12)
+    return np.asarray((numbers - 127.5) / deviation).reshape(dimension, _SIDES)

@@ -30,7 +30,15 @@ Files; first what everything stands on, then the data's way, then the doors:
 - ``hook_program``      one program, bounded in time and output
 - ``webhook``           one call of a webhook that cannot be turned against us
 - ``hooks``             the operator's programs at the named points of a run
+- ``throttle_config``   what a user may say about when a run must wait
+- ``headroom``          what a re-embedding needs of the nodes, and what they lack
+- ``search_probe``      how long live searches take, seen by asking some
+- ``load_watch``        the newest figures, measured while a run goes on
+- ``pace``              how fast a run may write
 - ``throttle``          whether a run may write now, and why not
+- ``load_limits``       limits of one figure each, that do not flap
+- ``load_checks``       every reason to wait that the configuration leaves on
+- ``watched_throttle``  a run's throttle with all that measures for it
 - ``worker_process``    heavy work in a child process
 - ``target``            all the parts that one target is worked on with
 - ``run``               one re-embedding under way
@@ -44,6 +52,9 @@ Files; first what everything stands on, then the data's way, then the doors:
 - ``building``          from a registered encoder to a live generation
 - ``backfill``          old documents into the new slot
 - ``catchup``           documents written since a fence
+- ``verification``      what a proof found: kinds of difference, examples by id
+- ``document_checks``   what one document of a generation must look like
+- ``reencoding``        a sample of documents encoded again
 - ``verify``            proof that every document carries the generation
 - ``replicas``          other sidecars load the next encoder first
 - ``cutover``           the atomic swap, and the way back

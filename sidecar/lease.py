@@ -53,6 +53,11 @@ class Lease:
         """The number that rides in every stamp and pointer write of this owner."""
         return int(self._record.body["fencing"])
 
+    @property
+    def silence(self) -> float:
+        """Share of the time to live that has passed since the last beat; lost at two thirds."""
+        return (self._monotonic() - self._beaten_at) / self._ttl_s
+
     def check(self) -> None:
         """Raise LeaseLostError unless this process surely still owns the target."""
         with self._lock:
@@ -148,6 +153,12 @@ def acquire(
         return Lease(store, store.put(LEASE, key, body, expected=record), ttl_s)
     except StateConflictError as error:
         raise _held(key, {"host": "another process"}) from error
+
+
+def highest_fencing(store: StateStore, target: str) -> int:
+    """Return the highest number given to an owner of the target or of its follower."""
+    records = (store.get(LEASE, key) for key in (target, f"{target} follower"))
+    return max((int(record.body["fencing"]) for record in records if record), default=0)
 
 
 def _wait_for_death(
