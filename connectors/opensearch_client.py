@@ -115,7 +115,7 @@ class Cluster:
             return EngineUnavailableError(
                 f"{self.url} did not answer within {self._timeout_s:g} s; "
                 "what was sent may still be carried out, and is safe to send again",
-                next_step="look at the load of the cluster, or raise timeout_s",
+                next_step="look at the load of the cluster, or raise cluster.timeout",
             )
         return EngineUnavailableError(
             f"no search engine answers at {self.url}: {_reason(error)}; nothing was changed",

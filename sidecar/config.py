@@ -18,7 +18,7 @@ from desireline.sidecar.config_errors import ConfigError, describe
 from desireline.sidecar.config_paths import ConfigPath
 from desireline.sidecar.errors import TargetUnknownError
 from desireline.sidecar.hook_config import host_of
-from desireline.sidecar.target_config import Settings, TargetConfig
+from desireline.sidecar.target_config import Seconds, Settings, TargetConfig
 
 CONFIG_FILE = Path("desireline.toml")
 _FOR_CHILDREN = {"HOME", "LANG", "PATH", "SYSTEMROOT", "TEMP", "TMP", "TMPDIR", "TZ", "USER"}
@@ -170,6 +170,11 @@ class ClusterConfig(Settings):
         default="lucene", description="The k-NN engine of new slots."
     )
 
+    timeout: Seconds = Field(
+        default=30.0,
+        gt=0,
+        description="How long one request may take; without an answer it is sent again later.",
+    )
     state: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,99}$")] = Field(
         default="state",
         description="Sidecars that name the same state share generations, leases and keys; on"

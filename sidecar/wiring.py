@@ -98,6 +98,7 @@ def opensearch_settings(cluster: ClusterConfig) -> OpenSearchSettings | None:
         api_key=SecretStr(auth.key() if auth.kind == "api_key" else ""),
         ca_file=str(cluster.ca_certs or ""),
         verify_certs=cluster.verify_certs,
+        timeout_s=cluster.timeout,
         knn_engine=cluster.knn_engine,
     )
 
