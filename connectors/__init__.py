@@ -8,6 +8,7 @@ Files, in the order the data meets them:
 - ``vector_check``   what was written can be told from all else
 - ``log_source``     port: events since a cursor
 - ``search_engine``  port: read an index, write slots, search them
+- ``write_trial``    port: would slots be taken, found out by trying
 - ``engine_load``    port: an engine that says how loaded it is
 - ``state_store``    port: small records changed by compare-and-set
 - ``plugins``        built-ins and outsiders enter by the same entry points

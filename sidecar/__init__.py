@@ -49,6 +49,7 @@ Files; first what everything stands on, then the data's way, then the doors:
 - ``examination``       what every ranker answers on held-out queries
 - ``judging``           the gate's evidence and its verdict
 - ``preflight``         why an index must not be embedded again
+- ``way``               slots in place or a new index, and why
 - ``building``          from a registered encoder to a live generation
 - ``backfill``          old documents into the new slot
 - ``catchup``           documents written since a fence

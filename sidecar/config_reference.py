@@ -8,8 +8,9 @@ import json
 import sys
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from pydantic import BaseModel, BeforeValidator
 from pydantic.fields import FieldInfo
@@ -91,13 +92,18 @@ def to_toml(value: object) -> str:
 
 
 def _is_duration(field: FieldInfo) -> bool:
+    """Say whether the field, or what it holds where it may be off, is read as a duration."""
+    inner = (getattr(part, "__metadata__", ()) for part in get_args(field.annotation))
     return any(
-        isinstance(part, BeforeValidator) and part.func is parse_duration for part in field.metadata
+        isinstance(part, BeforeValidator) and part.func is parse_duration
+        for part in chain(field.metadata, *inner)
     )
 
 
 def _compact(seconds: float) -> str:
     """Write seconds in the largest unit that divides them."""
+    if seconds < 1:
+        return f"{seconds * 1000:g}ms"
     unit, size = next((unit, size) for unit, size in _UNITS if seconds % size == 0)
     return f"{seconds // size:.0f}{unit}"
 

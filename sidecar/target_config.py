@@ -23,6 +23,7 @@ from desireline.sidecar.cron import cron_trigger
 from desireline.sidecar.durations import parse_duration
 from desireline.sidecar.hook_config import HookConfig
 from desireline.sidecar.log_settings import LogSettings
+from desireline.sidecar.throttle_config import ThrottleConfig
 from desireline.trainer.gate import GateConfig
 from desireline.trainer.jobs import FitConfig
 from desireline.trainer.sessions import SessionConfig
@@ -201,7 +202,12 @@ class SwapConfig(Settings):
         default=1.0,
         ge=0.1,
         description="How often new and changed documents are looked for; each look refreshes the"
-        " index, so raise it where refreshes are dear.",
+        " index if anything was written, so raise it where refreshes are dear.",
+    )
+    verify_sample: int = Field(
+        default=100,
+        ge=0,
+        description="Documents, drawn from all, that the proof before a cut-over encodes again.",
     )
     batch_size: int = Field(
         default=256, ge=1, le=10_000, description="Documents in one bulk write."
@@ -211,6 +217,12 @@ class SwapConfig(Settings):
     )
     replica_wait: Seconds = Field(
         default=30.0, ge=0, description="How long the cut-over waits for other sidecars to load."
+    )
+    write_pause: Seconds = Field(
+        default=5.0,
+        gt=0,
+        description="New index behind the alias: how long the application's writes may be held up"
+        " at the cut-over; then they go on, and it is tried again.",
     )
     patience: Seconds = Field(
         default=1800.0,
@@ -272,6 +284,9 @@ class TargetConfig(Settings):
         default=TargetGateConfig(), description="When a candidate is promoted."
     )
     swap: SwapConfig = Field(default=SwapConfig(), description="How a generation goes live.")
+    throttle: ThrottleConfig = Field(
+        default=ThrottleConfig(), description="When a run must wait, and how fast it may be."
+    )
     hooks: tuple[HookConfig, ...] = Field(
         default=(), description="Programs and webhooks at the named points of a run."
     )

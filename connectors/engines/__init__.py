@@ -14,6 +14,7 @@
 - ``opensearch_sizes``      sizes and shares as settings say them
 - ``opensearch_load``       how loaded the nodes are that hold an index
 - ``opensearch_enumeration``  every document in order of its id, for the proof
+- ``opensearch_trial``      whether it would take our writes, by one that must lose
 - ``opensearch_owner``      the owner of an index, for the demo, trials and tests
 - ``opensearch``    a cluster
 """
