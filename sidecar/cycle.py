@@ -32,7 +32,7 @@ def run_cycle(target: Target, reporter: Reporter) -> CycleReport:
         try:
             return _turn(target, lease, diary)
         except DesirelineError as error:
-            diary.end(Outcome.FAILED, str(error))
+            diary.fail(error)
             raise
         except KeyboardInterrupt:
             diary.end(Outcome.INTERRUPTED, "stopped by the user; the next cycle resumes")

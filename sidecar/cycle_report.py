@@ -7,7 +7,9 @@ from typing import Any
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict
 
+from desireline.connectors.errors import DesirelineError
 from desireline.connectors.state_store import Record, StateStore
+from desireline.sidecar.errors import RunCancelledError
 from desireline.sidecar.reporting import Reporter
 
 CYCLE = "cycle"
@@ -25,6 +27,8 @@ class Outcome(StrEnum):
     NOTHING_TO_DO = "nothing to do"
     #: Something broke; what serves is unchanged.
     FAILED = "failed"
+    #: The operator gave it up; what serves is unchanged.
+    CANCELLED = "cancelled"
     #: The process died; the next cycle resumes.
     INTERRUPTED = "interrupted"
 
@@ -133,6 +137,11 @@ class Diary:
         self._change(outcome=outcome, reason=reason, ended_at=self._clock(), generation=generation)
         self._reporter.step("end", self.report.sentence, outcome=outcome.value)
         return self.report
+
+    def fail(self, error: DesirelineError) -> CycleReport:
+        """Close the report with what ended it."""
+        cancelled = isinstance(error, RunCancelledError)
+        return self.end(Outcome.CANCELLED if cancelled else Outcome.FAILED, str(error))
 
     def _change(self, **fields: Any) -> None:
         self.report = self.report.model_copy(update=fields)
