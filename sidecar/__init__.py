@@ -25,6 +25,9 @@ Files; first what everything stands on, then the data's way, then the doors:
 - ``embedding_writer``  documents into one slot, each write guarded
 - ``controls``          what the operator told a run: pause, throttle, postpone, cancel
 - ``run_status``        the run under way or last ended, kept as it goes
+- ``steering``          the operator's hand on a run, and where it stands in words
+- ``background``        work beside a server, one piece a target
+- ``once``              asked twice under one key, done once
 - ``hook_config``       what a user may say about hooks
 - ``hook_output``       what of a hook's output is shown
 - ``hook_program``      one program, bounded in time and output
@@ -62,6 +65,7 @@ Files; first what everything stands on, then the data's way, then the doors:
 - ``follower``          keeps slots fresh while the application writes
 - ``retention``         what nothing will serve again is removed
 - ``plan``              what a re-embedding would do, said before
+- ``persistence``       what lost its lease to an absent cluster is begun again
 - ``schedule``          cycles by the clock
 - ``operations``        all that can be asked of the sidecar
 - ``api_keys``          who may ask what

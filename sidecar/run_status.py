@@ -259,22 +259,31 @@ class Pulse:
     """
 
     monotonic: Callable[[], float] = time.monotonic
-    _seen: tuple[int, int] | None = None
+    _seen: int | None = None
     _since: float = 0.0
 
-    def silent_s(self, lease: Mapping[str, Any] | None, fencing: int) -> float:
-        """Return for how long the lease of this fencing number has not changed.
+    def silent_s(self, beat: int | None) -> float:
+        """Return for how long the owner's beat has not changed.
 
         Args:
-            lease: body of the target's lease record as it is now, or None.
-            fencing: the number of the run that is watched.
+            beat: as `beat_of` returned it just now.
 
-        Infinite where the lease is free or somebody else's: then the run is over, said or not.
+        Infinite where there is no owner: then the run is over, said or not.
 
         """
-        if lease is None or not lease.get("owner") or lease.get("fencing") != fencing:
+        if beat is None:
             return float("inf")
-        now, seen = self.monotonic(), (fencing, int(lease.get("beat", 0)))
-        if seen != self._seen:
-            self._seen, self._since = seen, now
+        now = self.monotonic()
+        if beat != self._seen:
+            self._seen, self._since = beat, now
         return now - self._since
+
+
+def beat_of(lease: Mapping[str, Any] | None, fencing: int) -> int | None:
+    """Return a number that changes while the owner of this fencing number lives.
+
+    None where the lease is free or somebody else's.
+    """
+    if lease is None or not lease.get("owner") or lease.get("fencing") != fencing:
+        return None
+    return int(lease.get("beat", 0))

@@ -14,6 +14,7 @@ from desireline.sidecar.run_status import (
     Pulse,
     RunReporter,
     RunStatus,
+    beat_of,
     last_run,
     telling,
 )
@@ -248,11 +249,16 @@ def test_life_is_seen_by_change_and_not_by_any_clock() -> None:
     """Invariant 18: the record holds no time that is compared with ours."""
     clock = Clock()
     pulse = Pulse(monotonic=clock)
-    lease = {"owner": {"host": "here"}, "fencing": 3, "beat": 1}
-    assert pulse.silent_s(lease, 3) == 0
+    assert pulse.silent_s(1) == 0
     clock.now = 40.0
-    assert pulse.silent_s(lease, 3) == 40.0
-    assert pulse.silent_s({**lease, "beat": 2}, 3) == 0
-    assert pulse.silent_s({**lease, "owner": {}}, 3) == float("inf")
-    assert pulse.silent_s({**lease, "fencing": 4}, 3) == float("inf")
-    assert pulse.silent_s(None, 3) == float("inf")
+    assert pulse.silent_s(1) == 40.0
+    assert pulse.silent_s(2) == 0
+    assert pulse.silent_s(None) == float("inf")
+
+
+def test_a_lease_that_is_free_or_of_another_beats_for_nobody() -> None:
+    lease = {"owner": {"host": "here"}, "fencing": 3, "beat": 1}
+    assert beat_of(lease, 3) == 1
+    assert beat_of({**lease, "owner": {}}, 3) is None
+    assert beat_of({**lease, "fencing": 4}, 3) is None
+    assert beat_of(None, 3) is None
