@@ -11,6 +11,10 @@ class TargetUnknownError(SidecarError):
     """No target of this name is configured."""
 
 
+class EncoderUnknownError(SidecarError):
+    """No encoder of this name is registered; nothing was begun."""
+
+
 class NoGenerationError(SidecarError):
     """No generation serves this target yet."""
 
@@ -37,6 +41,10 @@ class HoldError(SidecarError):
 
 class BackfillError(SidecarError):
     """A generation could not be built; what serves is unchanged."""
+
+
+class PauseTooLongError(SidecarError):
+    """Writes would have waited too long for the swap; they were let in again, nothing was swapped."""
 
 
 class RunCancelledError(SidecarError):
