@@ -29,6 +29,10 @@ class ControlError(SidecarError):
     """A wish cannot be noted as it was given; nothing changed."""
 
 
+class RateError(ControlError):
+    """What was given as documents a second is none; nothing changed."""
+
+
 class Wish(StrEnum):
     """What an operator may ask of a run."""
 
@@ -157,12 +161,12 @@ class Controls:
         """Write at most so many documents a second; None lifts the limit.
 
         Raises:
-            ControlError: not a finite rate above 0; to stop, there is `pause`.
+            RateError: not a finite rate above 0; to stop, there is `pause`.
 
         """
         rate = documents_a_second
         if rate is not None and not (math.isfinite(rate) and rate > 0):
-            raise ControlError(
+            raise RateError(
                 f"{rate} documents a second is no rate; nothing changed",
                 next_step='give a number above 0, or "off"; to stop writing: pause',
             )

@@ -9,8 +9,10 @@
 - ``session``         the configuration and the sidecar a command works with
 - ``arguments``       arguments that several commands share
 - ``ending``          how a cycle's report becomes the end of a command
+- ``watch``           a run as it goes: a bar, plain lines or JSON lines
 - ``waiting``         for the end of a process that serves
 - ``demo``, ``init``, ``doctor``, ``logs``, ``tune``, ``reindex``, ``serve``, ``status``,
   ``generations``, ``revert``, ``search``, ``simulate``, ``keys``  the commands
+- ``steering``        ``pause``, ``resume``, ``throttle``, ``postpone``, ``cut-over``, ``cancel``
 - ``app``             all commands, in the order one meets them
 """

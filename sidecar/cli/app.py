@@ -15,6 +15,7 @@ from desireline.sidecar.cli.search import search
 from desireline.sidecar.cli.serve import serve
 from desireline.sidecar.cli.simulate import simulate
 from desireline.sidecar.cli.status import status
+from desireline.sidecar.cli.steering import cancel, cut_over, pause, postpone, resume, throttle
 from desireline.sidecar.cli.tune import tune
 
 app = typer.Typer(
@@ -30,8 +31,9 @@ app = typer.Typer(
 )
 COMMANDS = (
     *(demo, init, doctor, logs, tune, reindex, serve),
-    *(status, generations, revert, search, simulate),
+    *(status, pause, resume, throttle, postpone, cut_over, cancel),
+    *(generations, revert, search, simulate),
 )
 for _command in COMMANDS:
-    app.command(_command.__name__, epilog=EPILOG)(_command)
+    app.command(_command.__name__.replace("_", "-"), epilog=EPILOG)(_command)
 app.add_typer(keys, name="keys")

@@ -10,16 +10,18 @@ from desireline.sidecar.cli.exit_codes import ExitCode
 from desireline.sidecar.cli.terminal import Terminal
 from desireline.sidecar.config import environment
 from desireline.sidecar.config_errors import ConfigError
+from desireline.sidecar.controls import RateError
 from desireline.sidecar.errors import (
     CutOverRefusedError,
     HoldError,
+    HookRefusedError,
     LeaseHeldError,
     RevertRefusedError,
     TargetUnknownError,
 )
 
-_USAGE = (ConfigError, TargetUnknownError)
-_REFUSED = (CutOverRefusedError, HoldError, LeaseHeldError, RevertRefusedError)
+_USAGE = (ConfigError, RateError, TargetUnknownError)
+_REFUSED = (CutOverRefusedError, HoldError, HookRefusedError, LeaseHeldError, RevertRefusedError)
 
 
 def told(error: DesirelineError, terminal: Terminal) -> ExitCode:

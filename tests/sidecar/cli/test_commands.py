@@ -16,7 +16,7 @@ from desireline.sidecar.config import load_config
 from desireline.sidecar.reporting import JsonReporter
 from desireline.sidecar.text_fields import propose_text_fields
 
-NAMES = [command.__name__ for command in COMMANDS] + ["keys"]
+NAMES = [command.__name__.replace("_", "-") for command in COMMANDS] + ["keys"]
 
 
 @pytest.fixture
