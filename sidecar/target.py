@@ -16,6 +16,7 @@ from desireline.sidecar.generations import Generation, Generations
 from desireline.sidecar.hooks import Hooks
 from desireline.sidecar.lease import Lease, hold_lease
 from desireline.sidecar.patience import Patience
+from desireline.sidecar.reencoding import Sample
 from desireline.sidecar.steps import Reached, go_on
 from desireline.sidecar.target_config import TargetConfig
 from desireline.sidecar.worker_process import WorkerProcess
@@ -58,6 +59,14 @@ class Target:
             self.generations.claim(lease.fencing)
             self.generations.reconcile(self.clock())
             yield lease
+
+    def sample_for(self, generation: Generation, size: int | None = None) -> Sample:
+        """Return what the proof encodes again: by the encoder itself, past the cache."""
+        return Sample(
+            encoder=self.encoders.get(generation.fingerprint),
+            size=self.config.swap.verify_sample if size is None else size,
+            seed=generation.number,
+        )
 
     def encoder(self, fingerprint: str) -> CachedEncoder:
         """Return an encoder whose documents go through the cache."""

@@ -2,7 +2,7 @@
 
 import re
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo
 
 from pydantic import (
@@ -218,12 +218,6 @@ class SwapConfig(Settings):
     replica_wait: Seconds = Field(
         default=30.0, ge=0, description="How long the cut-over waits for other sidecars to load."
     )
-    write_pause: Seconds = Field(
-        default=5.0,
-        gt=0,
-        description="New index behind the alias: how long the application's writes may be held up"
-        " at the cut-over; then they go on, and it is tried again.",
-    )
     patience: Seconds = Field(
         default=1800.0,
         ge=0,
@@ -234,6 +228,32 @@ class SwapConfig(Settings):
         default=None,
         examples=["./postpone-cut-over"],
         description="While this file stands, everything is done but the cut-over.",
+    )
+    write_pause: Seconds = Field(
+        default=5.0,
+        gt=0,
+        le=60,
+        description="Most time that writes may be held up while a new index is swapped in; after it"
+        " they are let in again and the swap is tried later.",
+    )
+    cut_over_tries: int = Field(
+        default=10, ge=1, le=100, description="How often the swap of a new index is tried."
+    )
+    versions: Literal["auto", "sequence", "external"] = Field(
+        default="auto",
+        description="Who numbers the documents: the engine (sequence) or the application"
+        " (external); auto looks at them, which cannot tell numbers smaller than the index's"
+        " count of writes.",
+    )
+    new_index_settings: dict[str, Any] = Field(
+        default={},
+        examples=[{"number_of_shards": 3}],
+        description="In what the settings of a new index differ from those of the present one.",
+    )
+    new_index_mappings: dict[str, Any] = Field(
+        default={},
+        examples=[{"properties": {"title": {"type": "text", "analyzer": "english"}}}],
+        description="Laid over the mapping of a new index.",
     )
     lease_ttl: Seconds = Field(
         default=30.0,
