@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -24,8 +25,13 @@ from desireline.sidecar.reporting import SilentReporter
 from desireline.sidecar.steps import Reached, go_on
 from desireline.sidecar.wiring import open_sidecar
 
+Clock = Callable[[], datetime]
 FIELDS = ("title", "description")
 WORDS = ["red", "blue", "shoe", "running", "garden", "nurse", "software", "engineer"]
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,8 +85,14 @@ swap = {{ {", ".join(f"{key} = {json.dumps(value)}" for key, value in settings.i
 """
         )
 
-    def open(self, reached: Reached = go_on) -> Sidecar:
-        return open_sidecar(load_config(self.config), reached=reached)
+    def change_config(self, old: str, new: str) -> None:
+        """Change one setting; the next run reads it."""
+        text = self.config.read_text()
+        assert old in text
+        self.config.write_text(text.replace(old, new))
+
+    def open(self, reached: Reached = go_on, *, clock: Clock = _now) -> Sidecar:
+        return open_sidecar(load_config(self.config), reached=reached, clock=clock)
 
     def reindex(self, model: str, reached: Reached = go_on, *, end_hold: bool = False) -> None:
         with closing(self.open(reached)) as sidecar:
@@ -130,6 +142,14 @@ swap = {{ {", ".join(f"{key} = {json.dumps(value)}" for key, value in settings.i
             with parts.owned():
                 pass  # at once: nobody who is alive holds it
             assert [r.key for r in parts.store.list(LEASE) if r.body["owner"]] == []
+
+    def versions(self) -> dict[str, Any]:
+        """Return which write each document is of, and the pointer's record."""
+        with closing(self.open()) as sidecar:
+            parts = sidecar.parts("jobs")
+            batches = parts.engine.scan(self.index, Read())
+            versions: dict[str, Any] = {d.document_id: d.version for b in batches for d in b}
+            return versions | {"the pointer": parts.generations.pointer()}
 
     def is_live(self, fingerprint: str) -> bool:
         """Whether the live generation is this encoder's."""

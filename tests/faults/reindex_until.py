@@ -23,7 +23,7 @@ from desireline.sidecar.wiring import open_sidecar
 
 def stop_at_function(given: dict) -> None:
     module_name, _, path = given["where"].partition(":")
-    owner = importlib.import_module(f"desireline.sidecar.{module_name}")
+    owner = importlib.import_module(f"desireline.{module_name}")
     *outer, name = path.split(".")
     for each in outer:
         owner = getattr(owner, each)
