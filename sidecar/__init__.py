@@ -53,17 +53,28 @@ Files; first what everything stands on, then the data's way, then the doors:
 - ``judging``           the gate's evidence and its verdict
 - ``preflight``         why an index must not be embedded again
 - ``way``               slots in place or a new index, and why
+- ``slot_way``          slots in place: build, keep near, swap
 - ``building``          from a registered encoder to a live generation
+- ``windows``           documents gathered and cut into batches of like length
 - ``backfill``          old documents into the new slot
 - ``catchup``           documents written since a fence
 - ``verification``      what a proof found: kinds of difference, examples by id
 - ``document_checks``   what one document of a generation must look like
+- ``index_comparison``  two indexes that must hold the same documents
 - ``reencoding``        a sample of documents encoded again
 - ``verify``            proof that every document carries the generation
 - ``replicas``          other sidecars load the next encoder first
 - ``cutover``           the atomic swap, and the way back
 - ``follower``          keeps slots fresh while the application writes
 - ``retention``         what nothing will serve again is removed
+- ``copying``           whole documents into an index of their own
+- ``copy_proof``        proof that a copy is the same as its source
+- ``write_block``       the record of held-up writes, put down before they are
+- ``watchdog``          a child process that lets writes in when its parent cannot
+- ``alias_swap``        the alias from one index to its copy, with no write lost
+- ``index_copies``      what a target's generation indexes are copied with
+- ``index_way``         a new index behind the alias, and the way back
+- ``index_recovery``    what a dead run left behind, finished or undone; old indexes let go
 - ``plan``              what a re-embedding would do, said before
 - ``persistence``       what lost its lease to an absent cluster is begun again
 - ``schedule``          cycles by the clock
