@@ -10,6 +10,7 @@ Files, in the order the data meets them:
 - ``search_engine``  port: read an index, write slots, search them
 - ``write_trial``    port: would slots be taken, found out by trying
 - ``engine_load``    port: an engine that says how loaded it is
+- ``generation_indexes``  port: an index built beside another, and the alias between them
 - ``state_store``    port: small records changed by compare-and-set
 - ``plugins``        built-ins and outsiders enter by the same entry points
 - ``opensearch_client``  one way to reach OpenSearch

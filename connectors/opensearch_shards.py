@@ -120,12 +120,23 @@ def read_shard(
     cluster: Cluster,
     shard: Shard,
     query: Mapping[str, Any],
-    source: Sequence[str],
+    source: Sequence[str] | Mapping[str, Any] | bool,
     batch_size: int,
+    *,
+    versions: bool = False,
 ) -> Iterator[list[dict[str, Any]]]:
     """Yield the hits of a query in one shard, in order of their writes, as of one moment.
 
     Reads the primary: with segment replication a replica may lag behind the refresh.
+
+    Args:
+        cluster: where the shard is.
+        shard: which one.
+        query: which of its documents.
+        source: names of fields, or what `_source` of a search takes.
+        batch_size: hits in a page.
+        versions: whether each hit has its `_version`.
+
     """
     opened = cluster.call(
         "POST",
@@ -137,7 +148,17 @@ def read_shard(
         },
     )
     try:
-        yield from _pages(cluster, opened["pit_id"], query, source, batch_size)
+        body = {
+            "pit": {"id": opened["pit_id"], "keep_alive": _KEEP_ALIVE},
+            "size": batch_size,
+            "query": query,
+            "sort": [{"_seq_no": "asc"}],
+            "seq_no_primary_term": True,
+            "version": versions,
+            "track_total_hits": False,
+            "_source": _wanted(source),
+        }
+        yield from _pages(cluster, body)
     finally:
         # A snapshot that is not closed ends by itself; that must not hide the first error.
         with suppress(ConnectorError):
@@ -145,24 +166,19 @@ def read_shard(
             cluster.call("DELETE", path("_search", "point_in_time"), body=body)
 
 
-def _pages(
-    cluster: Cluster, pit: str, query: Mapping[str, Any], source: Sequence[str], batch_size: int
-) -> Iterator[list[dict[str, Any]]]:
-    body: dict[str, Any] = {
-        "pit": {"id": pit, "keep_alive": _KEEP_ALIVE},
-        "size": batch_size,
-        "query": query,
-        "sort": [{"_seq_no": "asc"}],
-        "seq_no_primary_term": True,
-        "track_total_hits": False,
-        "_source": {"includes": list(source)} if source else False,
-    }
+def _wanted(source: Sequence[str] | Mapping[str, Any] | bool) -> object:
+    if isinstance(source, bool | Mapping):
+        return source
+    return {"includes": list(source)} if source else False
+
+
+def _pages(cluster: Cluster, body: dict[str, Any]) -> Iterator[list[dict[str, Any]]]:
     while True:
         answer = cluster.call("POST", path("_search"), params=_WHOLE, body=body)
         require_every_shard(answer, "the snapshot")
         hits = answer["hits"]["hits"]
         if hits:
             yield hits
-        if len(hits) < batch_size:
+        if len(hits) < body["size"]:
             return
         body["search_after"] = hits[-1]["sort"]

@@ -38,6 +38,8 @@ class IndexDescription:
     shards: int
     #: Whether the index can hold and search vectors.
     vectors_enabled: bool
+    #: What builds and searches the graphs of new slots.
+    knn_engine: Literal["lucene", "faiss"] = "lucene"
     #: Why slots cannot be written in place, one sentence each; empty when they can.
     obstacles: tuple[str, ...] = ()
 

@@ -1,27 +1,78 @@
-"""From an encoder in the registry to a live generation: backfill, catch-up, proof, swap."""
+"""From an encoder in the registry to a live generation: build, wait for release, prove, swap."""
 
-from collections.abc import Sequence
-from datetime import timedelta
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
 
-from desireline.sidecar.backfill import backfill
-from desireline.sidecar.catchup import catch_up
-from desireline.sidecar.cutover import CutOver, cut_over, warm_up
+from desireline.connectors.search_engine import Slot
+from desireline.sidecar.cutover import CutOver, warm_up
 from desireline.sidecar.errors import BackfillError, RunCancelledError
 from desireline.sidecar.generations import Generation, State, free_slot
 from desireline.sidecar.hooks import HookPoint
+from desireline.sidecar.index_recovery import recover, retire_indexes
+from desireline.sidecar.index_way import (
+    begin_index,
+    build_index,
+    cut_over_index,
+    keep_index_near,
+    revert_index,
+)
 from desireline.sidecar.lease import Lease
-from desireline.sidecar.preflight import refusals
 from desireline.sidecar.replicas import wait_for_replicas
 from desireline.sidecar.reporting import Reporter
 from desireline.sidecar.run import Run, open_run
 from desireline.sidecar.serving import serve_by
+from desireline.sidecar.slot_way import begin_slot, build_slot, cut_over_slot, keep_slot_near
 from desireline.sidecar.steps import Step
 from desireline.sidecar.target import Target
 from desireline.sidecar.verify import verify
+from desireline.sidecar.way import Choice, Wanted, Way, choose
 
 _POSTPONED_LOOK_S = 1.0
-#: Looks between two catch-ups while the cut-over is postponed: the slot stays nearly fresh.
+#: Looks between two catch-ups while the cut-over is postponed: the generation stays nearly fresh.
 _LOOKS_A_CATCH_UP = 30
+
+
+class _Begin(Protocol):
+    def __call__(self, run: Run, fingerprint: str, *, cycle: str | None) -> Generation: ...
+
+
+class _Swap(Protocol):
+    def __call__(self, run: Run, generation: Generation, *, reason: str) -> CutOver: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Stages:
+    """What the two ways do differently."""
+
+    begin: _Begin
+    build: Callable[[Run, Generation], Generation]
+    keep_near: Callable[[Run, Generation], Generation]
+    cut_over: _Swap
+
+
+_WAYS: Mapping[Way, _Stages] = {
+    "slot": _Stages(
+        begin=begin_slot, build=build_slot, keep_near=keep_slot_near, cut_over=cut_over_slot
+    ),
+    "index": _Stages(
+        begin=begin_index, build=build_index, keep_near=keep_index_near, cut_over=cut_over_index
+    ),
+}
+
+
+def take_over(target: Target, lease: Lease, reporter: Reporter) -> Generation | None:
+    """Finish or undo what a former owner left half-done, and let go of what no hold keeps.
+
+    To be called first by whoever has just become the owner of the target. Returns the generation
+    that went live by it, if one did.
+    """
+    unfinished = target.generations.unfinished()
+    for sentence in (*recover(target, lease), *retire_indexes(target, lease)):
+        reporter.step("recover", sentence)
+    live = target.generations.live()
+    went_live = unfinished is not None and live is not None and live.number == unfinished.number
+    return live if went_live else None
 
 
 def put_live(
@@ -31,6 +82,7 @@ def put_live(
     reporter: Reporter,
     *,
     reason: str,
+    way: Wanted = "auto",
     cycle: str | None = None,
     canaries: Sequence[str] = (),
 ) -> CutOver:
@@ -44,107 +96,73 @@ def put_live(
         CutOverRefusedError, HookRefusedError, LeaseLostError: as they say.
 
     """
-    with open_run(target, lease, reporter) as run:
-        generation = _begin(run, fingerprint, cycle)
+    with open_run(target, lease, reporter, fingerprint=fingerprint) as run:
+        generation = _begin(run, fingerprint, cycle, way)
+        run.status.building(generation.number, generation.way)
+        stages = _WAYS[generation.way]
         try:
             if generation.state is State.BUILDING:
-                generation = _build(run, generation)
-            generation = _wait_for_release(run, generation)
-            return _swap(run, generation, reason, canaries)
+                run.call(HookPoint.BEFORE_BACKFILL, generation=str(generation.number))
+                generation = stages.build(run, generation)
+            generation = _wait_for_release(run, generation, stages)
+            return _swap(run, generation, stages, reason, canaries)
         except RunCancelledError as error:
             target.generations.change(generation, state=State.CANCELLED, reason=str(error))
             raise
 
 
-def _begin(run: Run, fingerprint: str, cycle: str | None) -> Generation:
+def put_back(target: Target, lease: Lease, reporter: Reporter, *, reason: str) -> CutOver:
+    """Bring the former index back: up to date first, then behind the alias again.
+
+    Raises:
+        RevertRefusedError, CutOverRefusedError, LeaseLostError: as they say.
+
+    """
+    live = target.generations.live()
+    assert live is not None, "the caller has seen that there is something to go back from"
+    with open_run(target, lease, reporter, fingerprint=live.fingerprint) as run:
+        run.status.building(live.number, "index")
+        swapped = revert_index(run, reason=reason)
+        run.reporter.step("revert", swapped.sentence, generation=swapped.generation)
+        return swapped
+
+
+def _begin(run: Run, fingerprint: str, cycle: str | None, way: Wanted) -> Generation:
     generations = run.target.generations
     unfinished = generations.unfinished()
     if unfinished is not None:
-        if unfinished.fingerprint == fingerprint:
+        if unfinished.fingerprint == fingerprint and way in {"auto", unfinished.way}:
             run.reporter.step(
                 "resume",
                 f"generation {unfinished.number} was interrupted while {unfinished.state};"
                 " going on with it",
             )
             return unfinished
-        generations.change(unfinished, state=State.CANCELLED, reason="another encoder was wanted")
-    generation = _create(run.target, fingerprint, cycle)
-    run.reached(Step.GENERATION_CREATED)
-    return generation
-
-
-def _create(target: Target, fingerprint: str, cycle: str | None) -> Generation:
-    encoder = target.encoders.get(fingerprint)
-    live = target.generations.live()
-    slot = free_slot(target.config.vector, live)
-    described = target.engine.describe(target.config.index)
-    refused = refusals(target, described, slot, encoder.dimension)
-    if refused:
-        raise BackfillError(
-            f"{'; '.join(refused)}; nothing was written and what serves is unchanged",
-            next_step=f"desireline reindex {target.name} --plan shows all that is needed",
+        generations.change(
+            unfinished, state=State.CANCELLED, reason="another encoder or way was wanted"
         )
-    return target.generations.create(
-        index=described.index,
-        slot=slot,
+    choice = _choose(run.target, fingerprint, way)
+    run.reporter.step("way", f"{choice.way}: {choice.reason}", way=choice.way)
+    return _WAYS[choice.way].begin(run, fingerprint, cycle=cycle)
+
+
+def _choose(target: Target, fingerprint: str, way: Wanted) -> Choice:
+    encoder = target.encoders.get(fingerprint)
+    slot = Slot(
+        name=free_slot(target.config.vector, target.generations.live()),
         dimension=encoder.dimension,
         similarity=encoder.similarity,
-        fingerprint=fingerprint,
-        parent=None if live is None else live.number,
-        cycle=cycle,
-        created_at=target.clock(),
     )
-
-
-def _build(run: Run, generation: Generation) -> Generation:
-    target = run.target
-    run.call(HookPoint.BEFORE_BACKFILL, generation=str(generation.number))
-    target.engine.prepare_slot(generation.index, generation.vector_slot)
-    run.reached(Step.SLOT_PREPARED)
-    if not generation.started_at_fence:
-        fence = target.engine.fence(generation.index).to_json()
-        generation = target.generations.change(generation, started_at_fence=fence)
-    run.reached(Step.FENCE_TAKEN)
-    writer = run.writer(generation)
-    filled = run.patience().until(
-        lambda: backfill(
-            target.engine,
-            writer,
-            batch_size=target.config.swap.batch_size,
-            reporter=run.reporter,
-            before_batch=run.may_write,
+    choice = choose(target, target.engine.describe(target.config.index), slot, way)
+    if choice.refusals:
+        raise BackfillError(
+            f"{'; '.join(choice.refusals)}; nothing was written and what serves is unchanged",
+            next_step=f"desireline reindex {target.name} --plan shows all that is needed",
         )
-    )
-    run.reporter.step(
-        "backfill",
-        f"slot {generation.slot}: {filled.sentence}",
-        documents=filled.documents,
-        encoded=filled.encoded,
-        seconds=round(filled.seconds, 3),
-        encoding_s=round(filled.encoding_s, 3),
-    )
-    run.reached(Step.BACKFILL_DONE)
-    generation, refreshed = _catch_up(run, generation)
-    run.reporter.step(
-        "catch-up",
-        f"{refreshed:,} documents had changed meanwhile and are embedded",
-        refreshed=refreshed,
-    )
-    generation = target.generations.change(generation, state=State.READY)
-    run.reached(Step.CAUGHT_UP)
-    return generation
+    return choice
 
 
-def _catch_up(run: Run, generation: Generation) -> tuple[Generation, int]:
-    writer = run.writer(generation)
-    caught_up = run.patience().until(
-        lambda: catch_up(run.target.engine, generation.index, generation.fence, [writer])
-    )
-    fence = caught_up.fence.to_json()
-    return run.target.generations.change(generation, caught_up=fence), caught_up.refreshed
-
-
-def _wait_for_release(run: Run, generation: Generation) -> Generation:
+def _wait_for_release(run: Run, generation: Generation, stages: _Stages) -> Generation:
     """Return when the cut-over is not postponed. What was proved before is proved again after."""
     looks = 0
     while reason := run.postponed():
@@ -155,11 +173,13 @@ def _wait_for_release(run: Run, generation: Generation) -> Generation:
         run.sleep(_POSTPONED_LOOK_S)
         run.check()
         if looks % _LOOKS_A_CATCH_UP == 0:
-            generation, _ = _catch_up(run, generation)
+            generation = stages.keep_near(run, generation)
     return generation
 
 
-def _swap(run: Run, generation: Generation, reason: str, canaries: Sequence[str]) -> CutOver:
+def _swap(
+    run: Run, generation: Generation, stages: _Stages, reason: str, canaries: Sequence[str]
+) -> CutOver:
     target = run.target
     run.reporter.step(
         "replicas",
@@ -175,18 +195,10 @@ def _swap(run: Run, generation: Generation, reason: str, canaries: Sequence[str]
     run.reached(Step.WARMED_UP)
     generation = _prove(run, generation, warmed=warmed)
     run.call(HookPoint.BEFORE_CUT_OVER, generation=str(generation.number))
-    generation, _ = _catch_up(run, generation)
+    generation = stages.keep_near(run, generation)
     run.check()
     run.reached(Step.CUT_OVER_BEGUN)
-    swapped = cut_over(
-        target.generations,
-        generation,
-        lease=run.lease,
-        hold=timedelta(seconds=target.config.swap.hold),
-        reason=reason,
-        clock=target.clock,
-        reached=target.reached,
-    )
+    swapped = stages.cut_over(run, generation, reason=reason)
     run.reporter.step("cut-over", swapped.sentence, generation=swapped.generation)
     run.call(HookPoint.AFTER_CUT_OVER, generation=str(swapped.generation))
     return swapped
@@ -196,7 +208,14 @@ def _prove(run: Run, generation: Generation, *, warmed: int) -> Generation:
     target = run.target
     writer = run.writer(generation)
     proof = run.patience().until(
-        lambda: verify(target.engine, target.store, writer, generation.fence)
+        lambda: verify(
+            target.engine,
+            target.store,
+            writer,
+            generation.fence,
+            sample=target.sample_for(generation),
+            reporter=run.reporter,
+        )
     )
     run.reporter.step(
         "verify",

@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 
 from desireline.connectors.errors import StateConflictError
 from desireline.connectors.search_engine import SearchEngine
+from desireline.connectors.state_store import Record
 from desireline.sidecar.errors import CutOverRefusedError, RevertRefusedError
 from desireline.sidecar.generations import Generation, Generations, Pointer, State
 from desireline.sidecar.lease import Lease
@@ -20,11 +21,15 @@ class CutOver:
     generation: int
     previous: int | None
     hold_until: datetime | None
+    #: How long writes were held up, where an alias was swapped.
+    pause_s: float | None = None
 
     @property
     def sentence(self) -> str:
         """One line for people."""
         text = f"generation {self.generation} is live"
+        if self.pause_s is not None:
+            text += f" after writes had waited {self.pause_s:.2f} s"
         if self.previous is None or self.hold_until is None:
             return text
         return (
@@ -98,17 +103,13 @@ def cut_over(
     return CutOver(generation=pointer.generation, previous=previous, hold_until=pointer.hold_until)
 
 
-def revert(generations: Generations, *, reason: str, clock: Callable[[], datetime]) -> CutOver:
-    """Bring the retained generation back. The one left stays ready in its place.
-
-    Needs no lease: a build that takes the retained slot gives up the way back in the
-    pointer first, so one of the two writes conflicts.
+def way_back(generations: Generations, now: datetime) -> tuple[Pointer, Record]:
+    """Return the pointer whose former generation can serve again.
 
     Raises:
         RevertRefusedError: there is nothing to go back to.
 
     """
-    now = clock()
     generations.reconcile(now)
     found = generations.pointer()
     if found is None or found[0].previous is None:
@@ -116,13 +117,49 @@ def revert(generations: Generations, *, reason: str, clock: Callable[[], datetim
             f"target {generations.target!r} has no retained generation to go back to;"
             " what serves is unchanged"
         )
-    pointer, record, previous = found[0], found[1], found[0].previous
-    if generations.get(previous).state is not State.RETAINED:
+    pointer, record = found
+    if generations.get(found[0].previous).state is not State.RETAINED:
         raise RevertRefusedError(
             f"the hold of generation {pointer.previous} ended at"
             f" {pointer.hold_until:%Y-%m-%d %H:%M} UTC and its slot is no longer kept fresh;"
             " what serves is unchanged",
             next_step="re-embed with it: desireline reindex TARGET --model FINGERPRINT",
+        )
+    return pointer, record
+
+
+def revert(
+    generations: Generations,
+    *,
+    reason: str,
+    clock: Callable[[], datetime],
+    alias_swapped: bool = False,
+) -> CutOver:
+    """Bring the retained generation back. The one left stays ready in its place.
+
+    Needs no lease: a build that takes the retained slot gives up the way back in the
+    pointer first, so one of the two writes conflicts.
+
+    Args:
+        generations: of the target.
+        reason: told beside the pointer.
+        clock: of wall time.
+        alias_swapped: whether the alias points to the former generation's index again.
+
+    Raises:
+        RevertRefusedError: there is nothing to go back to, or it is in another index that
+            must be brought up to date first.
+
+    """
+    now = clock()
+    pointer, record = way_back(generations, now)
+    assert pointer.previous is not None, "way_back sees to it"
+    elsewhere = generations.get(pointer.previous).index
+    if not alias_swapped and generations.get(pointer.generation).index != elsewhere:
+        raise RevertRefusedError(
+            f"generation {pointer.previous} is in the index {elsewhere!r}, which must be brought up"
+            " to date before the alias can go back to it; what serves is unchanged",
+            next_step=f"desireline revert {generations.target}",
         )
     swapped = pointer.model_copy(
         update={

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from desireline.connectors.errors import DesirelineError
 from desireline.sidecar.base_encoder import resolve
-from desireline.sidecar.building import put_live
+from desireline.sidecar.building import put_live, take_over
 from desireline.sidecar.cycle_report import CycleReport, Diary, Outcome, mark_interrupted
 from desireline.sidecar.generations import Generation, State
 from desireline.sidecar.judging import Contest, judge_candidate
@@ -30,6 +30,7 @@ def run_cycle(target: Target, reporter: Reporter) -> CycleReport:
         if target.config.note:
             diary.step("note", target.config.note)
         try:
+            take_over(target, lease, diary)
             return _turn(target, lease, diary)
         except DesirelineError as error:
             diary.fail(error)

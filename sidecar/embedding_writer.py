@@ -40,7 +40,7 @@ from desireline.connectors.search_engine import Read, SearchEngine
 from desireline.connectors.state_store import StateStore
 from desireline.connectors.vector_check import checks
 from desireline.sidecar.delivery import deliver
-from desireline.sidecar.embedding_cache import CachedEncoder
+from desireline.sidecar.embedding_cache import CachedEncoder, EncodingCosts
 from desireline.sidecar.generations import Generation
 from desireline.sidecar.lease import Lease
 from desireline.sidecar.patience import Patience
@@ -98,6 +98,11 @@ class EmbeddingWriter:
     def template(self) -> TextTemplate:
         """How the generation's text is rendered."""
         return self._template
+
+    @property
+    def costs(self) -> EncodingCosts:
+        """What the vectors took so far."""
+        return self._encoder.costs
 
     @property
     def encoded(self) -> int:

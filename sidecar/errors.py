@@ -44,7 +44,7 @@ class BackfillError(SidecarError):
 
 
 class PauseTooLongError(SidecarError):
-    """Writes would have waited too long for the swap; they were let in again, nothing was swapped."""
+    """Writes would have waited too long for the swap; they were let in again."""
 
 
 class RunCancelledError(SidecarError):

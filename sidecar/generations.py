@@ -8,7 +8,7 @@ The states in the generation records are told after it and mended from it by `re
 from collections.abc import Mapping
 from datetime import datetime
 from enum import StrEnum
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, ValidationError
 
@@ -62,6 +62,12 @@ class Generation(BaseModel):
     started_at_fence: dict[str, int] = {}
     #: Up to here every write has been embedded into the slot.
     caught_up: dict[str, int] = {}
+    #: In a slot of the live index, or in an index of its own behind the alias.
+    way: Literal["slot", "index"] = "slot"
+    #: The other index of a copy: its documents come from there, until it is live itself.
+    copied_from: str | None = None
+    #: Up to here, in the other index, every write has been copied.
+    copied: dict[str, int] = {}
     #: Why it is in this state.
     reason: str = ""
 

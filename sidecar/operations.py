@@ -1,7 +1,7 @@
 """All that can be asked of the sidecar, by the command line, the server and the schedule."""
 
-import threading
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import structlog
@@ -10,16 +10,26 @@ from desireline.connectors.errors import DesirelineError
 from desireline.connectors.search_engine import Hit
 from desireline.connectors.state_store import StateStore
 from desireline.sidecar.api_keys import ApiKeys
+from desireline.sidecar.background import Background
 from desireline.sidecar.base_encoder import registered, resolve
-from desireline.sidecar.building import put_live
-from desireline.sidecar.cutover import revert
+from desireline.sidecar.building import put_back, put_live, take_over
+from desireline.sidecar.controls import Answer, Wish
+from desireline.sidecar.cutover import CutOver, revert, way_back
 from desireline.sidecar.cycle import run_cycle
 from desireline.sidecar.cycle_report import CycleReport, Diary, Outcome, cycles
-from desireline.sidecar.errors import LeaseHeldError, TargetUnknownError
+from desireline.sidecar.errors import (
+    BackfillError,
+    EncoderUnknownError,
+    LeaseHeldError,
+    TargetUnknownError,
+)
 from desireline.sidecar.follower import Follower
 from desireline.sidecar.generations import Generation, State
+from desireline.sidecar.hooks import HookPoint
 from desireline.sidecar.learning import pull_sessions
 from desireline.sidecar.lease import hold_lease
+from desireline.sidecar.once import Once
+from desireline.sidecar.persistence import persistently
 from desireline.sidecar.plan import ReindexPlan, draft
 from desireline.sidecar.reporting import LogReporter, Reporter
 from desireline.sidecar.retention import sweep
@@ -30,8 +40,11 @@ from desireline.sidecar.serving import (
     TargetFields,
     serve_by,
 )
+from desireline.sidecar.steering import reverted_already, run_view, steer, under_way
 from desireline.sidecar.target import Target
 from desireline.sidecar.telemetry import Metrics
+from desireline.sidecar.way import Wanted
+from desireline.sidecar.write_block import WriteBlocks
 
 log = structlog.get_logger(__name__)
 
@@ -55,14 +68,16 @@ class Sidecar:
             name: Serving(target.generations, target.encoders)
             for name, target in self._targets.items()
         }
-        self._running: dict[str, threading.Thread] = {}
+        self._background = Background()
 
     # The wheel.
 
     def tune(self, target: str, reporter: Reporter) -> CycleReport:
         """Turn the wheel once. Raises LeaseHeldError when another process is at it."""
         parts = self._target(target)
-        report = run_cycle(parts, reporter)
+        report = persistently(
+            lambda: run_cycle(parts, reporter), limit_s=parts.config.swap.patience
+        )
         for fingerprint in sweep(parts.store, parts.registry, parts.cache):
             log.info("idle encoder removed", fingerprint=fingerprint)
         self.metrics.cycle_ended(target, report.outcome.value)
@@ -71,15 +86,8 @@ class Sidecar:
     def start_cycle(self, target: str) -> str:
         """Start a cycle in the background unless one runs here."""
         self._target(target)
-        running = self._running.get(target)
-        if running is not None and running.is_alive():
-            return f"a cycle of {target} is running already"
-        thread = threading.Thread(
-            target=self._tune_and_log, args=(target,), name=f"cycle {target}", daemon=True
-        )
-        self._running[target] = thread
-        thread.start()
-        return f"a cycle of {target} has begun"
+        begun = self._background.begin(target, lambda: self.tune(target, LogReporter()))
+        return f"a cycle of {target} {'has begun' if begun else 'is running already'}"
 
     def pull_logs(self, target: str) -> Any:
         """Read the click log and judge its health; changes nothing."""
@@ -87,23 +95,61 @@ class Sidecar:
 
     # Re-embedding, and the way back.
 
-    def plan(self, target: str, model: str | None, *, end_hold: bool = False) -> ReindexPlan:
+    def plan(
+        self,
+        target: str,
+        model: str | None,
+        *,
+        way: Wanted = "auto",
+        end_hold: bool = False,
+    ) -> ReindexPlan:
         """Say what `reindex` would do; changes nothing."""
         parts = self._target(target)
         live = parts.generations.live()
-        if model is None and live is not None:
-            return draft(parts, live.fingerprint, encoder="the live encoder", end_hold=end_hold)
         source = model or parts.config.model
-        return draft(parts, registered(parts, source), encoder=source, end_hold=end_hold)
+        fingerprint, encoder = (
+            (live.fingerprint, "the live encoder")
+            if model is None and live is not None
+            else (registered(parts, source), source)
+        )
+        return draft(parts, fingerprint, encoder=encoder, way=way, end_hold=end_hold)
 
     def reindex(
-        self, target: str, model: str | None, reporter: Reporter, *, end_hold: bool = False
+        self,
+        target: str,
+        model: str | None,
+        reporter: Reporter,
+        *,
+        way: Wanted = "auto",
+        end_hold: bool = False,
     ) -> CycleReport:
         """Embed every document again and put the result live, without asking the gate."""
         parts = self._target(target)
+        return persistently(
+            lambda: self._reindex_once(parts, model, reporter, way=way, end_hold=end_hold),
+            limit_s=parts.config.swap.patience,
+        )
+
+    def _reindex_once(
+        self,
+        parts: Target,
+        model: str | None,
+        reporter: Reporter,
+        *,
+        way: Wanted,
+        end_hold: bool,
+    ) -> CycleReport:
         with parts.owned() as lease:
-            diary = Diary(parts.store, target, reporter, parts.clock)
+            diary = Diary(parts.store, parts.name, reporter, parts.clock)
             try:
+                finished = take_over(parts, lease, diary)
+                if finished is not None:
+                    return diary.end(
+                        Outcome.WENT_LIVE,
+                        "an interrupted cut-over was finished: generation"
+                        f" {finished.number} is live",
+                        generation=finished.number,
+                    )
                 parts.generations.give_up_way_back(now=parts.clock(), force=end_hold)
                 live = parts.generations.live()
                 fingerprint = (
@@ -117,20 +163,134 @@ class Sidecar:
                     lease,
                     diary,
                     reason="the operator asked for it",
+                    way=way,
                     cycle=diary.cycle,
                 )
             except DesirelineError as error:
-                diary.end(Outcome.FAILED, str(error))
+                diary.fail(error)
                 raise
             return diary.end(Outcome.WENT_LIVE, swapped.sentence, generation=swapped.generation)
 
-    def revert(self, target: str) -> str:
-        """Bring the retained generation back, with every write since in its slot."""
+    def start_reindex(
+        self,
+        target: str,
+        model: str | None,
+        *,
+        by: str,
+        way: Wanted = "auto",
+        end_hold: bool = False,
+        key: str | None = None,
+    ) -> str:
+        """Begin to embed every document again, in the background; return the sentence that says so.
+
+        Args:
+            target: whose index.
+            model: a registered encoder or the configured one; None for the live one.
+            by: who asks.
+            way: slots in place, a new index, or whatever fits.
+            end_hold: give up the way back that a hold still keeps.
+            key: the same key again is answered the same and begins nothing.
+
+        Raises:
+            BackfillError: the plan refuses, by name.
+            EncoderUnknownError: no such encoder.
+            KeyReusedError: the key stands for another request.
+
+        """
         parts = self._target(target)
+        asked = {"target": target, "model": model, "way": way, "end_hold": end_hold}
+
+        def begin() -> str:
+            self._require_feasible(parts, model, way=way, end_hold=end_hold)
+            work = partial(self.reindex, target, model, LogReporter(), way=way, end_hold=end_hold)
+            if under_way(self.run(target)) or not self._background.begin(target, work):
+                return f"{target} is being worked on already; nothing more was begun"
+            log.info("a re-embedding was asked for", target=target, by=by)
+            return f"the re-embedding of {target} has begun"
+
+        return begin() if key is None else Once(self._store, parts.clock).answer(key, asked, begin)
+
+    def _require_feasible(
+        self, parts: Target, model: str | None, *, way: Wanted, end_hold: bool
+    ) -> None:
+        if model not in {None, parts.config.model} and registered(parts, str(model)) is None:
+            raise EncoderUnknownError(
+                f"no encoder {str(model)[:80]!r} is registered; nothing was begun",
+                next_step=f"desireline reindex {parts.name} --model … imports one first",
+            )
+        refused = self.plan(parts.name, model, way=way, end_hold=end_hold).refusals
+        if refused:
+            raise BackfillError(
+                f"{'; '.join(refused)}; nothing was begun and what serves is unchanged",
+                next_step=f"desireline reindex {parts.name} --plan shows all that is needed",
+            )
+
+    def steer(
+        self,
+        target: str,
+        wish: Wish,
+        *,
+        by: str,
+        documents_a_second: float | None = None,
+        run: str | None = None,
+    ) -> Answer:
+        """Pause, resume, throttle, postpone, cut over or cancel; safe to repeat."""
+        controls = self._target(target).controls
+        rate = documents_a_second
+        return steer(controls, target, wish, by=by, documents_a_second=rate, run=run)
+
+    def run(self, target: str) -> dict[str, Any]:
+        """Where the run under way, or last ended, stands."""
+        return run_view(self._store, target, self._target(target).controls)
+
+    def revert(self, target: str, to: int | None = None) -> str:
+        """Bring the retained generation back, with every write since in its slot.
+
+        Safe to repeat: what is live already is not swapped again. Without `to` only an older
+        generation is gone back to.
+
+        Raises:
+            RevertRefusedError, HookRefusedError: what serves is unchanged.
+
+        """
+        parts = self._target(target)
+        found = parts.generations.pointer()
+        if found is not None and (done := reverted_already(found[0], to)):
+            return done
+        facts = {"target": target, "generation": str(found[0].previous) if found else ""}
+        parts.hooks.run(HookPoint.BEFORE_REVERT, facts)
         self.follow_once(target)
-        swapped = revert(parts.generations, reason="the operator asked for it", clock=parts.clock)
+        swapped = self._swap_back(parts, reason="the operator asked for it")
         self._serving[target].refresh()
+        parts.hooks.run(HookPoint.AFTER_REVERT, facts)
         return swapped.sentence
+
+    def _swap_back(self, parts: Target, *, reason: str) -> CutOver:
+        pointer, _ = way_back(parts.generations, parts.clock())
+        live, former = (
+            parts.generations.get(number)
+            for number in (pointer.generation, pointer.previous)
+            if number is not None
+        )
+        if former.index == live.index:
+            return revert(parts.generations, reason=reason, clock=parts.clock)
+        with parts.owned() as lease:
+            take_over(parts, lease, LogReporter())
+            return put_back(parts, lease, LogReporter(), reason=reason)
+
+    def tidy(self, target: str) -> None:
+        """Finish or undo what a killed run left of a write block, and end a hold that is over.
+
+        Does nothing where there is no such thing, or while another process is at it.
+        """
+        parts = self._target(target)
+        if not WriteBlocks(parts.store, target).all():
+            return
+        try:
+            with parts.owned() as lease:
+                take_over(parts, lease, LogReporter())
+        except LeaseHeldError:
+            return
 
     def follow_once(self, target: str) -> int:
         """Bring the slots that serve, or may, up to now; 0 where another process does so."""
@@ -267,12 +427,6 @@ class Sidecar:
                 f"no target is called {name!r}; configured: {', '.join(self._targets)}"
             )
         return self._targets[name]
-
-    def _tune_and_log(self, target: str) -> None:
-        try:
-            self.tune(target, LogReporter())
-        except DesirelineError as error:
-            log.warning("cycle failed", target=target, reason=str(error))
 
     def _caught_up(self, target: str, refreshed: int, seconds: float) -> None:
         self.metrics.embedded(target, refreshed)

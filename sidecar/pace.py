@@ -8,6 +8,8 @@ from desireline.sidecar.search_probe import SearchProbe
 _SLOWER = 0.7
 _FASTER = 0.05
 _SLOWEST = 0.05
+#: Shorter than any sleep; what is left of the debt stays owed.
+_AT_ONCE_S = 1e-6
 #: Fresh probes between two decisions, so that each is judged by what the one before it did.
 _FRESH = 20
 
@@ -32,7 +34,8 @@ class Pace:
         else:
             self._owed = max(0.0, self._owed - (now - self._paid_at) * rate)
         self._paid_at = now
-        return self._owed / rate if rate else 0.0
+        due_s = self._owed / rate if rate else 0.0
+        return due_s if due_s > _AT_ONCE_S else 0.0
 
     def take(self, documents: int) -> None:
         """Owe a batch that goes now."""

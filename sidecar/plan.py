@@ -1,17 +1,19 @@
 """What a re-embedding would do, said before it does it."""
 
 import time
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from desireline.connectors.search_engine import IndexDescription, Read
+from desireline.connectors.engine_load import MeasuresLoad
+from desireline.connectors.search_engine import IndexDescription, Read, Slot
 from desireline.sidecar.generations import State, free_slot
-from desireline.sidecar.preflight import refusals
+from desireline.sidecar.headroom import Need, shortages
 from desireline.sidecar.target import Target
+from desireline.sidecar.way import Choice, Wanted, Way, choose
 
 _SAMPLE = 64
-#: An HNSW graph and the second copy that a merge makes, as a share of the vectors.
-_GRAPH_AND_MERGE = 2.5
+_WAYS = {"slot": "slots in place", "index": "new index behind the alias"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,15 +22,23 @@ class ReindexPlan:
 
     target: str
     index: str
-    way: str
+    way: Way
+    #: Why this way.
+    because: str
     slot: str
     documents: int
     index_bytes: int
-    #: Of the new slot with its graph, and room for a merge.
-    slot_bytes: int
+    #: What must find room on disk while it runs, a merge's second copy among it.
+    disk_bytes: int
+    #: Of one largest merge of the graph, on the heap.
+    heap_bytes: int
+    #: Of the graph while it is searched, outside the heap; 0 where the engine needs none.
+    native_bytes: int
     #: None when the encoder must be imported first.
     encode_s: float | None
     encoder: str
+    #: When the run would wait, one limit each.
+    limits: tuple[str, ...]
     calls: tuple[str, ...]
     refusals: tuple[str, ...]
 
@@ -41,11 +51,14 @@ class ReindexPlan:
         )
         return [
             f"target    {self.target}: index {self.index}, {self.documents:,} documents,"
-            f" {self.index_bytes / 1e6:,.1f} MB",
-            f"way       {self.way}: slot {self.slot}; no other field is touched",
+            f" {_megabytes(self.index_bytes)}",
+            f"way       {_WAYS[self.way]}, slot {self.slot}: {self.because}",
             f"encoder   {self.encoder}",
             f"time      {time_needed}",
-            f"disk      about {self.slot_bytes / 1e6:,.1f} MB while it runs",
+            f"disk      {_megabytes(self.disk_bytes)} at most while it runs",
+            f"memory    {_megabytes(self.heap_bytes)} of heap for the largest merge,"
+            f" {_megabytes(self.native_bytes)} outside it for the graph",
+            *(f"waits     {limit}" for limit in self.limits),
             *(f"call      {call}" for call in self.calls),
         ]
 
@@ -54,36 +67,69 @@ class ReindexPlan:
         return asdict(self)
 
 
-def draft(target: Target, fingerprint: str | None, *, encoder: str, end_hold: bool) -> ReindexPlan:
+def draft(
+    target: Target,
+    fingerprint: str | None,
+    *,
+    encoder: str,
+    way: Wanted = "auto",
+    end_hold: bool = False,
+) -> ReindexPlan:
     """Look at the index and the generations; changes nothing.
 
     Args:
         target: whose index would be embedded again.
         fingerprint: of the encoder; None when it is not in the registry yet.
         encoder: how the user named it.
+        way: the operator's wish.
         end_hold: whether a running hold may be given up.
 
     """
     described = target.engine.describe(target.config.index)
-    live = target.generations.live()
-    slot = free_slot(target.config.vector, live)
-    dimension = target.encoders.get(fingerprint).dimension if fingerprint else 0
+    slot = _slot(target, fingerprint)
+    choice = choose(target, described, slot, way)
+    need = Need(
+        documents=described.documents,
+        dimension=slot.dimension,
+        index_bytes=described.size_bytes,
+        knn_engine=described.knn_engine,
+    )
     return ReindexPlan(
         target=target.name,
         index=described.index,
-        way="slots in place",
-        slot=slot,
+        way=choice.way,
+        because=choice.reason,
+        slot=slot.name,
         documents=described.documents,
         index_bytes=described.size_bytes,
-        slot_bytes=int(described.documents * dimension * 4 * _GRAPH_AND_MERGE),
+        disk_bytes=need.disk_bytes(described.shards),
+        heap_bytes=need.heap_bytes(described.shards),
+        native_bytes=need.native_bytes if described.knn_engine == "faiss" else 0,
         encode_s=_encode_seconds(target, fingerprint, described) if fingerprint else None,
         encoder=f"{encoder} ({fingerprint[:12]})" if fingerprint else f"{encoder} (imported first)",
-        calls=_calls(described.index, slot, target.config.swap.batch_size),
+        limits=tuple(_limits(target)),
+        calls=_calls(target, described.index, slot.name, choice),
         refusals=(
-            *refusals(target, described, slot, dimension),
+            *choice.refusals,
+            *_too_little(target, described.index, need),
             *_held(target, end_hold=end_hold),
         ),
     )
+
+
+def _slot(target: Target, fingerprint: str | None) -> Slot:
+    name = free_slot(target.config.vector, target.generations.live())
+    if fingerprint is None:
+        return Slot(name=name, dimension=0)
+    encoder = target.encoders.get(fingerprint)
+    return Slot(name=name, dimension=encoder.dimension, similarity=encoder.similarity)
+
+
+def _too_little(target: Target, index: str, need: Need) -> tuple[str, ...]:
+    engine = target.engine
+    if not isinstance(engine, MeasuresLoad) or not need.dimension:
+        return ()
+    return shortages(engine.load(index), need)
 
 
 def _encode_seconds(target: Target, fingerprint: str, described: IndexDescription) -> float:
@@ -110,12 +156,38 @@ def _held(target: Target, *, end_hold: bool) -> list[str]:
     ]
 
 
-def _calls(index: str, slot: str, batch_size: int) -> tuple[str, ...]:
-    return (
-        f"PUT {index}/_mapping  {slot}, {slot}_stamp",
-        f"POST {index}/_refresh, GET {index}/_stats?level=shards  (fences)",
-        f"POST {index}/_search/point_in_time, POST _search  (read every document twice)",
-        f"POST _bulk  partial updates guarded by if_seq_no, {batch_size} documents each",
-        f"GET {index}/_count  (proof)",
-        "PUT .desireline-*/_doc  (generation, lease, pointer)",
+def _limits(target: Target) -> Iterator[str]:
+    limits = target.config.throttle
+    for name in type(limits).model_fields:
+        value = getattr(limits, name)
+        if value is not None and value is not False:
+            yield f"{name} = {value}"
+
+
+def _calls(target: Target, index: str, slot: str, choice: Choice) -> tuple[str, ...]:
+    size = target.config.swap.batch_size
+    common = (
+        f"GET {index}/_mapping, _settings, _count, _stats; GET _nodes/stats  (plan, throttle)",
+        f"GET {index}/_stats?level=shards, POST {index}/_refresh  (fences)",
+        f"POST {index}/_search/point_in_time, POST _search  (read every document, and prove it)",
+        "PUT .desireline-*/_doc  (generation, lease, pointer, run)",
     )
+    if choice.way == "slot":
+        return (
+            f"POST {index}/_bulk  one update whose guard cannot hold (may this user write?)",
+            f"PUT {index}/_mapping  {slot}, {slot}_stamp",
+            f"POST {index}/_bulk  partial updates guarded by if_seq_no, at most {size} each",
+            *common,
+        )
+    alias = target.config.index
+    return (
+        f"PUT {alias}-gen-N  settings, mapping and analysis of {index}, and {slot}",
+        f"POST {alias}-gen-N/_bulk  whole documents with external versions, at most {size} each",
+        *common,
+        f"PUT {index}/_block/write  at most {target.config.swap.write_pause:g} s",
+        f"POST _aliases  remove {alias} from {index} (must_exist), add it to {alias}-gen-N",
+    )
+
+
+def _megabytes(size: int) -> str:
+    return f"{size / 1e6:,.1f} MB"

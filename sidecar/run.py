@@ -2,21 +2,28 @@
 
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+
+import structlog
 
 from desireline.connectors.errors import DesirelineError
 from desireline.sidecar.controls import Controls
 from desireline.sidecar.embedding_writer import EmbeddingWriter
 from desireline.sidecar.errors import RunCancelledError
 from desireline.sidecar.generations import Generation
+from desireline.sidecar.headroom import Need
 from desireline.sidecar.hooks import HookPoint, Hooks
 from desireline.sidecar.lease import Lease
 from desireline.sidecar.patience import Patience
 from desireline.sidecar.reporting import Reporter
+from desireline.sidecar.run_status import RunReporter, telling
 from desireline.sidecar.steps import Step
 from desireline.sidecar.target import Target
 from desireline.sidecar.throttle import Throttle
+from desireline.sidecar.watched_throttle import watched_throttle
+
+log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,10 +36,12 @@ class Run:
     throttle: Throttle
     controls: Controls
     hooks: Hooks
+    status: RunReporter
     sleep: Callable[[float], None] = time.sleep
 
     def reached(self, step: Step) -> None:
         """Say that a step was passed."""
+        self.status.reached(step)
         self.target.reached(step)
 
     def check(self) -> None:
@@ -52,19 +61,16 @@ class Run:
 
     def postponed(self) -> str:
         """Why the cut-over must wait, in words; empty when it may go on."""
-        if self.controls.read().postponed:
-            return (
-                "the cut-over is postponed by the operator; the slot stays ready and nearly fresh"
-            )
-        return ""
+        return self.controls.why_postponed()
 
     def may_write(self, documents: int) -> None:
         """Return when so many documents may be written. Raises as `check` does."""
-        self.check()
+        self.lease.check()
         self.throttle.wait(self.lease, documents)
 
     def held_up(self, reason: str) -> None:
         """Tell why nothing is written at present; the empty string when it goes on."""
+        self.status.throttled(reason)
         self.reporter.step("throttle", reason or "writing goes on")
         if reason:
             self.call(HookPoint.ON_THROTTLE, reason=reason)
@@ -84,19 +90,82 @@ class Run:
 
 
 @contextmanager
-def open_run(target: Target, lease: Lease, reporter: Reporter) -> Iterator[Run]:
-    """Give what one re-embedding works with, and tell the hooks how it ended."""
-    run = Run(
-        target=target,
-        lease=lease,
-        reporter=reporter,
-        throttle=Throttle((), told=lambda reason: run.held_up(reason)),
-        controls=Controls(target.store, target.name),
-        hooks=Hooks(),
+def open_run(
+    target: Target, lease: Lease, reporter: Reporter, *, fingerprint: str
+) -> Iterator[Run]:
+    """Give what one re-embedding works with; keep and tell the hooks how it ended.
+
+    Args:
+        target: whose index is embedded again.
+        lease: under which this process writes.
+        reporter: who is told.
+        fingerprint: of the encoder; its dimension says how much will be written.
+
+    """
+
+    def held_up(reason: str) -> None:
+        run.held_up(reason)
+
+    number = f"{target.clock():%Y%m%dT%H%M%S.%f}Z"
+    told = telling(
+        reporter,
+        store=target.store,
+        target=target.name,
+        run=number,
+        fencing=lease.fencing,
+        clock=target.clock,
     )
+    with told as status, _noted(target.controls, number) as controls, ExitStack() as stack:
+        throttle = stack.enter_context(
+            watched_throttle(
+                target.config.throttle,
+                target.engine,
+                index=target.config.index,
+                live=target.generations.live(),
+                lease=lease,
+                told=held_up,
+                control=controls.read,
+                need=_need(target, fingerprint),
+                note=lambda sentence: status.step("throttle", sentence),
+            )
+        )
+        run = Run(
+            target=target,
+            lease=lease,
+            reporter=status,
+            throttle=throttle,
+            controls=controls,
+            hooks=target.hooks,
+            status=status,
+        )
+        try:
+            yield run
+        except DesirelineError as error:
+            run.call(HookPoint.ON_FAILURE, reason=str(error))
+            raise
+        run.call(HookPoint.ON_SUCCESS)
+
+
+def _need(target: Target, fingerprint: str) -> Need:
+    described = target.engine.describe(target.config.index)
+    return Need(
+        documents=described.documents,
+        dimension=target.encoders.get(fingerprint).dimension,
+        index_bytes=described.size_bytes,
+        knn_engine=described.knn_engine,
+    )
+
+
+@contextmanager
+def _noted(controls: Controls, run: str) -> Iterator[Controls]:
+    """Let a cancel find this run, and no later one."""
+    controls.begin(run)
     try:
-        yield run
-    except DesirelineError as error:
-        run.call(HookPoint.ON_FAILURE, reason=str(error))
-        raise
-    run.call(HookPoint.ON_SUCCESS)
+        yield controls
+    finally:
+        try:
+            controls.end(run)
+        except DesirelineError as error:
+            log.warning(
+                "the end of the run was not noted; the next one notes it", reason=str(error)
+            )

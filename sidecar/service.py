@@ -20,6 +20,7 @@ _REFRESH_S = 0.5
 #: Every so many looks at the pointer, encoders are loaded ahead and this replica shows life.
 _LOOKS_A_BEAT = 2
 _TAKE_OVER_S = 5.0
+_TIDY_S = 30.0
 
 
 @contextmanager
@@ -34,6 +35,7 @@ def running(sidecar: Sidecar) -> Iterator[None]:
     )
     with ExitStack() as stack:
         _thread(stack, stop, "refresh", lambda: _keep_refreshing(sidecar, stop))
+        _thread(stack, stop, "tidying", lambda: _keep_tidy(sidecar, stop))
         for name in sidecar.targets():
             _thread(stack, stop, f"follower {name}", _follow(sidecar, name, stop))
         schedule.start()
@@ -69,6 +71,16 @@ def _keep_refreshing(sidecar: Sidecar, stop: threading.Event) -> None:
         except DesirelineError as error:
             log.warning("the pointer could not be read; serving goes on", reason=str(error))
         stop.wait(_REFRESH_S)
+
+
+def _keep_tidy(sidecar: Sidecar, stop: threading.Event) -> None:
+    while not stop.is_set():
+        for name in sidecar.targets():
+            try:
+                sidecar.tidy(name)
+            except DesirelineError as error:
+                log.warning("it will be tidied up later", target=name, reason=str(error))
+        stop.wait(_TIDY_S)
 
 
 def _show_life(sidecar: Sidecar) -> None:

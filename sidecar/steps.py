@@ -14,6 +14,7 @@ class Step(StrEnum):
     GENERATION_CREATED = "generation created"
     SLOT_PREPARED = "slot prepared"
     FENCE_TAKEN = "fence taken"
+    INDEX_CREATED = "index created"
     BATCH_ENCODED = "batch encoded"
     BATCH_WRITTEN = "batch written"
     BACKFILL_DONE = "backfill done"
@@ -22,8 +23,15 @@ class Step(StrEnum):
     WARMED_UP = "warmed up"
     VERIFIED = "verified"
     CUT_OVER_BEGUN = "cut-over begun"
+    COPY_PROVED = "copy proved"
+    BLOCK_RECORDED = "block recorded"
+    WRITES_BLOCKED = "writes blocked"
+    LAST_WRITES_COPIED = "last writes copied"
+    ALIAS_SWAPPED = "alias swapped"
     POINTER_WRITTEN = "pointer written"
     STATES_SETTLED = "states settled"
+    WRITES_RELEASED = "writes released"
+    INDEX_RETIRED = "index retired"
 
 
 Reached = Callable[[Step], None]

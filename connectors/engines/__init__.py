@@ -4,6 +4,7 @@
 - ``bm25``          full-text scores of the memory engine
 - ``nearest``       exact nearest neighbours
 - ``memory_index``  one index of the memory engine
+- ``memory_generations``  generation indexes of the memory engine
 - ``memory``        everything in this process, for tests and scenarios
 - ``lance_layout``  an index as the columns of a LanceDB table
 - ``lance_tables``  the tables of a folder: locked, compacted, errors translated
@@ -15,6 +16,9 @@
 - ``opensearch_load``       how loaded the nodes are that hold an index
 - ``opensearch_enumeration``  every document in order of its id, for the proof
 - ``opensearch_trial``      whether it would take our writes, by one that must lose
+- ``opensearch_likeness``    what a new index shares with the one it is copied from
+- ``opensearch_copies``      whole documents: how they are read and written elsewhere
+- ``opensearch_generations`` generation indexes, and the alias between them
 - ``opensearch_owner``      the owner of an index, for the demo, trials and tests
 - ``opensearch``    a cluster
 """

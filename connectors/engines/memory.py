@@ -5,9 +5,10 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from copy import deepcopy
 
 from desireline.connectors.documents import Document, EmbeddingWrite, Outcome, Vector, WriteResult
+from desireline.connectors.engines.memory_generations import MemoryGenerations
 from desireline.connectors.engines.memory_index import MemoryIndex, Row
 from desireline.connectors.engines.source import field_types, merge
-from desireline.connectors.errors import ConnectorError, IndexMissingError
+from desireline.connectors.errors import ConnectorError, IndexMissingError, StateConflictError
 from desireline.connectors.search_engine import (
     Coverage,
     Fence,
@@ -24,8 +25,8 @@ BeforeWrite = Callable[[EmbeddingWrite], Outcome | None]
 """Called before each single embedding write; an outcome is answered instead of writing."""
 
 
-class MemoryEngine:
-    """A SearchEngine and an Application over dicts. Threads may share one.
+class MemoryEngine(MemoryGenerations):
+    """A SearchEngine with GenerationIndexes and an Application over dicts. Threads may share one.
 
     Every write and delete takes the next `seq_no` of its index, of which there is one
     shard. Search is exact: BM25 over all documents, cosine or dot product over all vectors.
@@ -39,6 +40,8 @@ class MemoryEngine:
     ) -> None:
         self._lock = threading.RLock()
         self._indexes: dict[str, MemoryIndex] = {}
+        self._aliases: dict[str, str] = {}
+        self._tickets: dict[str, str] = {}
         self._before_call = before_call
         self._before_write = before_write
 
@@ -57,7 +60,7 @@ class MemoryEngine:
             for slot in held.slots.values():
                 types |= {slot.name: "knn_vector", slot.stamp_field: "object"}
             return IndexDescription(
-                index=index,
+                index=self._aliases.get(index, index),
                 fields=types,
                 slots=dict(held.slots),
                 documents=len(held.rows),
@@ -131,7 +134,7 @@ class MemoryEngine:
         if staged is not None:
             return WriteResult(document_id=write.document_id, outcome=staged, reason="staged")
         with self._lock:
-            held = self._index(index)
+            held = self._writable(index)
             return held.write_embedding(held.slot(slot), write)
 
     def coverage(self, index: str, slot: str, generation: int) -> Coverage:
@@ -192,17 +195,44 @@ class MemoryEngine:
         """Write whole documents, as an application does: slots are not carried over."""
         self._about_to("index_documents", index)
         with self._lock:
-            held = self._index(index)
+            held = self._writable(index)
             for document in documents:
-                source = deepcopy(dict(document.fields))
-                row = Row(source=source, seq_no=held.next_seq_no(), routing=document.routing)
-                held.rows[document.document_id] = row
+                before = held.rows.get(document.document_id)
+                held.rows[document.document_id] = Row(
+                    source=deepcopy(dict(document.fields)),
+                    seq_no=held.next_seq_no(),
+                    routing=document.routing,
+                    version=1 if before is None else before.version + 1,
+                )
+
+    def index_numbered(self, index: str, document: Document, number: int) -> None:
+        """Write a whole document under a version number of the application's own.
+
+        Raises:
+            StateConflictError: the document has this version or a higher one already.
+
+        """
+        self._about_to("index_numbered", index)
+        with self._lock:
+            held = self._writable(index)
+            before = held.rows.get(document.document_id)
+            if before is not None and before.version >= number:
+                raise StateConflictError(
+                    f"document {document.document_id!r} has version {before.version} already;"
+                    " nothing was written"
+                )
+            held.rows[document.document_id] = Row(
+                source=deepcopy(dict(document.fields)),
+                seq_no=held.next_seq_no(),
+                routing=document.routing,
+                version=number,
+            )
 
     def update_fields(self, index: str, document_id: str, fields: Mapping[str, object]) -> None:
         """Change some fields of one document and leave the rest, slots included."""
         self._about_to("update_fields", index)
         with self._lock:
-            held = self._index(index)
+            held = self._writable(index)
             row = held.rows.get(document_id)
             if row is None:
                 raise ConnectorError(
@@ -211,12 +241,13 @@ class MemoryEngine:
                 )
             row.source = merge(row.source, deepcopy(dict(fields)))
             row.seq_no = held.next_seq_no()
+            row.version += 1
 
     def delete_documents(self, index: str, document_ids: Sequence[str]) -> None:
         """Delete documents; those that are not there are passed over."""
         self._about_to("delete_documents", index)
         with self._lock:
-            held = self._index(index)
+            held = self._writable(index)
             for document_id in document_ids:
                 if held.rows.pop(document_id, None):
                     held.next_seq_no()
@@ -226,12 +257,14 @@ class MemoryEngine:
         self._about_to("drop_index", index)
         with self._lock:
             self._indexes.pop(index, None)
+            self._aliases = {a: held for a, held in self._aliases.items() if held != index}
 
     def _about_to(self, method: str, index: str) -> None:
         if self._before_call:
             self._before_call(method, index)
 
     def _index(self, index: str) -> MemoryIndex:
+        index = self._aliases.get(index, index)
         if index not in self._indexes:
             raise IndexMissingError(
                 f"there is no index {index!r}; indexes: {', '.join(self._indexes) or 'none'}",

@@ -3,6 +3,7 @@
 import heapq
 import uuid
 from collections.abc import Sequence
+from copy import deepcopy
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -21,6 +22,12 @@ from desireline.connectors.engines.bm25 import FieldIndex
 from desireline.connectors.engines.nearest import nearest, require_fit, unfit
 from desireline.connectors.engines.source import look_up, pick, text_of
 from desireline.connectors.errors import FieldMissingError, MappingConflictError
+from desireline.connectors.generation_indexes import (
+    CopyDelete,
+    CopyWrite,
+    IndexLabel,
+    WholeDocument,
+)
 from desireline.connectors.search_engine import Hit, Read, Slot
 
 
@@ -33,6 +40,8 @@ class Row:
     routing: str | None = None
     stamps: dict[str, Stamp] = field(default_factory=dict)
     vectors: dict[str, Vector] = field(default_factory=dict)
+    #: Counted by the index, or given by who writes.
+    version: int = 1
 
 
 class MemoryIndex:
@@ -45,6 +54,10 @@ class MemoryIndex:
         self.rows: dict[str, Row] = {}
         self.slots: dict[str, Slot] = {}
         self.last_seq_no = -1
+        self.label: IndexLabel | None = None
+        self.blocked = False
+        #: Versions of deletes of copies, kept for ever.
+        self.tombstones: dict[str, int] = {}
         self._texts: dict[str, tuple[int, FieldIndex]] = {}
         self._vectors: dict[str, tuple[int, list[str], Vectors]] = {}
 
@@ -110,11 +123,69 @@ class MemoryIndex:
                 document_id=write.document_id, outcome=Outcome.REJECTED, reason=reason
             )
         row.seq_no = self.next_seq_no()
+        if self.label is None or self.label.versions == "sequence":
+            row.version += 1
         row.stamps[slot.name] = write.stamp
         row.vectors.pop(slot.name, None)
         if write.vector is not None:
             row.vectors[slot.name] = np.array(write.vector, dtype=np.float32)
         return WriteResult(document_id=write.document_id, outcome=Outcome.WRITTEN)
+
+    def write_copy(self, slot: Slot, write: CopyWrite) -> WriteResult:
+        """Write a whole document over any copy of the same or a lower version."""
+        reason = self._newer_than(write.document_id, write.version)
+        if reason:
+            return WriteResult(
+                document_id=write.document_id, outcome=Outcome.CHANGED, reason=reason
+            )
+        reason = unfit(write.vector, slot)
+        if reason:
+            return WriteResult(
+                document_id=write.document_id, outcome=Outcome.REJECTED, reason=reason
+            )
+        vectors = {} if write.vector is None else {slot.name: np.array(write.vector, np.float32)}
+        self.rows[write.document_id] = Row(
+            source=deepcopy(dict(write.source)),
+            seq_no=self.next_seq_no(),
+            routing=write.routing,
+            stamps={} if write.stamp is None else {slot.name: write.stamp},
+            vectors=vectors,
+            version=write.version,
+        )
+        self.tombstones.pop(write.document_id, None)
+        return WriteResult(document_id=write.document_id, outcome=Outcome.WRITTEN)
+
+    def delete_copy(self, delete: CopyDelete) -> WriteResult:
+        """Delete a document unless it has a higher version, and remember that it was."""
+        reason = self._newer_than(delete.document_id, delete.version)
+        if reason:
+            return WriteResult(
+                document_id=delete.document_id, outcome=Outcome.CHANGED, reason=reason
+            )
+        gone = self.rows.pop(delete.document_id, None) is None
+        self.tombstones[delete.document_id] = delete.version
+        self.next_seq_no()
+        return WriteResult(
+            document_id=delete.document_id, outcome=Outcome.GONE if gone else Outcome.WRITTEN
+        )
+
+    def _newer_than(self, document_id: str, version: int) -> str:
+        row = self.rows.get(document_id)
+        present = self.tombstones.get(document_id, -1) if row is None else row.version
+        return f"version {present} is there already" if present > version else ""
+
+    def whole(self, document_id: str) -> WholeDocument:
+        """Copy out all of a document but its slots."""
+        row = self.rows[document_id]
+        return WholeDocument(
+            document_id=document_id,
+            routing=row.routing,
+            source=deepcopy(row.source),
+            number=row.version,
+            seq_no=row.seq_no,
+            shard=self.shard,
+            stamps=dict(row.stamps),
+        )
 
     def search_vectors(self, slot: Slot, vector: Vector, k: int) -> list[Hit]:
         """Compare with every vector of the slot."""

@@ -16,7 +16,9 @@ from desireline.connectors.engines.opensearch_documents import (
     source_fields,
 )
 from desireline.connectors.engines.opensearch_enumeration import every_hit
+from desireline.connectors.engines.opensearch_generations import OpenSearchGenerations
 from desireline.connectors.engines.opensearch_load import OpenSearchLoad
+from desireline.connectors.engines.opensearch_trial import OpenSearchTrial
 from desireline.connectors.engines.opensearch_owner import OpenSearchOwner
 from desireline.connectors.errors import (
     FieldMissingError,
@@ -50,8 +52,10 @@ _FEWEST_CANDIDATES = 100
 _CLEARING_ROUNDS = 20
 
 
-class OpenSearchEngine(OpenSearchOwner):
-    """A SearchEngine, and the Application of the demo and the tests. Threads may share one.
+class OpenSearchEngine(OpenSearchGenerations, OpenSearchOwner):
+    """A SearchEngine with GenerationIndexes, and the Application of the demo and the tests.
+
+    Threads may share one.
 
     Every read names its fields: a plain search would return vectors, or hide them, as the
     version pleases. Every read covers all shards or is an error.
@@ -59,8 +63,10 @@ class OpenSearchEngine(OpenSearchOwner):
 
     def __init__(self, settings: OpenSearchSettings, *, visible_at_once: bool = True) -> None:
         super().__init__(Cluster(settings), visible_at_once=visible_at_once)
+        self._settings = settings
         self._knn_engine = settings.knn_engine
         self._load = OpenSearchLoad(self._cluster)
+        self._trial = OpenSearchTrial(self._cluster)
         #: Slots by index as last seen, for searches, which cannot ask each time.
         self._slots: dict[str, dict[str, Slot]] = {}
 
@@ -86,6 +92,7 @@ class OpenSearchEngine(OpenSearchOwner):
             size_bytes=stats["_all"]["primaries"].get("store", {}).get("size_in_bytes", 0),
             shards=int(settings["index.number_of_shards"]),
             vectors_enabled=mapped.vectors_enabled(settings),
+            knn_engine=self._knn_engine,
             obstacles=tuple(mapped.obstacles(name, settings, mapping)),
         )
 
@@ -188,9 +195,12 @@ class OpenSearchEngine(OpenSearchOwner):
             return []
         self._require_slot(index, slot)
         broken = [_is_broken(write.vector) for write in writes]
-        sound = (write for write, bad in zip(writes, broken, strict=True) if not bad)
-        lines = (embedding_line(slot, write) for write in sound)
-        results = send(self._cluster, index, lines)
+        sound = [write for write, bad in zip(writes, broken, strict=True) if not bad]
+        if self.versions_kept(index) == "external":
+            results = iter(self.rewrite_in_place(index, slot, sound))
+        else:
+            lines = (embedding_line(slot, write) for write in sound)
+            results = send(self._cluster, index, lines)
         return [
             _not_finite(write) if bad else next(results)
             for write, bad in zip(writes, broken, strict=True)
@@ -253,6 +263,10 @@ class OpenSearchEngine(OpenSearchOwner):
             f"often; {cleared} were cleared",
             next_step="run again at a quieter time",
         )
+
+    def write_obstacles(self, index: str, slot: Slot) -> tuple[str, ...]:
+        """Say why the slot could not be written or would not stay so; changes nothing."""
+        return tuple(self._trial.obstacles(*self._index(index), slot))
 
     def load(self, index: str) -> EngineLoad:
         """Measure the nodes that hold the index. Raises EngineUnavailableError."""

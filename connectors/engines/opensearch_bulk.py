@@ -43,7 +43,7 @@ def embedding_line(slot: str, write: EmbeddingWrite) -> Line:
 
     Without a vector the slot is set to null: an older vector must not stay.
     """
-    document = {slot: _numbers(write.vector), f"{slot}_stamp": _stamp(write.stamp)}
+    document = {slot: plain_numbers(write.vector), f"{slot}_stamp": stamp_object(write.stamp)}
     return _update(write.document_id, write.version, write.routing, document)
 
 
@@ -98,11 +98,13 @@ def _put(into: dict[str, Any], names: list[str], value: object) -> None:
     into[names[-1]] = value
 
 
-def _numbers(vector: Vector | None) -> Vector | None:
+def plain_numbers(vector: Vector | None) -> Vector | None:
+    """Return a vector as the serialiser takes it."""
     return None if vector is None else np.ascontiguousarray(vector, dtype=np.float32)
 
 
-def _stamp(stamp: Stamp) -> dict[str, object]:
+def stamp_object(stamp: Stamp) -> dict[str, object]:
+    """Return a stamp as it stands in a document."""
     return {
         "generation": stamp.generation,
         "digest": stamp.digest,

@@ -20,7 +20,7 @@ def source_fields(read: Read) -> list[str]:
 def read_document(hit: Mapping[str, Any], read: Read) -> Document:
     """Return a hit, or a found document of a multi-get, as a document."""
     source = hit.get("_source") or {}
-    stamps = {slot: _stamp(look_up(source, f"{slot}_stamp")) for slot in read.slots}
+    stamps = {slot: read_stamp(look_up(source, f"{slot}_stamp")) for slot in read.slots}
     wanted = read.slots if read.embeddings else ()
     vectors = {slot: look_up(source, slot) for slot in wanted}
     return Document(
@@ -37,7 +37,8 @@ def read_document(hit: Mapping[str, Any], read: Read) -> Document:
     )
 
 
-def _stamp(held: object) -> Stamp | None:
+def read_stamp(held: object) -> Stamp | None:
+    """Read a stamp out of a document; None where there is none."""
     if not isinstance(held, Mapping) or "generation" not in held:
         return None
     return Stamp(

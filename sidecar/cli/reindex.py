@@ -1,5 +1,6 @@
 """`desireline reindex`: embed every document again while the index stays live."""
 
+from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -14,6 +15,14 @@ if TYPE_CHECKING:
     from desireline.sidecar.plan import ReindexPlan
 
 
+class WayOption(StrEnum):
+    """The ways to embed an index again."""
+
+    AUTO = "auto"
+    SLOT = "slot"
+    INDEX = "index"
+
+
 def reindex(
     ctx: typer.Context,
     target: TargetArgument,
@@ -22,6 +31,10 @@ def reindex(
         str | None,
         typer.Option("--model", "-m", help="Encoder: a Hugging Face id or folder [live one]."),
     ] = None,
+    way: Annotated[
+        WayOption,
+        typer.Option("--way", help="Slots in place, a new index behind the alias, or auto."),
+    ] = WayOption.AUTO,
     plan: Annotated[bool, typer.Option("--plan", help="Show the plan and stop.")] = False,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
     end_hold: Annotated[
@@ -40,7 +53,7 @@ def reindex(
     """
     terminal = terminal_of(ctx)
     with opened(ctx, target) as (_, sidecar):
-        drafted = sidecar.plan(target, model, end_hold=end_hold)
+        drafted = sidecar.plan(target, model, way=way.value, end_hold=end_hold)
         _show(drafted, terminal)
         if plan or drafted.refusals:
             terminal.result({"plan": drafted.to_json()})
@@ -49,7 +62,9 @@ def reindex(
             terminal.result({"plan": drafted.to_json(), "done": False})
             terminal.note("nothing was changed; add --yes to go ahead")
             raise typer.Exit(ExitCode.REFUSED)
-        report = sidecar.reindex(target, model, terminal.reporter(), end_hold=end_hold)
+        report = sidecar.reindex(
+            target, model, terminal.reporter(), way=way.value, end_hold=end_hold
+        )
     end_with(report, terminal)
 
 

@@ -21,8 +21,11 @@ Files, in the order a request meets them:
 - ``upstream``         the cluster behind the sidecar
 - ``embedded_search``  the same for an embedded engine
 - ``admin``            ``/v1/targets``
+- ``bodies``           what the admin requests may say
+- ``steering``         the hand on a run, for programs
 - ``probes``           ``/healthz`` and ``/metrics``
 - ``page``             the pages: targets, try a query, revert
+- ``run_page``         a run as it goes, and its buttons
 - ``page_parts``       tables of a target
 - ``page_frame``       what every page has around it
 - ``measures_table``   before and after in figures
@@ -40,12 +43,18 @@ POST /v1/embeddings                     ``embed``   key
 GET, POST /{index}/_search              ``search``  key
 GET  /v1/targets, /v1/targets/*         ``read``    key
 POST /v1/targets/{target}/revert        ``admin``   key
+POST /v1/targets/{target}/reindex       ``admin``   key
+POST /v1/targets/{target}/{wish}        ``admin``   key
 POST /v1/targets/{target}/tune          ``admin``   key
 GET  /, /targets/{target}               ``read``    cookie of a sign-in
 POST /targets/{target}/try              ``read``    cookie and token of the form
+GET  /targets/{target}/run              ``read``    cookie of a sign-in
+POST /targets/{target}/run              ``admin``   cookie and token of the form
 GET, POST /targets/{target}/revert      ``admin``   cookie and token of the form
 POST /logout                            ``read``    cookie and token of the form
 ======================================  ==========  ==========================
+
+A wish is ``pause``, ``resume``, ``throttle``, ``postpone``, ``cut-over`` or ``cancel``.
 
 Searches reach the cluster with the sidecar's own credentials: whoever holds a ``search`` key
 sees what the sidecar's user may read in the targets' indexes, and no other index.

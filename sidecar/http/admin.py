@@ -1,7 +1,6 @@
-"""``/v1/targets``: where each target stands, as JSON, and the two things an admin can do.
+"""``/v1/targets``: where each target stands, as JSON, and how a cycle is started.
 
-Both are safe to repeat: a cycle that runs is not started twice, and once a revert has been
-made there is nothing left to go back to.
+That is safe to repeat: a cycle that runs is not started twice.
 """
 
 from typing import Any
@@ -49,13 +48,6 @@ class Admin:
         if report is None:
             raise NotFoundError(f"no cycle of {target!r} has run yet")
         return _json({"target": target, "cycle": report})
-
-    async def revert(self, call: Call) -> Response:
-        """Go back to the retained generation."""
-        target = known_target(self._operations, call)
-        sentence = await self._threads.run(self._operations.revert, target)
-        audit("reverted over http", call, target)
-        return _json({"target": target, "message": sentence})
 
     async def tune(self, call: Call) -> Response:
         """Start a cycle."""

@@ -28,10 +28,12 @@ from desireline.sidecar.http.page_frame import page_headers
 from desireline.sidecar.http.probes import Probes
 from desireline.sidecar.http.refusals import RequestRefusedError, refusal
 from desireline.sidecar.http.routes import Handler, Route, Shown, find, path
+from desireline.sidecar.http.run_page import RunPage
 from desireline.sidecar.http.search import Search
 from desireline.sidecar.http.settings import HttpSettings
 from desireline.sidecar.http.sign_in_page import SignInPage
 from desireline.sidecar.http.sign_ins import SignIns
+from desireline.sidecar.http.steering import Steering
 from desireline.sidecar.http.threads import Threads
 from desireline.sidecar.http.upstream import Upstream
 from desireline.sidecar.telemetry import Metrics
@@ -64,9 +66,11 @@ def create_app(
     routes = (
         *_application_routes(search, Embeddings(operations, encoding, settings)),
         *_admin_routes(Admin(operations, threads)),
+        *Steering(operations, threads).routes(),
         *_probe_routes(Probes(operations, metrics)),
         *sign_in_page.routes(),
         *pages.routes(),
+        *RunPage(operations, threads).routes(),
     )
     admission = Admission(keys, sign_in_page, threads, settings)
     return App(
@@ -187,7 +191,6 @@ def _admin_routes(admin: Admin) -> tuple[Route, ...]:
         _route("status", "GET", path(at), admin.status, Scope.READ),
         _route("generations", "GET", path(f"{at}/generations"), admin.generations, Scope.READ),
         _route("cycle", "GET", path(f"{at}/cycle"), admin.cycle, Scope.READ),
-        _route("revert", "POST", path(f"{at}/revert"), admin.revert, Scope.ADMIN),
         _route("tune", "POST", path(f"{at}/tune"), admin.tune, Scope.ADMIN),
     )
 

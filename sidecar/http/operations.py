@@ -1,8 +1,9 @@
 """Port: what the server asks of the sidecar."""
 
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 from desireline.connectors.search_engine import Hit
+from desireline.sidecar.controls import Answer, Wish
 from desireline.sidecar.serving import ClusterAddress, LiveGeneration, TargetFields
 
 
@@ -75,8 +76,37 @@ class Operations(Protocol):
         """Where the target stands; keys in the words of design.md."""
         ...
 
-    def revert(self, target: str) -> str:
-        """Go back to the retained generation; return the sentence that says so."""
+    def revert(self, target: str, to: int | None = None) -> str:
+        """Go back to the retained generation, or the one named; safe to repeat."""
+        ...
+
+    def run(self, target: str) -> dict[str, Any]:
+        """Where the run under way, or last ended, stands; as `steering.run_view` has it."""
+        ...
+
+    def steer(
+        self,
+        target: str,
+        wish: Wish,
+        *,
+        by: str,
+        documents_a_second: float | None = None,
+        run: str | None = None,
+    ) -> Answer:
+        """Pause, resume, throttle, postpone, cut over or cancel; safe to repeat."""
+        ...
+
+    def start_reindex(
+        self,
+        target: str,
+        model: str | None,
+        *,
+        by: str,
+        way: Literal["auto", "slot", "index"] = "auto",
+        end_hold: bool = False,
+        key: str | None = None,
+    ) -> str:
+        """Begin a re-embedding unless one runs; the same key again begins nothing."""
         ...
 
     def start_cycle(self, target: str) -> str:

@@ -18,6 +18,7 @@ from desireline.sidecar.http.page_frame import asset, form, page, paragraphs
 from desireline.sidecar.http.refusals import RequestRefusedError, status_of
 from desireline.sidecar.http.requests import Call, form_fields
 from desireline.sidecar.http.routes import Route, Shown, path
+from desireline.sidecar.http.run_page import run_section
 from desireline.sidecar.http.settings import HttpSettings
 from desireline.sidecar.http.sign_ins import SignIn
 from desireline.sidecar.http.threads import Threads
@@ -122,13 +123,14 @@ class Pages:
         """Revert, if what was confirmed is still what would happen."""
         target = known_target(self._operations, call)
         generations = await self._threads.run(self._operations.generations, target)
+        back = _retained(generations)
         confirmed = form_fields(call.body).get("generation")
-        if str(_retained(generations)) != confirmed:
+        if str(back) != confirmed:
             raise RequestRefusedError(
                 "the generations changed since the question was asked; nothing was reverted",
                 next_step="look at the target again",
             )
-        sentence = await self._threads.run(self._operations.revert, target)
+        sentence = await self._threads.run(self._operations.revert, target, back)
         audit("reverted on the page", call, target)
         return await self._show(call, target, note=sentence)
 
@@ -142,10 +144,12 @@ class Pages:
     ) -> Response:
         generations = await self._threads.run(self._operations.generations, target)
         report = await self._threads.run(self._operations.last_cycle, target)
+        run = await self._threads.run(self._operations.run, target)
         return page(
             target,
             element("p", note, class_="note", role="status") if note else None,
             self._summary(call, target, generations),
+            run_section(run, call.sign_in),
             _try_form(call.sign_in, target, text),
             answers,
             _cycle(target, report),

@@ -29,13 +29,21 @@ def page_headers() -> dict[str, str]:
     }
 
 
-def page(title: str, *content: Child, sign_in: SignIn | None = None, status: int = 200) -> Response:
-    """Return a whole page."""
+def page(
+    title: str,
+    *content: Child,
+    sign_in: SignIn | None = None,
+    status: int = 200,
+    refresh: str | None = None,
+) -> Response:
+    """Return a whole page; `refresh` is what its meta element of that name says."""
+    again = element("meta", http_equiv="refresh", content=refresh) if refresh else None
     head = element(
         "head",
         element("meta", charset="utf-8"),
         element("meta", name="viewport", content="width=device-width, initial-scale=1"),
         element("meta", name="color-scheme", content="light dark"),
+        again,
         element("title", f"{title} · desireline"),
         element("link", rel="icon", href="/static/icon.svg", type="image/svg+xml"),
         element("link", rel="stylesheet", href="/static/desireline.css"),

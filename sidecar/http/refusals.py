@@ -9,6 +9,7 @@ from starlette.responses import Response
 from desireline.connectors import errors as connectors
 from desireline.connectors.errors import DesirelineError
 from desireline.sidecar import errors as sidecar
+from desireline.sidecar.controls import RateError
 
 
 class RequestRefusedError(DesirelineError):
@@ -89,6 +90,8 @@ _STATUS: tuple[tuple[type[DesirelineError], HTTPStatus], ...] = (
     (connectors.EngineUnavailableError, HTTPStatus.SERVICE_UNAVAILABLE),
     (connectors.ConnectorError, HTTPStatus.BAD_GATEWAY),
     (sidecar.TargetUnknownError, HTTPStatus.NOT_FOUND),
+    (sidecar.EncoderUnknownError, HTTPStatus.NOT_FOUND),
+    (RateError, HTTPStatus.BAD_REQUEST),
     (sidecar.NoGenerationError, HTTPStatus.SERVICE_UNAVAILABLE),
 )
 
