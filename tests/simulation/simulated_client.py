@@ -5,7 +5,8 @@ library does: a request without an answer is sent again twice, and may thus arri
 """
 
 import random
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,8 +15,9 @@ from opensearchpy import exceptions
 from simulated_node import RefusedError, SimulatedNode
 from simulated_schedule import Pending, Schedule, Strand, current
 
+from desireline.connectors import opensearch_client
 from desireline.connectors.engines.opensearch import OpenSearchEngine
-from desireline.connectors.opensearch_client import Cluster, OpenSearchSettings
+from desireline.connectors.opensearch_client import OpenSearchSettings
 from desireline.connectors.stores.opensearch import OpenSearchStore
 
 SETTINGS = OpenSearchSettings(url="http://simulated:9200")
@@ -116,35 +118,26 @@ class _Client:
         pass
 
 
-class SimulatedCluster(Cluster):
-    """The real request and error handling over the simulated network."""
-
-    def __init__(self, network: Network, origin: str) -> None:
-        self.url = SETTINGS.url
-        self._timeout_s = SETTINGS.timeout_s
-        self._client = _Client(network, origin)  # type: ignore[assignment]
+@contextmanager
+def _connected(network: Network, origin: str) -> Iterator[None]:
+    """Let every `Cluster` that is made meanwhile talk to the simulated node."""
+    real = opensearch_client._client
+    opensearch_client._client = lambda _settings: _Client(network, origin)
+    try:
+        yield
+    finally:
+        opensearch_client._client = real
 
 
 def engine_over(
     network: Network, origin: str, *, visible_at_once: bool = True
 ) -> OpenSearchEngine:
     """Return the real engine, talking to the simulated node."""
-    return _with_cluster(
-        OpenSearchEngine(SETTINGS, visible_at_once=visible_at_once), network, origin
-    )
+    with _connected(network, origin):
+        return OpenSearchEngine(SETTINGS, visible_at_once=visible_at_once)
 
 
 def store_over(network: Network, origin: str) -> OpenSearchStore:
     """Return the real store, talking to the simulated node."""
-    return _with_cluster(OpenSearchStore(SETTINGS), network, origin)
-
-
-def _with_cluster(owner: Any, network: Network, origin: str) -> Any:
-    real = owner._cluster
-    simulated = SimulatedCluster(network, origin)
-    real.close()
-    for held in (owner, *vars(owner).values()):
-        for name, value in list(getattr(held, "__dict__", {}).items()):
-            if value is real:
-                setattr(held, name, simulated)
-    return owner
+    with _connected(network, origin):
+        return OpenSearchStore(SETTINGS)

@@ -45,8 +45,8 @@ class SimulatedNode:
         self._snapshots: dict[str, list[tuple[Shard, int, Mapping[str, Row]]]] = {}
         #: Told of every row as its primary applies it: index, shard, row, origin, row before.
         self.journal: Callable[[Index, Row, str, Row | None], None] = lambda *_: None
-        #: Told of every vector search: index, slot, and the rows found.
-        self.searched: Callable[[Index, str, list[Row]], None] = lambda *_: None
+        #: Told of every vector search: who asked, in which slot, and the rows found.
+        self.searched: Callable[[str, str, list[Row]], None] = lambda *_: None
         #: Whether a shard turns the items of a bulk request away.
         self.busy: Callable[[], bool] = lambda: False
 
@@ -243,6 +243,16 @@ class SimulatedNode:
                 shard.refresh()
         return {"_shards": {"failed": 0}}
 
+    def node_stats(self, *_: str, params: Params, body: Any, origin: str) -> Request:
+        """Tell of one node that is never loaded."""
+        yield
+        return {"_nodes": {"failed": 0}, "nodes": {"node1": {"name": "node1", "roles": ["data"]}}}
+
+    def nothing(self, *_: str, params: Params, body: Any, origin: str) -> Request:
+        """Tell nothing: every setting has its default."""
+        yield
+        return {}
+
     # Reading.
 
     def open_snapshot(self, name: str, *, params: Params, body: Any, origin: str) -> Request:
@@ -282,7 +292,7 @@ class SimulatedNode:
         answer = search(rows, body)
         for slot in body.get("query", {}).get("knn", ()):
             by_id = {row.document_id: row for row in rows}
-            self.searched(held[0], slot, [by_id[hit["_id"]] for hit in answer["hits"]["hits"]])
+            self.searched(origin, slot, [by_id[hit["_id"]] for hit in answer["hits"]["hits"]])
         return answer
 
     def _visible(self, shard: Shard, preference: str) -> list[Row]:
@@ -402,7 +412,7 @@ def _shard_stats(index: Index) -> dict[str, Any]:
     return {
         str(number): [
             {
-                "routing": {"primary": True, "state": "STARTED"},
+                "routing": {"primary": True, "state": "STARTED", "node": "node1"},
                 "docs": {"count": len(shard.primary.visible)},
                 "seq_no": {
                     "max_seq_no": shard.primary.max_seq_no,
@@ -468,6 +478,9 @@ def _route(method: str, shape: str, handler: Callable[..., Request]) -> tuple[An
 
 _ROUTES = (
     _route("POST", "/_search", SimulatedNode.search_snapshot),
+    _route("GET", "/_nodes/stats(?:/{})?", SimulatedNode.node_stats),
+    _route("GET", "/_cluster/settings", SimulatedNode.nothing),
+    _route("GET", "/_plugins/_knn/stats(?:/{})?", SimulatedNode.nothing),
     _route("POST", "/_aliases", SimulatedNode.aliases),
     _route("GET", "/_alias/{}", SimulatedNode.alias),
     _route("DELETE", "/_search/point_in_time", SimulatedNode.close_snapshot),

@@ -1,0 +1,92 @@
+"""Many seeded migrations on every core, counted.
+
+python tests/simulation/migrations.py [--count 10000] [--first 0] [--json FILE]
+"""
+
+import argparse
+import json
+import logging
+import os
+import sys
+import time
+from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import structlog
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from simulated_migration import Migration
+
+_PORTION = 25
+
+
+def one(seed: int) -> dict[str, Any]:
+    """Run one seed and return what it did, or how it went wrong."""
+    migration = Migration(seed)
+    violation = ""
+    try:
+        migration.run()
+    except Exception as error:  # noqa: BLE001 - whatever it is, it is counted with its seed
+        violation = f"{type(error).__name__}: {error}"
+    return {
+        "seed": seed,
+        "violation": violation,
+        "digest": migration.digest,
+        "steps": migration.schedule.steps,
+        "acknowledged": migration.application.acknowledged,
+        "embeddings": migration.checks.embeddings,
+        "searches": migration.checks.searches,
+        "pointers": len(migration.checks.pointers),
+    }
+
+
+def portion(seeds: Sequence[int]) -> list[dict[str, Any]]:
+    """Run several seeds, silently."""
+    quiet = structlog.make_filtering_bound_logger(logging.CRITICAL)
+    structlog.configure(wrapper_class=quiet)
+    return [one(seed) for seed in seeds]
+
+
+def many(seeds: Sequence[int], processes: int | None = None) -> list[dict[str, Any]]:
+    """Run seeds on every core; the results are those of the same seeds run alone."""
+    portions = [seeds[start : start + _PORTION] for start in range(0, len(seeds), _PORTION)]
+    with ProcessPoolExecutor(processes or os.cpu_count()) as pool:
+        return [result for results in pool.map(portion, portions) for result in results]
+
+
+def summary(results: Sequence[dict[str, Any]], seconds: float) -> dict[str, Any]:
+    """Count what was done and name every seed that went wrong."""
+    counted = ("steps", "acknowledged", "embeddings", "searches", "pointers")
+    wrong = [r for r in results if r["violation"]]
+    return {
+        "migrations": len(results),
+        "first_seed": results[0]["seed"],
+        "last_seed": results[-1]["seed"],
+        "violations": len(wrong),
+        "wrong": [{"seed": r["seed"], "violation": r["violation"]} for r in wrong],
+        "seconds": round(seconds, 1),
+        **{name: sum(r[name] for r in results) for name in counted},
+    }
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--count", type=int, default=10_000)
+    parser.add_argument("--first", type=int, default=0, help="the first seed")
+    parser.add_argument("--processes", type=int, help="left out: one for every core")
+    parser.add_argument("--json", type=Path, help="where the figures go")
+    options = parser.parse_args()
+    began = time.perf_counter()
+    seeds = range(options.first, options.first + options.count)
+    found = summary(many(seeds, options.processes), time.perf_counter() - began)
+    print(json.dumps(found, indent=2))
+    if options.json:
+        options.json.write_text(json.dumps(found, indent=2) + "\n")
+    return 1 if found["violations"] else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,176 @@
+"""What must hold at every write, every search and at the end (opensearch.md, §4).
+
+Each check names the invariant it stands for.
+"""
+
+from typing import Any
+
+import numpy as np
+from simulated_application import Application
+from simulated_index import Index
+from simulated_node import SimulatedNode
+from simulated_shard import Row
+from simulated_target import BY_FINGERPRINT, CONFIG, INDEX
+
+from desireline.connectors.documents import digest
+from desireline.sidecar.generations import State
+from desireline.sidecar.serving import LiveGeneration
+from desireline.sidecar.target import Target
+
+_SLOTS = ("embedding__a", "embedding__b")
+
+
+class Checks:
+    """Watches one node."""
+
+    def __init__(self, node: SimulatedNode) -> None:
+        self._node = node
+        self.pointers: list[dict[str, Any]] = []
+        self.generations: dict[int, dict[str, Any]] = {}
+        self.searches = 0
+        self.embeddings = 0
+        self._fixed: set[str] = set()
+        self._serving: LiveGeneration | None = None
+
+    def begin(self, application: Application) -> None:
+        """Watch from here on."""
+        self._fixed = {
+            name
+            for name in application.fixed
+            if CONFIG.template.render(application.keys[name].sure or {})
+        }
+        for index in self._node.indexes.values():
+            for shard in index.shards:
+                for row in shard.primary.rows.values():
+                    self._written(index, row, "before", None)
+        self._node.journal = self._written
+        self._node.searched = self._searched
+
+    # At every write.
+
+    def _written(self, index: Index, row: Row, origin: str, before: Row | None) -> None:
+        if index.name.startswith(".desireline"):
+            self._state_written(row)
+        elif origin not in {"app", "before"}:
+            self._embedding_written(row, origin, before)
+
+    def _state_written(self, row: Row) -> None:
+        held = row.source or {}
+        if held.get("kind") == "generation":
+            self.generations[held["body"]["number"]] = held["body"]
+        elif held.get("kind") == "pointer":
+            self._pointed(held["body"])
+
+    def _pointed(self, pointer: dict[str, Any]) -> None:
+        """10, 17: a write of the pointer never undoes what a later owner wrote."""
+        if self.pointers:
+            last = self.pointers[-1]
+            assert pointer["fencing"] >= last["fencing"], (
+                f"17: an owner with fencing {pointer['fencing']} wrote the pointer after one with"
+                f" {last['fencing']}"
+            )
+            if pointer["generation"] != last["generation"]:
+                assert pointer["previous"] == last["generation"], (
+                    f"10: the pointer went from {last['generation']} to {pointer['generation']}"
+                    f" as if it had been {pointer['previous']}"
+                )
+        self.pointers.append(pointer)
+
+    def _embedding_written(self, row: Row, origin: str, before: Row | None) -> None:
+        self.embeddings += 1
+        assert before is not None and before.source is not None and row.source is not None, (
+            f"2: {origin} brought {row.document_id} back"
+        )
+        assert _own(row) == _own(before), f"3: {origin} changed fields of {row.document_id}"
+        for slot in _SLOTS:
+            stamp = row.source.get(f"{slot}_stamp")
+            if stamp is None or stamp == before.source.get(f"{slot}_stamp"):
+                continue
+            assert stamp["digest"] == _digest(row), (
+                f"5: {origin} wrote the vector of another text to {row.document_id}"
+            )
+            live = self._live_in(slot)
+            assert live is None or stamp["generation"] == live, (
+                f"17: {origin} wrote generation {stamp['generation']} to {row.document_id} in the"
+                f" slot of live generation {live}"
+            )
+
+    def _live_in(self, slot: str) -> int | None:
+        if not self.pointers:
+            return None
+        live = self.pointers[-1]["generation"]
+        return live if self.generations[live]["slot"] == slot else None
+
+    # At every search.
+
+    def searching(self, live: LiveGeneration) -> None:
+        """Say what the next search is answered by."""
+        self._serving = live
+
+    def _searched(self, origin: str, slot: str, rows: list[Row]) -> None:
+        """9: no search is empty or mixes generations while its generation is kept."""
+        if origin != "searcher":
+            return
+        serving, self._serving = self._serving, None
+        if serving is None or not self.pointers:
+            return
+        pointer = self.pointers[-1]
+        if serving.number not in {pointer["generation"], pointer["previous"]}:
+            return
+        self.searches += 1
+        found = {(row.source or {})[f"{slot}_stamp"]["generation"] for row in rows}
+        assert found <= {serving.number}, (
+            f"9: a search by generation {serving.number} met {sorted(found)}"
+        )
+        missing = self._fixed - {row.document_id for row in rows}
+        assert not missing, f"9: a search by generation {serving.number} misses {missing}"
+
+    # At the end.
+
+    def end(self, target: Target, application: Application) -> None:
+        """Compare every document with what was acknowledged, every vector with its text."""
+        rows = {
+            row.document_id: row
+            for shard in self._node.named(INDEX)[0].shards
+            for row in shard.primary.rows.values()
+            if row.source is not None
+        }
+        unknown = rows.keys() - application.keys.keys()
+        assert not unknown, f"2: documents nobody wrote: {sorted(unknown)}"
+        for name, key in application.keys.items():
+            row = rows.get(name)
+            found = None if row is None else _own(row)
+            assert key.allows(found), f"1: {name} is {found}, acknowledged was {key.sure}"
+        kept = [g for g in target.generations.all() if g.state in {State.LIVE, State.RETAINED}]
+        assert kept, "no generation is live"
+        for generation in kept:
+            for row in rows.values():
+                self._embedded(row, generation.slot, generation.number, generation.fingerprint)
+
+    @staticmethod
+    def _embedded(row: Row, slot: str, number: int, fingerprint: str) -> None:
+        """4, 13: exactly one vector of the generation, of the present text."""
+        source = row.source or {}
+        place = f"4: {row.document_id} in slot {slot} of generation {number}"
+        stamp = source.get(f"{slot}_stamp")
+        assert stamp is not None, f"{place} carries no stamp"
+        assert stamp["generation"] == number, f"{place} carries {stamp['generation']}"
+        assert stamp["digest"] == _digest(row), f"{place} is of another text"
+        text = CONFIG.template.render(source)
+        vector = source.get(slot)
+        if not text:
+            assert vector is None, f"{place} has a vector and no text"
+            return
+        expected = BY_FINGERPRINT[fingerprint].encode_documents([text])[0]
+        assert vector is not None, f"{place} has no vector"
+        assert np.allclose(vector, expected, atol=1e-6), f"{place} has another vector"
+
+
+def _own(row: Row) -> dict[str, Any]:
+    """Return the application's fields."""
+    ours = {part for slot in _SLOTS for part in (slot, f"{slot}_stamp")}
+    return {name: value for name, value in (row.source or {}).items() if name not in ours}
+
+
+def _digest(row: Row) -> str:
+    return digest(CONFIG.template.render(row.source or {}))

@@ -1,0 +1,335 @@
+"""One seeded migration of a live index, with everything that may go wrong, and its checks.
+
+Two operators' sidecars, a follower, writers, searchers and someone who reverts share one
+simulated cluster. At every request of a sidecar it may be killed, frozen for longer than its
+lease, or meet a fault of the network; primaries fail over at any time.
+"""
+
+import hashlib
+import random
+import re
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from simulated_application import Application
+from simulated_checks import Checks
+from simulated_client import Network
+from simulated_node import SimulatedNode
+from simulated_schedule import Process, Schedule, Strand, Task, current, virtual_time
+from simulated_shard import Shard
+from simulated_target import (
+    ENCODERS,
+    INDEX,
+    LEASE_TTL_S,
+    NAME,
+    follower,
+    open_target,
+    reindex,
+    serving,
+)
+
+from desireline.connectors.errors import DesirelineError
+from desireline.sidecar import lease as leases
+from desireline.sidecar.cutover import revert
+from desireline.sidecar.errors import BackfillError
+from desireline.sidecar.lease import hold_lease
+from desireline.sidecar.target import Target
+
+_START = datetime(2026, 11, 21, 2, 0, tzinfo=UTC)
+_LIMIT = 400_000
+_MOST_TRIES = 150
+#: Requests of which a seed chooses one to be struck far more often than the rest.
+_TENDER = (
+    r"POST /jobs/_bulk",
+    r"POST /jobs/_refresh",
+    r"GET /jobs/_stats.*",
+    r"POST /_search",
+    r"POST /jobs/_mget",
+    r"PUT /\.desireline.*",
+    r"GET /\.desireline.*",
+    r"POST /jobs/_search",
+)
+
+
+@dataclass(slots=True)
+class Luck:
+    """How much goes wrong, drawn once a seed."""
+
+    tender: re.Pattern[str]
+    kills: int
+    freezes: int
+    failovers: int
+    faults: int
+    rate: float
+
+
+class Migration:
+    """One seed from the first write to the last check."""
+
+    def __init__(self, seed: int) -> None:
+        self.seed = seed
+        self.rng = random.Random(seed)
+        random.seed(seed)  # back-off draws its jitter from the module
+        self.schedule = Schedule(self.rng)
+        self.node = SimulatedNode(lambda: self.schedule.now, self.rng)
+        self.network = Network(self.node, self.schedule, self.rng, self._meddle)
+        self.checks = Checks(self.node)
+        self.luck = self._draw_luck()
+        self.calm = True
+        self.fulfilled = 0
+        self.events: list[str] = []
+
+    def _draw_luck(self) -> Luck:
+        draw = self.rng.choice
+        return Luck(
+            tender=re.compile(draw(_TENDER)),
+            kills=draw((0, 0, 1, 2, 3)),
+            freezes=draw((0, 0, 1, 2)),
+            failovers=draw((0, 0, 1, 2, 4)),
+            faults=draw((0, 0, 4, 12, 30)),
+            rate=draw((0.005, 0.02, 0.05)),
+        )
+
+    def run(self) -> "Migration":
+        """Do all of it. Raises AssertionError at a violation, naming the seed."""
+        try:
+            with virtual_time(), _owners():
+                try:
+                    self._begin()
+                    self._turmoil()
+                    self._end()
+                finally:
+                    self.schedule.abandon()
+        except AssertionError as error:
+            told = "; ".join(self.events[-12:])
+            raise AssertionError(f"seed {self.seed}: {error} (luck {self.luck}; {told})") from error
+        return self
+
+    @property
+    def digest(self) -> str:
+        """The same for two runs of one seed."""
+        story = f"{self.schedule.steps} {self.schedule.now:.6f} {self.events}"
+        return hashlib.sha256(story.encode()).hexdigest()[:16]
+
+    # The three acts.
+
+    def _begin(self) -> None:
+        rng = self.rng
+        self._ask("PUT", f"/{INDEX}", _mapping(rng.choice((1, 2, 3))))
+        self.application = Application(
+            self.node, self.schedule, rng, INDEX, rng.choice((6, 12, 25))
+        )
+        self.application.fill()
+        self._ask("POST", f"/{INDEX}/_refresh", None)
+        if rng.random() < 0.7:
+            self._alone("setup", lambda target: self._reindex(target, ENCODERS[0].fingerprint))
+        self.checks.begin(self.application)
+
+    def _turmoil(self) -> None:
+        rng = self.rng
+        spawn = self.schedule.spawn
+        self.calm = False
+        wishes = [ENCODERS[1].fingerprint]
+        if rng.random() < 0.5:
+            wishes.append(rng.choice(ENCODERS[1:]).fingerprint)
+        for number, wish in enumerate(wishes):
+            spawn(self._operator(f"sidecar-{number}", wish))
+        pace_s = rng.choice((0.02, 0.1, 0.3))
+        for _ in range(2):
+            spawn(self.application.writer(rng.choice((10, 40)), pace_s))
+        spawn(self._follow())
+        spawn(self._search())
+        spawn(self._refresh())
+        spawn(self._fail_over())
+        if rng.random() < 0.4:
+            spawn(self._revert())
+        self.schedule.run(lambda: self.fulfilled == len(wishes), limit=_LIMIT)
+        assert self.fulfilled == len(wishes), "the re-embedding did not come to its end"
+        self.calm = self.application.quiet = True
+        self.schedule.run(lambda: False, limit=_LIMIT)
+
+    def _end(self) -> None:
+        self._alone("last", self._follow_once)
+        self._ask("POST", f"/{INDEX}/_refresh", None)
+        self.checks.end(self._target("reader", 0.0), self.application)
+
+    def _alone(self, name: str, work: Callable[[Target], None]) -> None:
+        """Do something with nobody else there."""
+        target = self._target(name, 0.0)
+        strand = Process(name, self.schedule).strand(lambda: work(target))
+        self.schedule.spawn(strand.task())
+        self.schedule.run(lambda: False, limit=_LIMIT)
+        assert strand.ended.done, f"{name} did not come to its end"
+
+    # Who takes part.
+
+    def _target(self, name: str, skew_s: float) -> Target:
+        def clock() -> datetime:
+            return _START + timedelta(seconds=self.schedule.now + skew_s)
+
+        return open_target(self.network, name, clock)
+
+    def _life(self, name: str, work: Callable[[Target], None]) -> Task:
+        """One process from its start to its end or its death."""
+        skew_s = self.rng.choice((0.0, 3600.0, -3600.0))
+        target = self._target(name, skew_s)
+        process = Process(name, self.schedule, skew_s)
+        yield from process.strand(lambda: work(target)).task()
+
+    def _operator(self, name: str, wish: str) -> Task:
+        """Start the command again until the wish is fulfilled, as an operator would."""
+        fulfilled: list[str] = []
+
+        def command(target: Target) -> None:
+            live = target.generations.live()
+            # Killed after the pointer was written: the wish is fulfilled already.
+            if live is None or live.fingerprint != wish:
+                self._reindex(target, wish)
+            fulfilled.append(wish)
+
+        for _ in range(_MOST_TRIES):
+            yield from self._life(name, lambda target: self._try(name, target, command))
+            if fulfilled:
+                self.fulfilled += 1
+                return
+            yield self.rng.uniform(0.05, 3 * LEASE_TTL_S)
+        raise AssertionError(f"{name} tried {_MOST_TRIES} times in vain")
+
+    def _try(self, name: str, target: Target, work: Callable[[Target], None]) -> None:
+        try:
+            work(target)
+        except DesirelineError as error:
+            proof_failed = isinstance(error, BackfillError) and "not proved" in str(error)
+            assert not proof_failed, f"8: the proof failed: {error}"
+            self._tell(name, f"{type(error).__name__}: {error}")
+
+    def _reindex(self, target: Target, fingerprint: str) -> None:
+        swapped = reindex(target, fingerprint)
+        self._tell("the operator:", swapped.sentence)
+
+    def _follow(self) -> Task:
+        while not self.calm:
+            yield from self._life(
+                "follower", lambda target: self._try("follower", target, self._follow_on)
+            )
+            yield self.rng.uniform(0.1, LEASE_TTL_S)
+
+    def _follow_on(self, target: Target) -> None:
+        with hold_lease(target.store, f"{NAME} follower", ttl_s=LEASE_TTL_S) as lease:
+            follows = follower(target)
+            while not self.calm:
+                lease.check()
+                follows.follow_once(lease)
+                time.sleep(self.rng.uniform(0.2, 1.0))
+
+    @staticmethod
+    def _follow_once(target: Target) -> None:
+        with hold_lease(target.store, f"{NAME} last round", ttl_s=LEASE_TTL_S) as lease:
+            follower(target).follow_once(lease)
+
+    def _search(self) -> Task:
+        yield from self._life("searcher", self._search_on)
+
+    def _search_on(self, target: Target) -> None:
+        serves = serving(target)
+        while not self.calm:
+            time.sleep(self.rng.expovariate(10))
+            live = serves.refresh()
+            if live is None:
+                continue
+            self.checks.searching(live)
+            try:
+                live.search(target.engine, "nurse", 1000)
+            except DesirelineError as error:
+                raise AssertionError(f"9: a search failed: {error}") from error
+
+    def _revert(self) -> Task:
+        yield self.rng.uniform(0.5, 20)
+        yield from self._life(
+            "reverter", lambda target: self._try("reverter", target, self._revert_now)
+        )
+
+    def _revert_now(self, target: Target) -> None:
+        swapped = revert(target.generations, reason="simulated", clock=target.clock)
+        self._tell("reverter", swapped.sentence)
+
+    def _refresh(self) -> Task:
+        """Refresh now and then one copy of one shard, as each copy does on its own."""
+        while not self.calm:
+            yield self.rng.expovariate(4)
+            shard = self._any_shard()
+            self.rng.choice((shard.primary, shard.replica)).refresh()
+
+    def _fail_over(self) -> Task:
+        while not self.calm and self.luck.failovers:
+            yield self.rng.expovariate(0.3)
+            self.luck.failovers -= 1
+            self._any_shard().fail_over(self.rng)
+            self._tell("a primary", "failed over")
+
+    def _any_shard(self) -> Shard:
+        return self.rng.choice(self.rng.choice(list(self.node.indexes.values())).shards)
+
+    # What goes wrong.
+
+    def _meddle(self, strand: Strand, method: str, path: str) -> str:
+        process = strand.process
+        if self.calm or process.name == "searcher":
+            return ""
+        rng, luck = self.rng, self.luck
+        rate = 0.3 if luck.tender.fullmatch(f"{method} {path}") else luck.rate
+        draw = rng.random()
+        if draw < rate / 3 and luck.kills and rng.random() < 0.3:
+            luck.kills -= 1
+            self._tell(process.name, f"killed before {method} {path}")
+            process.dead = True
+        elif draw < rate * 2 / 3 and luck.freezes and rng.random() < 0.3:
+            luck.freezes -= 1
+            frozen_s = rng.uniform(0.3, 6) * LEASE_TTL_S
+            process.frozen_until = self.schedule.now + frozen_s
+            self._tell(process.name, f"frozen {frozen_s:.1f} s before {method} {path}")
+        elif draw < rate and luck.faults:
+            luck.faults -= 1
+            return rng.choice(("busy", "unavailable", "reset before", "answer lost", "timeout"))
+        # Where it is killed or frozen, it is here: nothing was sent yet.
+        strand.want(None)
+        return ""
+
+    # Words.
+
+    def _tell(self, who: str, what: str) -> None:
+        self.events.append(f"{self.schedule.now:.2f} {who} {what}")
+
+    def _ask(self, method: str, path: str, body: Any) -> None:
+        for _ in self.node.request(method, path, {}, body):
+            pass
+
+
+def _mapping(shards: int) -> dict[str, Any]:
+    kinds = {"title": "text", "description": "text", "level": "long"}
+    return {
+        "settings": {"index.knn": True, "number_of_shards": shards},
+        "mappings": {"properties": {name: {"type": kind} for name, kind in kinds.items()}},
+    }
+
+
+@contextmanager
+def _owners() -> Iterator[None]:
+    """Let every process stand on a host of its own: none can look whether another lives."""
+    real = leases._myself
+
+    def myself() -> dict[str, Any]:
+        strand = current()
+        if strand is None:
+            return real()
+        return {"host": strand.process.name, "pid": 1, "started": "", "holder": ""}
+
+    leases._myself = myself
+    try:
+        yield
+    finally:
+        leases._myself = real
