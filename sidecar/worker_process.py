@@ -16,7 +16,7 @@ import structlog
 
 from desireline.sidecar.errors import WorkerError
 from desireline.sidecar.reporting import Reporter
-from desireline.trainer.jobs import FitJob, ImportJob, write_job
+from desireline.trainer.jobs import AnyJob, write_job
 
 log = structlog.get_logger(__name__)
 
@@ -27,7 +27,7 @@ class WorkerProcess:
     def __init__(self, *, environment: Mapping[str, str]) -> None:
         self._environment = dict(environment)
 
-    def run(self, job: FitJob | ImportJob, reporter: Reporter) -> dict[str, Any]:
+    def run(self, job: AnyJob, reporter: Reporter) -> dict[str, Any]:
         """Run the job to its end and return its result.
 
         Raises:

@@ -27,6 +27,7 @@ Files, in the order the data meets them:
 - ``fit``            the training loop
 - ``export``         a trained folder becomes ONNX, with proof that both agree
 - ``registry``       manifests, fingerprints, lineage
+- ``quantise``       an encoder's int8 form, a candidate of its own
 - ``import_model``   a model from outside enters the registry
 - ``worker``         the child process in which torch lives
 - ``measures``       mRR, Recall, nDCG, hit as values

@@ -106,16 +106,25 @@ class ImportJob(BaseModel, frozen=True, extra="forbid"):
     separator: str = ". "
 
 
-Job = Annotated[FitJob | ImportJob, Field(discriminator="kind")]
-_JOB: TypeAdapter[FitJob | ImportJob] = TypeAdapter(Job)
+class QuantiseJob(BaseModel, frozen=True, extra="forbid"):
+    """Register the int8 form of a registered encoder."""
+
+    kind: Literal["quantise"] = "quantise"
+    fingerprint: str
+    registry: Path
 
 
-def write_job(job: FitJob | ImportJob, path: Path) -> None:
+AnyJob = FitJob | ImportJob | QuantiseJob
+Job = Annotated[AnyJob, Field(discriminator="kind")]
+_JOB: TypeAdapter[AnyJob] = TypeAdapter(Job)
+
+
+def write_job(job: AnyJob, path: Path) -> None:
     """Write what `read_job` reads."""
     path.write_text(job.model_dump_json(indent=2), encoding="utf-8")
 
 
-def read_job(path: Path) -> FitJob | ImportJob:
+def read_job(path: Path) -> AnyJob:
     """Read a job file.
 
     Raises:

@@ -4,7 +4,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Self
+from typing import Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -40,8 +40,10 @@ class Provenance(BaseModel):
 
     #: Name of the encoder it all started from.
     base_model: str
-    #: Fingerprint of the model it was tuned from; None for an imported one.
+    #: Fingerprint of the model it was made from; None for an imported one.
     parent: str | None = None
+    #: Of the weights; int8 is made from its parent without training.
+    precision: Literal["float32", "int8"] = "float32"
     cycle_id: str | None = None
     #: First and last moment of the log it learnt from.
     data_window: tuple[datetime, datetime] | None = None

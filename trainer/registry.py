@@ -170,6 +170,14 @@ class Registry:
             )
         return matches[0]
 
+    def int8_of(self, fingerprint: str) -> str | None:
+        """Return the fingerprint of an encoder's int8 form, if it is registered."""
+        for manifest in self.list():
+            made = manifest.provenance
+            if made.parent == fingerprint and made.precision == "int8":
+                return manifest.fingerprint
+        return None
+
     def remove(self, fingerprint: str) -> None:
         """Delete a model; it is out of sight before its bytes go."""
         folder = self.folder(fingerprint)

@@ -23,7 +23,7 @@ import structlog
 
 from desireline.connectors.documents import TextTemplate
 from desireline.connectors.errors import DesirelineError
-from desireline.trainer.jobs import FitJob, ImportJob, read_job
+from desireline.trainer.jobs import AnyJob, FitJob, ImportJob, QuantiseJob, read_job
 
 log = structlog.get_logger(__name__)
 
@@ -56,9 +56,15 @@ def _outcome(path: Path, events: TextIO) -> tuple[str, Mapping[str, object], int
         return "error", {"message": message, "next_step": next_step}, 1
 
 
-def run(job: FitJob | ImportJob, events: TextIO) -> dict[str, object]:
+def run(job: AnyJob, events: TextIO) -> dict[str, object]:
     """Do one job; progress goes to `events` as JSON lines."""
-    return _fit(job, events) if isinstance(job, FitJob) else _import(job)
+    match job:
+        case FitJob():
+            return _fit(job, events)
+        case ImportJob():
+            return _import(job)
+        case QuantiseJob():
+            return _quantise(job)
 
 
 def _fit(job: FitJob, events: TextIO) -> dict[str, object]:
@@ -99,6 +105,14 @@ def _import(job: ImportJob) -> dict[str, object]:
 
     template = TextTemplate(fields=job.template, separator=job.separator)
     manifest = import_model(job.source, Registry(job.registry), template)
+    return {"fingerprint": manifest.fingerprint, "dimension": manifest.dimension}
+
+
+def _quantise(job: QuantiseJob) -> dict[str, object]:
+    from desireline.trainer.quantise import quantise  # noqa: PLC0415 - the trainer extra's onnx
+    from desireline.trainer.registry import Registry  # noqa: PLC0415
+
+    manifest = quantise(Registry(job.registry), job.fingerprint)
     return {"fingerprint": manifest.fingerprint, "dimension": manifest.dimension}
 
 

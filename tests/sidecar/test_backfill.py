@@ -1,9 +1,12 @@
 """Every document gets its vector once, no edit is lost, and the proof finds what is wrong."""
 
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from desireline.connectors.documents import (
     Document,
@@ -15,9 +18,12 @@ from desireline.connectors.documents import (
 from desireline.connectors.engines.memory import MemoryEngine
 from desireline.connectors.errors import EngineUnavailableError
 from desireline.connectors.search_engine import Read
+from desireline.sidecar.backfill import BackfillReport, backfill
 from desireline.sidecar.catchup import catch_up
-from desireline.sidecar.embedding_writer import failed_documents
+from desireline.sidecar.embedding_writer import Rendered, failed_documents
+from desireline.sidecar.errors import RunCancelledError
 from desireline.sidecar.verify import verify
+from desireline.sidecar.windows import batches, by_length, windows
 
 INDEX = "occupations"
 SLOT = "embedding__a"
@@ -225,3 +231,159 @@ def test_the_proof_mends_what_an_application_writes_meanwhile(world: Any) -> Non
     assert verified.passes(max_failed=0)
     assert (verified.stamped, verified.documents) == (11, 11)
     assert_converged(world, generation)
+
+
+class Told:
+    """A reporter that remembers."""
+
+    def __init__(self) -> None:
+        self.progressed: list[tuple[int, int, dict[str, object]]] = []
+
+    def step(self, name: str, sentence: str, **keys: object) -> None: ...
+
+    def progress(self, name: str, done: int, total: int, **keys: object) -> None:
+        assert name == "backfill"
+        self.progressed.append((done, total, keys))
+
+
+def refill(world: Any, texts: dict[str, str]) -> None:
+    world.engine.drop_index(INDEX)
+    world.engine.create_index(INDEX, ["title", "description"])
+    world.engine.index_documents(
+        INDEX, [Document(document_id=key, fields={"title": text}) for key, text in texts.items()]
+    )
+
+
+def run(world: Any, **options: Any) -> BackfillReport:
+    generation = world.begin(0, SLOT)
+    defaults = {"batch_size": 3, "reporter": Told()}
+    writer = world.writer(generation, world.lease())
+    return backfill(world.engine, writer, **(defaults | options))
+
+
+def test_texts_of_like_length_share_a_batch_and_none_is_larger_than_asked(world: Any) -> None:
+    """Within a window of at least 2,048 documents (performance.md §1e)."""
+    refill(world, {f"d{n}": "word " * (1 + n * 7919 % 100) for n in range(2100)})
+    encoder = world.encoders[world.begin(0, SLOT).fingerprint]
+    seen: list[list[int]] = []
+    whole = encoder.encode_documents
+    encoder.encode_documents = lambda texts: seen.append([len(t) for t in texts]) or whole(texts)
+    asked: list[int] = []
+    report = run(world, batch_size=64, before_batch=asked.append)
+    assert sum(asked) == report.written == 2100
+    assert max(asked) == 64
+    spread = [max(lengths) - min(lengths) for lengths in seen if lengths]
+    assert max(spread) <= 5 * 5  # 21 of each length: 64 documents span at most five lengths
+
+
+def test_one_document_of_ten_megabytes_goes_alone_and_fills_no_window(world: Any) -> None:
+    texts = {f"d{n}": f"small text {n}" for n in range(20)} | {"big": "word " * 2_000_000}
+    refill(world, texts)
+    read = Read(fields=("title",), batch_size=5)
+    writer = world.writer(world.begin(0, SLOT), world.lease())
+    pages = (writer.stale(page) for page in world.engine.scan(INDEX, read))
+    held = [
+        [r.document.document_id for r in batch]
+        for window in windows(pages, text_bytes=1_000_000)
+        for batch in batches(by_length(window), documents=256, text_bytes=1_000_000)
+    ]
+    assert ["big"] in held
+    assert sorted(key for batch in held for key in batch) == sorted(texts)
+
+
+@given(
+    lengths=st.lists(st.integers(0, 50), max_size=60),
+    page=st.integers(1, 9),
+    documents=st.integers(1, 12),
+    text_bytes=st.integers(1, 80),
+)
+def test_windows_and_batches_lose_no_document_and_keep_their_bounds(
+    lengths: list[int], page: int, documents: int, text_bytes: int
+) -> None:
+    made = [
+        Rendered(document=Document(document_id=str(n), fields={}), text="ä" * length, digest="")
+        for n, length in enumerate(lengths)
+    ]
+    pages = [made[start : start + page] for start in range(0, len(made), page)]
+    gathered = list(windows(pages, documents=documents, text_bytes=text_bytes))
+    assert [r for window in gathered for r in window] == made
+    for window in gathered:
+        assert 0 < len(window) < documents + page
+        cut = list(batches(by_length(window), documents=documents, text_bytes=text_bytes))
+        assert sorted(r.document.document_id for batch in cut for r in batch) == sorted(
+            r.document.document_id for r in window
+        )
+        for batch in cut:
+            assert len(batch) <= documents
+            assert len(batch) == 1 or sum(2 * len(r.text) for r in batch) <= text_bytes
+        order = [len(r.text) for batch in cut for r in batch]
+        assert order == sorted(order, reverse=True)
+
+
+def test_who_is_asked_before_a_batch_can_end_the_run_before_it_is_encoded(world: Any) -> None:
+    """The throttle and the operator's cancel: within one batch nothing more is written."""
+
+    def refuse_the_third(documents: int) -> None:
+        asked.append(documents)
+        if len(asked) == 3:
+            raise RunCancelledError("the operator cancelled the run")
+
+    asked: list[int] = []
+    with pytest.raises(RunCancelledError):
+        run(world, batch_size=2, before_batch=refuse_the_third)
+    assert asked == [2, 2, 2]
+    assert sum(SLOT in document.stamps for document in everything(world).values()) == 4
+
+
+class Killed(BaseException):
+    """Ends a run at once, as a signal does."""
+
+
+def test_after_a_crash_only_the_batch_under_way_is_written_again(world: Any) -> None:
+    generation = world.begin(0, SLOT)
+    lease = world.lease()
+
+    def crash_in_the_third(write: EmbeddingWrite) -> None:
+        written.append(write.document_id)
+        if len(written) == 6:
+            raise Killed
+
+    written: list[str] = []
+    documents = list(everything(world).values())
+    world.engine = MemoryEngine(before_write=crash_in_the_third)
+    world.engine.create_index(INDEX, ["title", "description"])
+    world.engine.index_documents(INDEX, documents)
+    world.engine.prepare_slot(INDEX, generation.vector_slot)
+    with pytest.raises(Killed):
+        backfill(world.engine, world.writer(generation, lease), batch_size=2, reporter=Told())
+    report = backfill(world.engine, world.writer(generation, lease), batch_size=2, reporter=Told())
+    assert len(written) - 10 <= 2
+    assert report.encoded <= 10 - 4
+    assert_converged(world, generation)
+
+
+def test_progress_tells_rate_and_time_left_and_ends_when_all_is_done(world: Any) -> None:
+    now = [0.0]
+
+    def a_second_later(_documents: int) -> None:
+        now[0] += 1.0
+
+    told = Told()
+    report = run(
+        world, batch_size=2, reporter=told, before_batch=a_second_later, monotonic=lambda: now[0]
+    )
+    assert [done for done, _, _ in told.progressed] == [2, 4, 6, 8, 10, 10]
+    assert {total for _, total, _ in told.progressed} == {10}
+    assert told.progressed[1][2] == {"slot": SLOT, "rate": 2.0, "eta_s": 3.0}
+    assert told.progressed[-1][2]["eta_s"] == 0
+    assert (report.seconds, report.split.held_up_s) == (5.0, 5.0)
+    assert report.documents_a_second == 2.0
+
+
+def test_the_parts_of_the_time_add_up_to_the_whole(world: Any) -> None:
+    refill(world, {f"d{n}": f"text number {n}" for n in range(3000)})
+    report = run(world, batch_size=256)
+    parts = asdict(report.split)
+    assert all(seconds >= 0 for seconds in parts.values()), parts
+    assert sum(parts.values()) == pytest.approx(report.seconds, rel=0.2)
+    assert 0 < report.encoding_share < 1

@@ -1,7 +1,8 @@
 """Port: text in, vectors out."""
 
 from collections.abc import Sequence
-from typing import Protocol
+from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
 
 from desireline.connectors.documents import Vectors
 from desireline.connectors.search_engine import Similarity
@@ -35,4 +36,32 @@ class Encoder(Protocol):
 
     def encode_documents(self, texts: Sequence[str]) -> Vectors:
         """Encode rendered documents."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EncodeStats:
+    """What an encoder has done with documents since it was opened."""
+
+    texts: int = 0
+    #: Tokens of the texts after truncation, their special tokens included.
+    tokens: int = 0
+    #: Tokens that went through the graph: those of the texts and the padding between them.
+    computed_tokens: int = 0
+    #: Seconds from text to tokens.
+    tokenise_s: float = 0.0
+
+    @property
+    def padding(self) -> float:
+        """Computed tokens for each real one; 1.0 is none wasted."""
+        return self.computed_tokens / self.tokens if self.tokens else 1.0
+
+
+@runtime_checkable
+class CountingEncoder(Protocol):
+    """An encoder that keeps count of its work. All who share it are counted together."""
+
+    @property
+    def stats(self) -> EncodeStats:
+        """What was done so far."""
         ...
