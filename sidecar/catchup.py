@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from desireline.connectors.documents import Document
 from desireline.connectors.search_engine import Fence, Read, SearchEngine
 from desireline.sidecar.embedding_writer import EmbeddingWriter
 
@@ -14,28 +15,57 @@ class CaughtUp:
     fence: Fence
     #: Documents read, those of our own writes among them.
     seen: int
-    #: Slots of documents that were stale and are now fresh.
-    refreshed: int
+    #: Documents that were stale and are now fresh, by writer.
+    refreshed_by: tuple[int, ...]
+
+    @property
+    def refreshed(self) -> int:
+        """Slots of documents that were stale and are now fresh."""
+        return sum(self.refreshed_by)
 
 
 def catch_up(
-    engine: SearchEngine, index: str, since: Fence, writers: Sequence[EmbeddingWriter]
+    engine: SearchEngine,
+    index: str,
+    since: Fence,
+    writers: Sequence[EmbeddingWriter],
+    *,
+    until: Fence | None = None,
 ) -> CaughtUp:
-    """Bring every writer's slot up to the engine's present fence.
+    """Bring every writer's slot up to `until`, or to the engine's present fence.
 
     The new fence is taken first and reached only when all before it has been read, so a
     write that loses to an edit lies behind it and is read again the next time. Our own
-    writes come by too and are known by their stamp.
+    writes come by too and are known by their stamp. One read serves all writers.
     """
-    until = engine.fence(index)
+    until = until or engine.fence(index, beyond=since)
+    refreshed = [0] * len(writers)
     if until == since:
-        return CaughtUp(fence=until, seen=0, refreshed=0)
-    seen = refreshed = 0
+        return CaughtUp(fence=until, seen=0, refreshed_by=tuple(refreshed))
+    seen = 0
     for documents in engine.changes(index, since, until, _read_for(writers)):
         seen += len(documents)
-        for writer in writers:
-            refreshed += writer.write(writer.stale(documents))
-    return CaughtUp(fence=until, seen=seen, refreshed=refreshed)
+        for number, written in enumerate(_refresh(engine, index, documents, writers)):
+            refreshed[number] += written
+    return CaughtUp(fence=until, seen=seen, refreshed_by=tuple(refreshed))
+
+
+def _refresh(
+    engine: SearchEngine,
+    index: str,
+    documents: Sequence[Document],
+    writers: Sequence[EmbeddingWriter],
+) -> list[int]:
+    """Let each writer embed what is stale for it; return how many each wrote."""
+    written: list[int] = []
+    for writer in writers:
+        stale = writer.stale(documents)
+        if stale and any(written):
+            # The writers before have moved the versions that would guard this one's writes.
+            now = engine.fetch(index, [each.document for each in stale], _read_for(writers))
+            stale = writer.stale(now)
+        written.append(writer.write(stale))
+    return written
 
 
 def _read_for(writers: Sequence[EmbeddingWriter]) -> Read:

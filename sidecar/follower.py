@@ -1,26 +1,39 @@
 """Keeps the live slot and, during the hold, the retained one fresh.
 
 Application writes become vectors within one round. Restarting costs nothing: the fence of
-each generation is in its record.
+each generation is in its record. Slots of one index are served by one read of its changes, and a
+round in which nothing was written does not refresh the index.
+
+How old a write is when its vector is written cannot be read from the document. It is bounded: what
+a round finds was written after the fence of the round before it was taken. That bound is told, so
+the staleness that is shown is never too good. The first round after a start has no such bound.
 """
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime
 
 import structlog
 
-from desireline.connectors.errors import DesirelineError
-from desireline.connectors.search_engine import SearchEngine
+from desireline.connectors.errors import ConnectorError, DesirelineError
+from desireline.connectors.search_engine import Fence, SearchEngine
 from desireline.sidecar.catchup import catch_up
 from desireline.sidecar.embedding_writer import EmbeddingWriter
+from desireline.sidecar.errors import LeaseLostError
 from desireline.sidecar.generations import Generation, Generations, State
 from desireline.sidecar.lease import Lease
 
 log = structlog.get_logger(__name__)
 
 WriterFor = Callable[[Generation, Lease], EmbeddingWriter]
+
+#: Between two looks at which index the target's name stands for.
+_NAME_LOOK_S = 10.0
+
+
+def _tell_nobody(_target: str, _documents: int, _seconds: float) -> None:
+    """Keep the age of embedded writes to oneself."""
 
 
 class Follower:
@@ -34,6 +47,9 @@ class Follower:
         writer_for: WriterFor,
         clock: Callable[[], datetime],
         caught_up: Callable[[str, int, float], None],
+        embedded: Callable[[str, int, float], None] = _tell_nobody,
+        index: str | None = None,
+        monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._engine = engine
         self._generations = generations
@@ -41,16 +57,45 @@ class Follower:
         self._clock = clock
         #: Told target, refreshed slots and how old a write may be that is not embedded yet.
         self._caught_up = caught_up
-        self._fresh_as_of = time.monotonic()
+        #: Told target, documents embedded for the live slot, and how old their writes were at most.
+        self._embedded = embedded
+        #: The index or alias that the application uses.
+        self._name = index
+        self._monotonic = monotonic
+        self._fresh_as_of = monotonic()
+        #: When the fence of each index was last taken.
+        self._fenced_at: dict[str, float] = {}
+        self._named_at = -_NAME_LOOK_S
+        self._said: dict[str, str] = {}
+
+    @property
+    def notices(self) -> tuple[str, ...]:
+        """What the operator should know, one sentence each; empty when all is well."""
+        return tuple(self._said.values())
 
     def follow_once(self, lease: Lease) -> int:
-        """Bring live and retained slots up to now; return how many were refreshed."""
-        began = time.monotonic()
+        """Bring live and retained slots up to now; return how many were refreshed.
+
+        Raises:
+            LeaseLostError: another process follows this target.
+            ConnectorError: the live slot was not brought up to now.
+
+        """
+        began = self._monotonic()
         generations = self._generations.reconcile(self._clock())
-        followed = [g for g in generations if g.state in {State.LIVE, State.RETAINED}]
-        refreshed = sum(self._follow(generation, lease) for generation in followed)
-        self._fresh_as_of = began
+        live = [g for g in generations if g.state is State.LIVE]
+        retained = [g for g in generations if g.state is State.RETAINED]
+        refreshed = 0
+        for index in dict.fromkeys(g.index for g in [*live, *retained]):
+            together = [g for g in [*live, *retained] if g.index == index]
+            if any(g.state is State.LIVE for g in together):
+                refreshed += self._follow(index, together, lease)
+                self._fresh_as_of = began
+            else:
+                refreshed += self._follow_retained(index, together, lease)
         self._tell(refreshed)
+        for generation in live:
+            self._look_at_name(generation, began)
         return refreshed
 
     def run(self, lease: Lease, stop: threading.Event, *, every_s: float) -> None:
@@ -72,13 +117,87 @@ class Follower:
                 )
 
     def _tell(self, refreshed: int) -> None:
-        age_s = time.monotonic() - self._fresh_as_of
+        age_s = self._monotonic() - self._fresh_as_of
         self._caught_up(self._generations.target, refreshed, age_s)
 
-    def _follow(self, generation: Generation, lease: Lease) -> int:
-        writer = self._writer_for(generation, lease)
-        round_ = catch_up(self._engine, generation.index, generation.fence, [writer])
-        fence = round_.fence.to_json()
-        if fence != generation.caught_up:
-            self._generations.change(generation, caught_up=fence)
+    def _follow(self, index: str, generations: Sequence[Generation], lease: Lease) -> int:
+        since = _common([generation.fence for generation in generations])
+        fenced_at = self._monotonic()
+        until = self._engine.fence(index, beyond=since)
+        self._make_ready(index, generations, until)
+        writers = [self._writer_for(generation, lease) for generation in generations]
+        round_ = catch_up(self._engine, index, since, writers, until=until)
+        for generation in generations:
+            if round_.fence.to_json() != generation.caught_up:
+                self._generations.change(generation, caught_up=round_.fence.to_json())
+        before = self._fenced_at.get(index)
+        self._fenced_at[index] = fenced_at
+        for generation, documents in zip(generations, round_.refreshed_by, strict=True):
+            if generation.state is State.LIVE and documents and before is not None:
+                age_s = self._monotonic() - before
+                self._embedded(self._generations.target, documents, age_s)
         return round_.refreshed
+
+    def _follow_retained(self, index: str, generations: Sequence[Generation], lease: Lease) -> int:
+        """Follow an index that is only kept for a revert: its failure is told, and no more."""
+        try:
+            refreshed = self._follow(index, generations, lease)
+        except LeaseLostError:
+            raise
+        except DesirelineError as error:
+            self._say(index, f"the retained generation in {index} is not kept fresh: {error}")
+            return 0
+        self._say(index, "")
+        return refreshed
+
+    def _make_ready(self, index: str, generations: Sequence[Generation], until: Fence) -> None:
+        """Prepare the slots of an index that was deleted and made again under its old name."""
+        for generation in generations:
+            known = generation.fence.positions
+            if known and not known.keys() & until.positions.keys():
+                self._engine.prepare_slot(index, generation.vector_slot)
+                log.warning(
+                    "the index was made again; all its documents are embedded anew",
+                    target=self._generations.target,
+                    index=index,
+                    generation=generation.number,
+                )
+
+    def _look_at_name(self, live: Generation, now: float) -> None:
+        """See now and then whether the name still stands for the index that is followed."""
+        if self._name is None or now - self._named_at < _NAME_LOOK_S:
+            return
+        self._named_at = now
+        try:
+            found = self._engine.describe(self._name).index
+        except ConnectorError as error:
+            self._say("name", f"{self._name!r} cannot be looked at: {error}")
+            return
+        if found == live.index:
+            self._say("name", "")
+            return
+        self._say(
+            "name",
+            f"{self._name!r} stands for {found} now, but generation {live.number} is in "
+            f"{live.index}: what is written to {found} is not embedded and not searched by "
+            f"meaning; `desireline reindex {self._generations.target}` embeds it",
+        )
+
+    def _say(self, about: str, sentence: str) -> None:
+        """Tell a sentence once, until it is over."""
+        if sentence and self._said.get(about) != sentence:
+            log.warning(
+                "something needs the operator", target=self._generations.target, reason=sentence
+            )
+        if sentence:
+            self._said[about] = sentence
+        else:
+            self._said.pop(about, None)
+
+
+def _common(fences: Sequence[Fence]) -> Fence:
+    """Return the position that all have passed; a shard that one has not seen is not in it."""
+    shards = set[str].intersection(*(set(fence.positions) for fence in fences))
+    return Fence(
+        positions={shard: min(fence.positions[shard] for fence in fences) for shard in shards}
+    )

@@ -312,6 +312,8 @@ class Sidecar:
             writer_for=parts.writer_for,
             clock=parts.clock,
             caught_up=self._caught_up,
+            embedded=self._written,
+            index=parts.config.index,
         )
 
     # Queries.
@@ -427,6 +429,9 @@ class Sidecar:
                 f"no target is called {name!r}; configured: {', '.join(self._targets)}"
             )
         return self._targets[name]
+
+    def _written(self, target: str, documents: int, seconds: float) -> None:
+        self.metrics.document_stale(target, documents, seconds=seconds)
 
     def _caught_up(self, target: str, refreshed: int, seconds: float) -> None:
         self.metrics.embedded(target, refreshed)

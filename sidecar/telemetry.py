@@ -6,6 +6,7 @@ a caller passes, because the keys that usually carry them are withheld here.
 
 import logging
 import sys
+from collections import deque
 from collections.abc import MutableMapping
 from typing import Any, Literal, TextIO
 
@@ -19,6 +20,9 @@ WITHHELD_KEYS = frozenset(
 )
 
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+
+_STALENESS = (0.25, 0.5, 1.0, 2.0, 3.0, 5.0, 7.5, 10.0, 15.0, 30.0, 60.0, 120.0, 300.0, 900.0)
+_RECENT = 1000
 
 
 def configure_logs(
@@ -101,6 +105,20 @@ class Metrics:
             ["target"],
             registry=registry,
         )
+        self._document_staleness = Histogram(
+            "desireline_document_staleness_seconds",
+            "Age of an application's write when its vector was written, at most",
+            ["target"],
+            buckets=_STALENESS,
+            registry=registry,
+        )
+        self._recent_staleness = Gauge(
+            "desireline_recent_staleness_seconds",
+            "The same over the last thousand documents, by quantile",
+            ["target", "quantile"],
+            registry=registry,
+        )
+        self._recent: dict[str, deque[float]] = {}
         self._embedded = Counter(
             "desireline_documents_embedded",
             "Document embeddings written",
@@ -128,6 +146,17 @@ class Metrics:
     def stale(self, target: str, *, seconds: float) -> None:
         """Say how far the live slot lags behind the application's writes."""
         self._stale_seconds.labels(target).set(seconds)
+
+    def document_stale(self, target: str, documents: int, *, seconds: float) -> None:
+        """Count documents whose writes were at most so old when their vectors were written."""
+        recent = self._recent.setdefault(target, deque(maxlen=_RECENT))
+        recent.extend([seconds] * min(documents, _RECENT))
+        for _ in range(documents):
+            self._document_staleness.labels(target).observe(seconds)
+        ordered = sorted(recent)
+        for quantile in (0.5, 0.99):
+            at = min(len(ordered) - 1, int(quantile * len(ordered)))
+            self._recent_staleness.labels(target, str(quantile)).set(ordered[at])
 
     def embedded(self, target: str, documents: int) -> None:
         """Count document embeddings written by backfill, catch-up or the follower."""
