@@ -7,7 +7,7 @@ from typing import Protocol
 from desireline.connectors.search_engine import Slot
 from desireline.sidecar.cutover import CutOver, warm_up
 from desireline.sidecar.errors import BackfillError, RunCancelledError
-from desireline.sidecar.generations import Generation, State, free_slot
+from desireline.sidecar.generations import Generation, Generations, State, free_slot
 from desireline.sidecar.hooks import HookPoint
 from desireline.sidecar.index_recovery import recover, retire_indexes
 from desireline.sidecar.index_way import (
@@ -131,7 +131,8 @@ def _begin(run: Run, fingerprint: str, cycle: str | None, way: Wanted) -> Genera
     generations = run.target.generations
     unfinished = generations.unfinished()
     if unfinished is not None:
-        if unfinished.fingerprint == fingerprint and way in {"auto", unfinished.way}:
+        same = unfinished.fingerprint == fingerprint and way in {"auto", unfinished.way}
+        if same and not _takes_the_live_slot(generations, unfinished):
             run.reporter.step(
                 "resume",
                 f"generation {unfinished.number} was interrupted while {unfinished.state};"
@@ -144,6 +145,12 @@ def _begin(run: Run, fingerprint: str, cycle: str | None, way: Wanted) -> Genera
     choice = _choose(run.target, fingerprint, way)
     run.reporter.step("way", f"{choice.way}: {choice.reason}", way=choice.way)
     return _WAYS[choice.way].begin(run, fingerprint, cycle=cycle)
+
+
+def _takes_the_live_slot(generations: Generations, unfinished: Generation) -> bool:
+    """Whether an owner that slept past its lease chose a slot which went live meanwhile."""
+    live = generations.live()
+    return live is not None and (live.index, live.slot) == (unfinished.index, unfinished.slot)
 
 
 def _choose(target: Target, fingerprint: str, way: Wanted) -> Choice:
@@ -188,10 +195,12 @@ def _swap(
             target.name,
             generation.fingerprint,
             limit_s=target.config.swap.replica_wait,
+            sleep=run.sleep,
         ),
     )
     run.reached(Step.REPLICAS_LOADED)
-    warmed = warm_up(target.engine, serve_by(generation, target.encoders), canaries)
+    shadow = serve_by(generation, target.encoders)
+    warmed = run.patience().until(lambda: warm_up(target.engine, shadow, canaries))
     run.reached(Step.WARMED_UP)
     generation = _prove(run, generation, warmed=warmed)
     run.call(HookPoint.BEFORE_CUT_OVER, generation=str(generation.number))
@@ -224,6 +233,7 @@ def _prove(run: Run, generation: Generation, *, warmed: int) -> Generation:
         stamped=proof.stamped,
     )
     if not proof.passes(max_failed=target.config.swap.max_failed):
+        run.check()
         target.generations.change(generation, state=State.FAILED, reason=proof.sentence)
         raise BackfillError(
             f"generation {generation.number} was not proved complete: {proof.sentence};"

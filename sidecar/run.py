@@ -1,6 +1,5 @@
 """One re-embedding under way: whose it is, who is told, and what may hold it up."""
 
-import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -37,7 +36,7 @@ class Run:
     controls: Controls
     hooks: Hooks
     status: RunReporter
-    sleep: Callable[[float], None] = time.sleep
+    sleep: Callable[[float], None]
 
     def reached(self, step: Step) -> None:
         """Say that a step was passed."""
@@ -127,6 +126,7 @@ def open_run(
                 control=controls.read,
                 need=_need(target, fingerprint),
                 note=lambda sentence: status.step("throttle", sentence),
+                sleep=target.sleep,
             )
         )
         run = Run(
@@ -137,6 +137,7 @@ def open_run(
             controls=controls,
             hooks=target.hooks,
             status=status,
+            sleep=target.sleep,
         )
         try:
             yield run

@@ -32,10 +32,11 @@ def begin_slot(run: Run, fingerprint: str, *, cycle: str | None = None) -> Gener
 def build_slot(run: Run, generation: Generation) -> Generation:
     """Embed every document; go on where one was interrupted."""
     target = run.target
-    target.engine.prepare_slot(generation.index, generation.vector_slot)
+    engine, index = target.engine, generation.index
+    run.patience().until(lambda: engine.prepare_slot(index, generation.vector_slot))
     run.reached(Step.SLOT_PREPARED)
     if not generation.started_at_fence:
-        fence = target.engine.fence(generation.index).to_json()
+        fence = run.patience().until(lambda: engine.fence(index)).to_json()
         generation = target.generations.change(generation, started_at_fence=fence)
     run.reached(Step.FENCE_TAKEN)
     writer = run.writer(generation)

@@ -1,5 +1,6 @@
 """All the parts that one target is worked on with."""
 
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -40,6 +41,8 @@ class Target:
     hooks: Hooks = field(default_factory=Hooks)
     #: Told of every step of a re-embedding as it is passed.
     reached: Reached = go_on
+    #: How a run waits.
+    sleep: Callable[[float], None] = time.sleep
 
     @property
     def generations(self) -> Generations:
