@@ -14,8 +14,10 @@ from desireline.connectors.engines.memory import MemoryEngine
 from desireline.connectors.search_engine import Hit, Read, Slot
 from desireline.connectors.stores.memory import MemoryStore
 from desireline.sidecar.api_keys import ApiKeys
+from desireline.sidecar.controls import Answer, Controls, Wish
 from desireline.sidecar.cycle_report import CycleReport, Interval, Outcome, Step
 from desireline.sidecar.errors import (
+    EncoderUnknownError,
     NoGenerationError,
     RevertRefusedError,
     TargetUnknownError,
@@ -23,7 +25,12 @@ from desireline.sidecar.errors import (
 from desireline.sidecar.http.app import create_app
 from desireline.sidecar.http.server import Server
 from desireline.sidecar.http.settings import HttpSettings
+from desireline.sidecar.lease import LEASE
+from desireline.sidecar.once import Once
+from desireline.sidecar.run_status import RUN, RunStatus, last_run
 from desireline.sidecar.serving import ClusterAddress, LiveGeneration, TargetFields
+from desireline.sidecar.steering import run_view, steer
+from desireline.sidecar.steps import Step as Reached
 from desireline.sidecar.telemetry import Metrics
 from desireline.trainer.encoders.fake import FakeEncoder
 
@@ -32,6 +39,8 @@ FIELDS = TargetFields(
     slots=("embedding__a", "embedding__b"),
     text=(("title", 2.0), ("description", 1.0)),
 )
+
+NOON = datetime(2026, 5, 7, 12, 0, tzinfo=UTC)
 
 CYCLE = CycleReport(
     target="products",
@@ -95,6 +104,8 @@ class SmallSidecar:
     target: str = "products"
     cycle: dict[str, Any] | None = None
     cycles_started: int = 0
+    store: MemoryStore = field(default_factory=MemoryStore)
+    reindexes: list[tuple[Any, ...]] = field(default_factory=list)
 
     def targets(self) -> list[str]:
         return [self.target]
@@ -153,7 +164,57 @@ class SmallSidecar:
     def status(self, target: str) -> dict[str, Any]:
         return {"generation": self.live_number, "state": "idle"}
 
-    def revert(self, target: str) -> str:
+    def run(self, target: str) -> dict[str, Any]:
+        return run_view(self.store, target, self.controls)
+
+    def steer(self, target: str, wish: Wish, *, by: str, **more: Any) -> Answer:
+        return steer(self.controls, target, wish, by=by, **more)
+
+    def start_reindex(self, target: str, model: str | None, *, by: str, key=None, **more) -> str:
+        def begin() -> str:
+            if model not in (None, "known"):
+                raise EncoderUnknownError(f"no encoder {model!r} is registered; nothing was begun")
+            self.reindexes.append((target, model, by, more))
+            return "the re-embedding of products has begun"
+
+        asked = {"target": target, "model": model, **more}
+        return begin() if key is None else Once(self.store, self.clock).answer(key, asked, begin)
+
+    @property
+    def controls(self) -> Controls:
+        return Controls(self.store, self.target, clock=self.clock)
+
+    def clock(self) -> datetime:
+        return NOON
+
+    def go(self, **fields: Any) -> None:
+        """Be a run in another process: begin it, or change where it stands."""
+        found = last_run(self.store, self.target)
+        status = RunStatus(
+            target=self.target,
+            run="run 1",
+            generation=8,
+            way="slot",
+            step=Reached.BATCH_WRITTEN,
+            counting="backfill",
+            done=12_050,
+            total=48_194,
+            rate=212.4,
+            eta_s=170.2,
+            started_at=NOON,
+            host="search-1",
+            pid=4242,
+            fencing=3,
+        )
+        body = (found or status).model_copy(update=fields).model_dump(mode="json")
+        self.store.put(RUN, self.target, body, expected=self.store.get(RUN, self.target))
+        lease = {"owner": {"host": "search-1", "pid": 4242}, "fencing": 3, "beat": 1}
+        self.store.put(LEASE, self.target, lease, expected=self.store.get(LEASE, self.target))
+        self.controls.begin("run 1")
+
+    def revert(self, target: str, to: int | None = None) -> str:
+        if to == self.live_number:
+            return f"generation {to} is live already"
         if self.live_number != 7:
             raise RevertRefusedError("there is no generation to go back to")
         self.live_number = 6

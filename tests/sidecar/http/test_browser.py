@@ -7,6 +7,7 @@ import socket
 import subprocess
 import time
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -61,7 +62,13 @@ class Browser:
         self._do("POST", f"/element/{self.find(selector)}/value", {"text": text})
 
     def click(self, selector: str) -> None:
-        self._do("POST", f"/element/{self.find(selector)}/click", {})
+        """Click it; a page that loads itself again may take it away once in between."""
+        try:
+            self._do("POST", f"/element/{self.find(selector)}/click", {})
+        except AssertionError as error:
+            if "stale element" not in str(error):
+                raise
+            self._do("POST", f"/element/{self.find(selector)}/click", {})
 
     def text(self, selector: str = "body") -> str:
         return self._do("GET", f"/element/{self.find(selector)}/text")
@@ -193,3 +200,54 @@ def assert_fits(chromium: Browser, width: int, scheme: str) -> None:
     ground = chromium.ask("getComputedStyle(document.body).backgroundColor")
     brightness = sum(map(int, ground.removeprefix("rgb(").removesuffix(")").split(",")))
     assert (brightness < 300) == (scheme == "dark")
+
+
+def test_a_person_steers_a_run_by_its_buttons(chromium: Browser, server, keys, sidecar) -> None:
+    sidecar.go()
+    sign_in(chromium, server, keys)
+    assert chromium.ask("document.querySelector('progress').value") == 12_050
+    chromium.click(".run p a")
+    chromium.find("h1 .state.running")
+    chromium.click("button.pause")
+    assert "is paused" in chromium.text(".note")
+    assert sidecar.controls.read().paused
+    chromium.click("button.postpone")
+    assert "is postponed" in chromium.text(".note")
+    chromium.click("button.resume")
+    chromium.find("button.pause")
+    assert not sidecar.controls.read().paused
+    chromium.click("button.cut-over")
+    chromium.find("button.postpone")
+    assert not sidecar.controls.read().postponed
+    chromium.click("button.danger")
+    assert "is cancelled" in chromium.text(".note")
+    assert sidecar.controls.read().cancelled
+
+
+def test_a_watched_run_comes_to_its_end_without_a_click(
+    chromium: Browser, server, keys, sidecar
+) -> None:
+    sidecar.go()
+    sign_in(chromium, server, keys)
+    chromium.open(f"{server.url}/targets/products/run")
+    chromium.find(".state.running")
+    ended = datetime(2026, 5, 7, 13, 0, tzinfo=UTC)
+    sidecar.go(ended_at=ended, outcome="done", sentence="cut-over: generation 8 is live")
+    chromium.find(".state.done")
+    assert "generation 8 is live" in chromium.text(".run .reason")
+
+
+@pytest.mark.parametrize("shape", [("light", 360), ("dark", 1200)])
+def test_nothing_of_a_run_sticks_out(chromium, server, keys, with_cycle, shape) -> None:
+    scheme, width = shape
+    with_cycle.go(throttled="CPU of node-1 at 91 %, above 85 %; live searches take 240 ms")
+    with_cycle.controls.throttle(200, by="Ada")
+    chromium.look(width=width, scheme=scheme)
+    sign_in(chromium, server, keys)
+    for page in ("/", "/targets/products/run"):
+        chromium.open(server.url + page)
+        chromium.find("progress")
+        assert_fits(chromium, width, scheme)
+        if "SCREENSHOTS" in os.environ:
+            name = f"run{page.replace('/', '-')}-{scheme}-{width}.png"
+            chromium.screenshot(Path(os.environ["SCREENSHOTS"], name))
