@@ -62,7 +62,9 @@ Files; first what everything stands on, then the data's way, then the doors:
 - ``document_checks``   what one document of a generation must look like
 - ``index_comparison``  two indexes that must hold the same documents
 - ``reencoding``        a sample of documents encoded again
+- ``vector_spaces``     of which encoder the vectors of any index are
 - ``verify``            proof that every document carries the generation
+- ``audit``             proof whenever asked, of a slot or of any index
 - ``replicas``          other sidecars load the next encoder first
 - ``cutover``           the atomic swap, and the way back
 - ``follower``          keeps slots fresh while the application writes
@@ -77,6 +79,8 @@ Files; first what everything stands on, then the data's way, then the doors:
 - ``index_recovery``    what a dead run left behind, finished or undone; old indexes let go
 - ``plan``              what a re-embedding would do, said before
 - ``persistence``       what lost its lease to an absent cluster is begun again
+- ``reindexing``        planned, run and taken back because an operator wants it
+- ``standing``          where a target stands
 - ``schedule``          cycles by the clock
 - ``operations``        all that can be asked of the sidecar
 - ``api_keys``          who may ask what

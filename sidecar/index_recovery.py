@@ -102,6 +102,16 @@ def _recover_revert(
     return f"a revert to {block.index!r} was interrupted; the index is held as before"
 
 
+def is_left_over(target: Target) -> bool:
+    """Say whether a dead run left a block behind, or a hold has ended; costs two listings."""
+    blocks = WriteBlocks(target.store, target.name).all()
+    if not blocks:
+        return False
+    generations = target.generations.reconcile(target.clock())
+    in_use = {generation.index for generation in generations if generation.state in _IN_USE}
+    return any(block.purpose is not Purpose.HOLD or block.index not in in_use for block in blocks)
+
+
 def retire_indexes(target: Target, lease: Lease) -> tuple[str, ...]:
     """Let go of indexes whose hold has ended; say what became of each.
 

@@ -1,36 +1,31 @@
 """All that can be asked of the sidecar, by the command line, the server and the schedule."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
 import structlog
 
-from desireline.connectors.errors import DesirelineError
 from desireline.connectors.search_engine import Hit
 from desireline.connectors.state_store import StateStore
+from desireline.sidecar import reindexing
 from desireline.sidecar.api_keys import ApiKeys
+from desireline.sidecar.audit import audit_index, audit_slot
 from desireline.sidecar.background import Background
-from desireline.sidecar.base_encoder import registered, resolve
-from desireline.sidecar.building import put_back, put_live, take_over
 from desireline.sidecar.controls import Answer, Wish
-from desireline.sidecar.cutover import CutOver, revert, way_back
 from desireline.sidecar.cycle import run_cycle
-from desireline.sidecar.cycle_report import CycleReport, Diary, Outcome, cycles
+from desireline.sidecar.cycle_report import CycleReport
 from desireline.sidecar.errors import (
-    BackfillError,
-    EncoderUnknownError,
     LeaseHeldError,
     TargetUnknownError,
 )
 from desireline.sidecar.follower import Follower
-from desireline.sidecar.generations import Generation, State
 from desireline.sidecar.hooks import HookPoint
 from desireline.sidecar.learning import pull_sessions
 from desireline.sidecar.lease import hold_lease
 from desireline.sidecar.once import Once
 from desireline.sidecar.persistence import persistently
-from desireline.sidecar.plan import ReindexPlan, draft
+from desireline.sidecar.plan import ReindexPlan
 from desireline.sidecar.reporting import LogReporter, Reporter
 from desireline.sidecar.retention import sweep
 from desireline.sidecar.serving import (
@@ -40,11 +35,13 @@ from desireline.sidecar.serving import (
     TargetFields,
     serve_by,
 )
+from desireline.sidecar.standing import history, last_cycle, retained_generation, standing
 from desireline.sidecar.steering import reverted_already, run_view, steer, under_way
 from desireline.sidecar.target import Target
 from desireline.sidecar.telemetry import Metrics
+from desireline.sidecar.vector_spaces import Survey
+from desireline.sidecar.verification import Verification
 from desireline.sidecar.way import Wanted
-from desireline.sidecar.write_block import WriteBlocks
 
 log = structlog.get_logger(__name__)
 
@@ -96,23 +93,10 @@ class Sidecar:
     # Re-embedding, and the way back.
 
     def plan(
-        self,
-        target: str,
-        model: str | None,
-        *,
-        way: Wanted = "auto",
-        end_hold: bool = False,
+        self, target: str, model: str | None, *, way: Wanted = "auto", end_hold: bool = False
     ) -> ReindexPlan:
         """Say what `reindex` would do; changes nothing."""
-        parts = self._target(target)
-        live = parts.generations.live()
-        source = model or parts.config.model
-        fingerprint, encoder = (
-            (live.fingerprint, "the live encoder")
-            if model is None and live is not None
-            else (registered(parts, source), source)
-        )
-        return draft(parts, fingerprint, encoder=encoder, way=way, end_hold=end_hold)
+        return reindexing.plan(self._target(target), model, way=way, end_hold=end_hold)
 
     def reindex(
         self,
@@ -124,52 +108,7 @@ class Sidecar:
         end_hold: bool = False,
     ) -> CycleReport:
         """Embed every document again and put the result live, without asking the gate."""
-        parts = self._target(target)
-        return persistently(
-            lambda: self._reindex_once(parts, model, reporter, way=way, end_hold=end_hold),
-            limit_s=parts.config.swap.patience,
-        )
-
-    def _reindex_once(
-        self,
-        parts: Target,
-        model: str | None,
-        reporter: Reporter,
-        *,
-        way: Wanted,
-        end_hold: bool,
-    ) -> CycleReport:
-        with parts.owned() as lease:
-            diary = Diary(parts.store, parts.name, reporter, parts.clock)
-            try:
-                finished = take_over(parts, lease, diary)
-                if finished is not None:
-                    return diary.end(
-                        Outcome.WENT_LIVE,
-                        "an interrupted cut-over was finished: generation"
-                        f" {finished.number} is live",
-                        generation=finished.number,
-                    )
-                parts.generations.give_up_way_back(now=parts.clock(), force=end_hold)
-                live = parts.generations.live()
-                fingerprint = (
-                    live.fingerprint
-                    if model is None and live is not None
-                    else resolve(parts, model or parts.config.model, diary)
-                )
-                swapped = put_live(
-                    parts,
-                    fingerprint,
-                    lease,
-                    diary,
-                    reason="the operator asked for it",
-                    way=way,
-                    cycle=diary.cycle,
-                )
-            except DesirelineError as error:
-                diary.fail(error)
-                raise
-            return diary.end(Outcome.WENT_LIVE, swapped.sentence, generation=swapped.generation)
+        return reindexing.reindex(self._target(target), model, reporter, way=way, end_hold=end_hold)
 
     def start_reindex(
         self,
@@ -201,7 +140,7 @@ class Sidecar:
         asked = {"target": target, "model": model, "way": way, "end_hold": end_hold}
 
         def begin() -> str:
-            self._require_feasible(parts, model, way=way, end_hold=end_hold)
+            reindexing.require_feasible(parts, model, way=way, end_hold=end_hold)
             work = partial(self.reindex, target, model, LogReporter(), way=way, end_hold=end_hold)
             if under_way(self.run(target)) or not self._background.begin(target, work):
                 return f"{target} is being worked on already; nothing more was begun"
@@ -209,21 +148,6 @@ class Sidecar:
             return f"the re-embedding of {target} has begun"
 
         return begin() if key is None else Once(self._store, parts.clock).answer(key, asked, begin)
-
-    def _require_feasible(
-        self, parts: Target, model: str | None, *, way: Wanted, end_hold: bool
-    ) -> None:
-        if model not in {None, parts.config.model} and registered(parts, str(model)) is None:
-            raise EncoderUnknownError(
-                f"no encoder {str(model)[:80]!r} is registered; nothing was begun",
-                next_step=f"desireline reindex {parts.name} --model … imports one first",
-            )
-        refused = self.plan(parts.name, model, way=way, end_hold=end_hold).refusals
-        if refused:
-            raise BackfillError(
-                f"{'; '.join(refused)}; nothing was begun and what serves is unchanged",
-                next_step=f"desireline reindex {parts.name} --plan shows all that is needed",
-            )
 
     def steer(
         self,
@@ -260,37 +184,14 @@ class Sidecar:
         facts = {"target": target, "generation": str(found[0].previous) if found else ""}
         parts.hooks.run(HookPoint.BEFORE_REVERT, facts)
         self.follow_once(target)
-        swapped = self._swap_back(parts, reason="the operator asked for it")
+        swapped = reindexing.swap_back(parts)
         self._serving[target].refresh()
         parts.hooks.run(HookPoint.AFTER_REVERT, facts)
         return swapped.sentence
 
-    def _swap_back(self, parts: Target, *, reason: str) -> CutOver:
-        pointer, _ = way_back(parts.generations, parts.clock())
-        live, former = (
-            parts.generations.get(number)
-            for number in (pointer.generation, pointer.previous)
-            if number is not None
-        )
-        if former.index == live.index:
-            return revert(parts.generations, reason=reason, clock=parts.clock)
-        with parts.owned() as lease:
-            take_over(parts, lease, LogReporter())
-            return put_back(parts, lease, LogReporter(), reason=reason)
-
     def tidy(self, target: str) -> None:
-        """Finish or undo what a killed run left of a write block, and end a hold that is over.
-
-        Does nothing where there is no such thing, or while another process is at it.
-        """
-        parts = self._target(target)
-        if not WriteBlocks(parts.store, target).all():
-            return
-        try:
-            with parts.owned() as lease:
-                take_over(parts, lease, LogReporter())
-        except LeaseHeldError:
-            return
+        """Finish or undo what a killed run left of a write block, and end a hold that is over."""
+        reindexing.tidy(self._target(target))
 
     def follow_once(self, target: str) -> int:
         """Bring the slots that serve, or may, up to now; 0 where another process does so."""
@@ -315,6 +216,16 @@ class Sidecar:
             embedded=self._written,
             index=parts.config.index,
         )
+
+    def verify(
+        self, target: str, reporter: Reporter, *, slot: str | None, sample: int | None
+    ) -> Verification:
+        """Prove a slot of the target, or what is live, and change nothing."""
+        return audit_slot(self._target(target), reporter, slot=slot, sample=sample)
+
+    def survey(self, target: str, reporter: Reporter, **asked: Any) -> Survey:
+        """Say of which encoder the vectors of any index are; see `audit_index`."""
+        return audit_index(self._target(target), reporter, **asked)
 
     # Queries.
 
@@ -357,7 +268,7 @@ class Sidecar:
     ) -> tuple[LiveGeneration, list[Hit]] | None:
         """Answer it by the generation that a revert would bring back; None without one."""
         parts = self._target(target)
-        retained = _first(parts.generations.all(), State.RETAINED)
+        retained = retained_generation(parts)
         if retained is None:
             return None
         shadow = serve_by(retained, parts.encoders)
@@ -373,27 +284,15 @@ class Sidecar:
 
     def generations(self, target: str) -> list[dict[str, Any]]:
         """Every generation, newest first."""
-        parts = self._target(target)
-        return [_told(parts, generation) for generation in reversed(parts.generations.all())]
+        return history(self._target(target))
 
     def last_cycle(self, target: str) -> dict[str, Any] | None:
         """Report of the last cycle, running or ended."""
-        reports = cycles(self._store, self._target(target).name)
-        return reports[-1].to_json() if reports else None
+        return last_cycle(self._target(target))
 
     def status(self, target: str) -> dict[str, Any]:
         """Where the target stands."""
-        parts = self._target(target)
-        found = parts.generations.pointer()
-        pointer = None if found is None else found[0].model_dump(mode="json")
-        last = self.last_cycle(target)
-        return {
-            "target": target,
-            "index": parts.config.index,
-            "pointer": pointer,
-            "schedule": parts.config.tune.schedule,
-            "last_cycle": last and {k: last[k] for k in ("cycle", "outcome", "reason")},
-        }
+        return standing(self._target(target))
 
     def api_keys(self) -> ApiKeys:
         """Return the API keys."""
@@ -436,28 +335,3 @@ class Sidecar:
     def _caught_up(self, target: str, refreshed: int, seconds: float) -> None:
         self.metrics.embedded(target, refreshed)
         self.metrics.stale(target, seconds=seconds)
-
-
-def _first(generations: Sequence[Generation], state: State) -> Generation | None:
-    return next((g for g in generations if g.state is state), None)
-
-
-def _told(parts: Target, generation: Generation) -> dict[str, Any]:
-    told = generation.model_dump(
-        mode="json",
-        include={
-            "number",
-            "state",
-            "slot",
-            "fingerprint",
-            "parent",
-            "created_at",
-            "cycle",
-            "reason",
-        },
-    )
-    told["coverage"] = None
-    if generation.state in {State.LIVE, State.RETAINED, State.READY, State.BUILDING}:
-        covered = parts.engine.coverage(generation.index, generation.slot, generation.number)
-        told["coverage"] = {"documents": covered.documents, "stamped": covered.stamped}
-    return told
