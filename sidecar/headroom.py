@@ -12,7 +12,7 @@ All figures are estimates on the safe side, said before anything is written:
   fails, the application's too.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from desireline.connectors.engine_load import EngineLoad, NodeLoad
@@ -49,10 +49,16 @@ class Need:
         written = self.index_bytes + self.slot_bytes
         return written + min(written, _LARGEST_SEGMENT * max(primaries, 1))
 
+    def after(self, documents: int) -> "Need":
+        """Return what is left once so many documents are written: a run that resumes needs less."""
+        left = max(0, self.documents - documents)
+        share = left / self.documents if self.documents else 0.0
+        return replace(self, documents=left, index_bytes=int(self.index_bytes * share))
+
     def left_bytes(self, documents: int) -> int:
         """Return what is still to be written after so many documents, for one copy."""
-        left = max(0.0, 1 - documents / self.documents) if self.documents else 0.0
-        return int((self.index_bytes + self.slot_bytes) * left)
+        left = self.after(documents)
+        return left.index_bytes + left.slot_bytes
 
     def heap_bytes(self, primaries: int) -> int:
         """Return the heap that the largest merge of a lucene graph takes."""

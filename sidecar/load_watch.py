@@ -56,8 +56,15 @@ class LoadWatch:
         self._look_at_address()
         self._looked_at = self._monotonic()
 
+    @property
+    def has_work(self) -> bool:
+        """Say whether there is anything to measure at all."""
+        return not (self._measure is self.probe is self._ask is None)
+
     def silent_s(self) -> float:
         """Return the age of the figures once they are too old to count, else 0."""
+        if not self.has_work:
+            return 0.0
         age = self._monotonic() - self._looked_at
         return age if age > max(_SILENCE_S, _MISSED * self._every_s) else 0.0
 
@@ -65,6 +72,9 @@ class LoadWatch:
     def watching(self) -> Iterator[None]:
         """Look now, and then every so often in the background until the block ends."""
         self.look()
+        if not self.has_work:
+            yield
+            return
         stop = threading.Event()
         watcher = threading.Thread(
             target=self._look_until, args=(stop,), name="load watch", daemon=True

@@ -83,7 +83,7 @@ class OpenSearchLoad:
             if name.startswith((_DISK, "knn."))
         }
 
-    def _copies(self, index: str) -> dict[str, float]:
+    def _copies(self, index: str) -> dict[str, float] | None:
         """Return how many copies each node holds, per primary; the sum is 1 + replicas."""
         params = {"level": "shards", "filter_path": "indices.*.shards.*.routing"}
         held = self.cluster.call("GET", path(index, "_stats", "docs"), params=params)
@@ -93,6 +93,8 @@ class OpenSearchLoad:
             for shard in one["shards"].values()
             for copy in shard
         ]
+        if not routings:
+            return None
         primaries = sum(routing["primary"] for routing in routings) or 1
         counts: dict[str, float] = {"": primaries}
         for routing in routings:
