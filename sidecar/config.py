@@ -37,6 +37,8 @@ class Environment:
     opensearch_url: str | None
     #: OPENSEARCH_JAVA_HOME: home of a Java 21 or newer.
     opensearch_java_home: Path | None
+    #: OPENSEARCH_VERSION: which one is started where none is given.
+    opensearch_version: str | None
     #: CI: set on machines that nobody watches.
     ci: bool
     #: XDG_CACHE_HOME or ~/.cache, and our folder in it: what may be fetched or made again.
@@ -49,6 +51,7 @@ def environment() -> Environment:
     return Environment(
         opensearch_url=found.get("OPENSEARCH_URL") or None,
         opensearch_java_home=_path(found.get("OPENSEARCH_JAVA_HOME")),
+        opensearch_version=found.get("OPENSEARCH_VERSION") or None,
         ci=found.get("CI", "").lower() not in {"", "0", "false"},
         cache_dir=(_path(found.get("XDG_CACHE_HOME")) or Path.home() / ".cache") / "desireline",
     )

@@ -10,6 +10,7 @@ import pytest
 from opensearchpy import OpenSearch
 
 from desireline.connectors.errors import EngineUnavailableError
+from desireline.sidecar.demo.opensearch_home import VERSION
 from desireline.sidecar.demo.opensearch_node import acquire_node
 
 
@@ -22,7 +23,9 @@ def opensearch_url() -> Iterator[str]:
     java_home = os.environ.get("OPENSEARCH_JAVA_HOME")
     try:
         node = acquire_node(
-            os.environ.get("OPENSEARCH_URL"), java_home=Path(java_home) if java_home else None
+            os.environ.get("OPENSEARCH_URL"),
+            java_home=Path(java_home) if java_home else None,
+            version=os.environ.get("OPENSEARCH_VERSION") or VERSION,
         )
     except EngineUnavailableError as error:
         if os.environ.get("CI"):

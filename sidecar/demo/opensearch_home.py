@@ -17,10 +17,20 @@ from pathlib import Path
 from desireline.connectors.errors import EngineUnavailableError
 
 VERSION = "3.5.0"
-_SERVER = f"org.opensearch.distribution.integ-test-zip:opensearch:{VERSION}:zip"
-_KNN = f"org.opensearch.plugin:opensearch-knn:{VERSION}.0:zip"
+#: What lang-painless stands on, by the first part of a version; k-NN needs that module.
+_PAINLESS_NEEDS = {
+    "2": (
+        "org.antlr:antlr4-runtime:4.13.1",
+        *(f"org.ow2.asm:{part}:9.7" for part in ("asm", "asm-analysis", "asm-commons")),
+        *(f"org.ow2.asm:{part}:9.7" for part in ("asm-tree", "asm-util")),
+    )
+}
+_SERVER = "org.opensearch.distribution.integ-test-zip:opensearch"
+_KNN = "org.opensearch.plugin:opensearch-knn"
 _COPY = "org.apache.maven.plugins:maven-dependency-plugin:3.8.1:copy"
-_OLDEST_JAVA = 21
+#: By the first part of a version: from this Java on, and up to it where there is a last one
+#: (OpenSearch 2 stands on the security manager, which Java 24 took away).
+_JAVA_FOR = {"2": (11, 23), "3": (21, 99)}
 _JAVA_HOMES = (
     "/usr/lib/jvm/*",
     "/opt/java/*",
@@ -39,25 +49,27 @@ def default_cache() -> Path:
     return Path.home() / ".cache" / "desireline"
 
 
-def find_java(named: Path | None) -> Path:
+def find_java(named: Path | None, version: str = VERSION) -> Path:
     """Return the home of a Java that OpenSearch runs on: the named one, else the oldest fit one.
 
     Raises:
         EngineUnavailableError: none is here, or the named one does not fit.
 
     """
+    oldest, newest = _JAVA_FOR[version.partition(".")[0]]
+    span = f"{oldest} or newer" if newest == 99 else f"{oldest} to {newest}"  # noqa: PLR2004 - no end
     if named is not None:
-        if _java_version(named) >= _OLDEST_JAVA:
+        if oldest <= _java_version(named) <= newest:
             return named
         raise EngineUnavailableError(
-            f"the Java at {named} is not version {_OLDEST_JAVA} or newer",
-            next_step=f"name the home of a JDK {_OLDEST_JAVA}+ in OPENSEARCH_JAVA_HOME",
+            f"the Java at {named} is not version {span}, which OpenSearch {version} needs",
+            next_step=f"name the home of a JDK {oldest}+ in OPENSEARCH_JAVA_HOME",
         )
-    fit = sorted((v, str(home)) for home, v in _javas() if v >= _OLDEST_JAVA)
+    fit = sorted((v, str(home)) for home, v in _javas() if oldest <= v <= newest)
     if not fit:
         raise EngineUnavailableError(
-            f"no Java {_OLDEST_JAVA} or newer is installed",
-            next_step=f"install a JDK {_OLDEST_JAVA}+ or name one in OPENSEARCH_JAVA_HOME",
+            f"no Java {span} is installed, which OpenSearch {version} needs",
+            next_step=f"install a JDK {oldest}+ or name one in OPENSEARCH_JAVA_HOME",
         )
     return Path(fit[0][1])
 
@@ -81,7 +93,7 @@ def _java_version(home: Path) -> int:
     return int(found[1]) if found and (home / "bin" / "java").exists() else 0
 
 
-def assemble(cache: Path, java: Path) -> Path:
+def assemble(cache: Path, java: Path, version: str = VERSION) -> Path:
     """Return the home of an unpacked node with k-NN, made on the first call.
 
     It is made beside its place and renamed into it, under a lock, so that a reader never
@@ -91,14 +103,14 @@ def assemble(cache: Path, java: Path) -> Path:
         EngineUnavailableError: Maven is missing or could not fetch an artifact.
 
     """
-    home = cache / f"opensearch-{VERSION}"
+    home = cache / f"opensearch-{version}"
     if home.exists():
         return home
     try:
         cache.mkdir(parents=True, exist_ok=True)
-        with _locked(cache / f"opensearch-{VERSION}.lock"):
+        with _locked(cache / f"opensearch-{version}.lock"):
             if not home.exists():
-                _make(home, java)
+                _make(home, java, version)
     except OSError as error:
         raise EngineUnavailableError(
             f"the OpenSearch node could not be unpacked under {cache}: {error}",
@@ -114,18 +126,48 @@ def _locked(path: Path) -> Iterator[None]:
         yield
 
 
-def _make(home: Path, java: Path) -> None:
+def _make(home: Path, java: Path, version: str) -> None:
     with tempfile.TemporaryDirectory(dir=home.parent, prefix="making-") as folder:
         making = Path(folder)
-        server, knn = _fetch(_SERVER, making), _fetch(_KNN, making)
+        server = _fetch(f"{_SERVER}:{version}:zip", making)
+        knn = _fetch(f"{_KNN}:{version}.0:zip", making)
         with zipfile.ZipFile(server) as archive:
             archive.extractall(making / "unpacked")
         (unpacked,) = (making / "unpacked").iterdir()
         for program in (unpacked / "bin").iterdir():
             program.chmod(0o755)
+        if not (unpacked / "modules" / "lang-painless").exists():
+            _add_painless(unpacked, making, version)
         _install(unpacked, knn, java)
         _make_readable(unpacked)
         unpacked.rename(home)
+
+
+def _add_painless(home: Path, making: Path, version: str) -> None:
+    """Put the scripting module together, which the bare server of this version lacks."""
+    module = home / "modules" / "lang-painless"
+    module.mkdir()
+    group = "org.opensearch.plugin"
+    parts = (f"{group}:lang-painless", f"{group}:opensearch-scripting-painless-spi")
+    needs = _PAINLESS_NEEDS.get(version.partition(".")[0], ())
+    for artifact in (*(f"{part}:{version}" for part in parts), *needs):
+        shutil.copy(_fetch(f"{artifact}:jar", making), module)
+    described = {
+        "description": "Painless, put together from its artifacts",
+        "version": version,
+        "opensearch.version": version,
+        "name": "lang-painless",
+        "classname": "org.opensearch.painless.PainlessModulePlugin",
+        "java.version": "11",
+        "custom.foldername": "",
+        "extended.plugins": "",
+        "has.native.controller": "false",
+    }
+    text = "".join(f"{key}={value}\n" for key, value in described.items())
+    (module / "plugin-descriptor.properties").write_text(text)
+    allowed = ("createClassLoader", "getClassLoader")
+    grants = "".join(f'  permission java.lang.RuntimePermission "{name}";\n' for name in allowed)
+    (module / "plugin-security.policy").write_text(f"grant {{\n{grants}}};\n")
 
 
 def _fetch(artifact: str, folder: Path) -> Path:

@@ -27,7 +27,7 @@ from desireline.sidecar.config import environment
 from desireline.sidecar.demo.child_process import start_child, stop_child
 from desireline.sidecar.demo.opensearch_home import VERSION, assemble, default_cache, find_java
 
-_IMAGE = f"opensearchproject/opensearch:{VERSION}"
+_IMAGE = "opensearchproject/opensearch"
 _CONTAINER_ENGINES = ("docker", "podman")
 
 
@@ -60,6 +60,7 @@ def acquire_node(
     *,
     java_home: Path | None = None,
     heap: str = "1g",
+    version: str = VERSION,
     cache: Path | None = None,
     patience_s: float = 300,
 ) -> Node:
@@ -76,8 +77,8 @@ def acquire_node(
         _wait_until_healthy(url, lambda: None, patience_s=min(patience_s, 30))
         return Node(url=url, owned=False, origin="given", close=lambda: None)
     try:
-        java = find_java(java_home)
-        home = assemble(cache or default_cache(), java)
+        java = find_java(java_home, version)
+        home = assemble(cache or default_cache(), java, version)
     except EngineUnavailableError as missing:
         engine = _container_engine()
         if engine is None:
@@ -85,7 +86,7 @@ def acquire_node(
                 f"no OpenSearch node can be had here: {missing}; neither docker nor podman answers",
                 next_step=f"{missing.next_step}; or name a running node in OPENSEARCH_URL",
             ) from missing
-        return _start_container(engine, heap, patience_s)
+        return _start_container(engine, f"{_IMAGE}:{version}", heap, patience_s)
     return _start_assembled(home, java, heap, patience_s)
 
 
@@ -172,7 +173,7 @@ def _answers(command: list[str]) -> bool:
     return done.returncode == 0
 
 
-def _start_container(engine: str, heap: str, patience_s: float) -> Node:
+def _start_container(engine: str, image: str, heap: str, patience_s: float) -> Node:
     folder = Path(tempfile.mkdtemp(prefix="desireline-opensearch-"))
     port = _free_port()
     settings = {
@@ -183,7 +184,7 @@ def _start_container(engine: str, heap: str, patience_s: float) -> Node:
         "cluster.routing.allocation.disk.threshold_enabled": "false",
     }
     given = [part for key, value in settings.items() for part in ("-e", f"{key}={value}")]
-    command = [engine, "run", "--rm", "-p", f"127.0.0.1:{port}:9200", *given, _IMAGE]
+    command = [engine, "run", "--rm", "-p", f"127.0.0.1:{port}:9200", *given, image]
     child = start_child(command, environment=None, output=folder / "output.log")
     return _ready(f"http://127.0.0.1:{port}", "container", child, folder, patience_s)
 
@@ -250,11 +251,16 @@ def main() -> int:
         default=environment().opensearch_java_home,
         help="home of a Java 21 or newer (OPENSEARCH_JAVA_HOME)",
     )
+    parser.add_argument(
+        "--version",
+        default=environment().opensearch_version or VERSION,
+        help=f"of OpenSearch ({VERSION}, or OPENSEARCH_VERSION)",
+    )
     parser.add_argument("--heap", default="1g", help="memory of the node's heap (1g)")
     options = parser.parse_args()
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
-        node = acquire_node(java_home=options.java_home, heap=options.heap)
+        node = acquire_node(java_home=options.java_home, heap=options.heap, version=options.version)
     except DesirelineError as error:
         sys.stderr.write(f"{error}\nNext: {error.next_step}\n")
         return 1

@@ -26,6 +26,11 @@ from desireline.sidecar.steps import Reached, go_on
 from desireline.sidecar.wiring import open_sidecar
 
 Clock = Callable[[], datetime]
+#: How busy the machine is must not decide how a test ends.
+_UNTHROTTLED = (
+    'throttle = { search_ratio = "off", gentle = "off", cpu = "off", heap = "off", '
+    'breaker = "off" }'
+)
 FIELDS = ("title", "description")
 WORDS = ["red", "blue", "shoe", "running", "garden", "nurse", "software", "engineer"]
 
@@ -82,6 +87,7 @@ index = "{self.index}"
 text = {list(FIELDS)}
 model = "{self.encoders.old}"
 swap = {{ {", ".join(f"{key} = {json.dumps(value)}" for key, value in settings.items())} }}
+{_UNTHROTTLED}
 """
         )
 

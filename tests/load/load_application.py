@@ -5,6 +5,7 @@ import itertools
 import json
 import random
 import threading
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -18,6 +19,7 @@ _WEIGHTS = (70, 20, 10)
 #: A bulk in so many is followed by a look at what some keys hold.
 _LOOKS = 8
 _LOOKED_AT = 50
+_TOLERANCE = 5e-3
 _CHANGED_MEANWHILE = {"retry_on_conflict": 5}
 
 
@@ -164,9 +166,10 @@ class Searcher:
     stop: threading.Event
     searches: int = 0
     empty: int = 0
-    mixed: int = 0
+    mixed: list[str] = field(default_factory=list)
     failed: list[str] = field(default_factory=list)
-    generations: set[int] = field(default_factory=set)
+    #: By generation.
+    answers: Counter[int] = field(default_factory=Counter)
 
     def work(self) -> None:
         for text in self._texts():
@@ -176,9 +179,10 @@ class Searcher:
             except Exception as error:  # noqa: BLE001 - whatever it was, a search failed
                 self.failed.append(f"{type(error).__name__}: {error}")
                 continue
-            self.generations.add(number)
+            self.answers[number] += 1
             self.empty += not hits
-            self.mixed += bool(hits) and not self._is_of(fingerprint, text, hits)
+            if hits and (wrong := self._wrong(fingerprint, text, hits)):
+                self.mixed.append(f"generation {number}, {text!r}: {wrong}")
 
     def _texts(self) -> Iterator[str]:
         texts = list(next(iter(self.right.values())))
@@ -187,11 +191,15 @@ class Searcher:
                 return
             yield texts[number % len(texts)]
 
-    def _is_of(self, fingerprint: str, text: str, hits: Sequence[tuple[str, float]]) -> bool:
-        """Whether the scores are those of the named generation's encoder.
+    def _wrong(self, fingerprint: str, text: str, hits: Sequence[tuple[str, float]]) -> str:
+        """Say why the scores are not those of the named generation's encoder; empty if they are.
 
         The document of the query's own text is never changed, so that the best score is 1.
         """
         right = self.right[fingerprint][text]
-        near = all(abs(score - right[key]) < 5e-3 for key, score in hits if key in right)
-        return near and hits[0][1] > 1 - 5e-3
+        for key, score in hits:
+            if key in right and abs(score - right[key]) > _TOLERANCE:
+                return f"{key} scores {score:.4f}, not {right[key]:.4f}"
+        if hits[0][1] < 1 - _TOLERANCE:
+            return f"the best score is {hits[0][1]:.4f}, the document of this very text is missing"
+        return ""

@@ -30,9 +30,15 @@ from desireline.sidecar.service import running
 from desireline.sidecar.wiring import open_sidecar
 
 _WORDS = ("red", "blue", "shoe", "running", "garden", "nurse", "software", "engineer")
+#: The application never pauses, so that a run which waited for a quiet node would wait for ever.
+_UNTHROTTLED = (
+    'throttle = { search_ratio = "off", gentle = "off", cpu = "off", heap = "off", '
+    'breaker = "off" }'
+)
 _PINNED = tuple(f"{a} {b}" for a, b in zip(_WORDS, (*_WORDS[1:], _WORDS[0]), strict=True))
 #: Reverts after each re-embedding; each is a swap of its own.
-_REVERTS = 8
+_REVERTS = 24
+_FELT_WITHIN_S = 60.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,6 +68,7 @@ class LoadReport:
     mixed: int
     generations_that_answered: int
     first_failure: str
+    first_mixed: tuple[str, ...]
     #: Seconds of one revert, the catch-up before it included.
     revert_p50_s: float
     revert_p99_s: float
@@ -127,7 +134,7 @@ def run_load(config: Path, models: Sequence[str], url: str, index: str, load: Lo
             searchers,
             swaps,
             seconds=time.monotonic() - began,
-            stale=_stale_at_the_end(sidecar, index),
+            stale=stale_documents(sidecar, index),
             strangers=_strangers(url, index, writers),
         )
 
@@ -163,7 +170,7 @@ def _hammer(
     searching = [threading.Thread(target=searcher.work, daemon=True) for searcher in searchers]
     for thread in (*writing, *searching):
         thread.start()
-    swaps = _swap_on(sidecar, models, load.swaps, writing, enough)
+    swaps = _swap_on(sidecar, models, load.swaps, writing, enough, searchers)
     stop.set()
     for thread in (*writing, *searching):
         thread.join()
@@ -189,6 +196,7 @@ def _judge(
         acknowledged.update({kind.value: n for kind, n in writer.history.acknowledged.items()})
         violations.update(violation.value for violation in writer.violations.values())
     failures = [failure for searcher in searchers for failure in searcher.failed]
+    mixed = [answer for searcher in searchers for answer in searcher.mixed]
     times = sorted(swap.seconds for swap in swaps if not swap.re_embedded)
     return LoadReport(
         seed=load.seed,
@@ -209,9 +217,10 @@ def _judge(
         searches=sum(searcher.searches for searcher in searchers),
         failed=len(failures),
         empty=sum(searcher.empty for searcher in searchers),
-        mixed=sum(searcher.mixed for searcher in searchers),
-        generations_that_answered=len({n for each in searchers for n in each.generations}),
-        first_failure=failures[0] if failures else "",
+        mixed=len(mixed),
+        generations_that_answered=len({n for each in searchers for n in each.answers}),
+        first_failure=next(iter(failures), ""),
+        first_mixed=tuple(mixed[:3]),
         revert_p50_s=round(times[len(times) // 2], 3),
         revert_p99_s=round(times[int(len(times) * 0.99)], 3),
     )
@@ -223,6 +232,7 @@ def _swap_on(
     wanted: int,
     writing: Sequence[threading.Thread],
     enough: threading.Event,
+    searchers: Sequence[Searcher],
 ) -> list[Swap]:
     """Re-embed and revert until there were so many swaps and all writes are made."""
     swaps: list[Swap] = []
@@ -235,9 +245,20 @@ def _swap_on(
             began = time.monotonic()
             sidecar.revert("jobs")
             swaps.append(Swap(re_embedded=False, seconds=time.monotonic() - began))
+            _wait_for_answers(sidecar.live("jobs").number, searchers)
         if len(swaps) >= wanted:
             enough.set()
     return swaps
+
+
+def _wait_for_answers(number: int, searchers: Sequence[Searcher]) -> None:
+    """Let every searcher be answered by what has just gone live, so that each swap is felt."""
+    before = [searcher.answers[number] for searcher in searchers]
+    deadline = time.monotonic() + _FELT_WITHIN_S
+    while any(s.answers[number] == n for s, n in zip(searchers, before, strict=True)):
+        if time.monotonic() > deadline:
+            raise AssertionError(f"generation {number} is live and answers nobody")
+        time.sleep(0.002)
 
 
 def _search(sidecar: Sidecar) -> Callable[[str], tuple[int, str, Sequence[tuple[str, float]]]]:
@@ -266,7 +287,7 @@ def _right_scores(
     return right
 
 
-def _stale_at_the_end(sidecar: Sidecar, index: str) -> int:
+def stale_documents(sidecar: Sidecar, index: str) -> int:
     """Let the follower come to rest and count documents whose live vector is of another text."""
     while sidecar.follow_once("jobs"):
         pass
@@ -305,7 +326,9 @@ def _strangers(url: str, index: str, application: Sequence[Writer]) -> int:
     return max(0, counted - len(_PINNED) - there - maybe)
 
 
-def prepare(folder: Path, url: str, index: str) -> tuple[Path, list[str]]:
+def prepare(
+    folder: Path, url: str, index: str, *, create: bool = True, batch_size: int = 256
+) -> tuple[Path, list[str]]:
     """Write a configuration with two small encoders of one dimension; return their names."""
     from desireline.trainer.import_model import import_model
     from desireline.trainer.registry import Registry
@@ -326,12 +349,14 @@ state = "{index}"
 index = "{index}"
 text = ["title"]
 model = "{models[0]}"
-swap = {{ replica_wait = "5s", follow_every = "0.5s" }}
+swap = {{ replica_wait = "5s", follow_every = "0.5s", batch_size = {batch_size} }}
+{_UNTHROTTLED}
 """
     )
-    with closing(open_sidecar(load_config(config))) as sidecar:
-        engine: Any = sidecar.parts("jobs").engine
-        engine.create_index(index, ["title"])
+    if create:
+        with closing(open_sidecar(load_config(config))) as sidecar:
+            engine: Any = sidecar.parts("jobs").engine
+            engine.create_index(index, ["title"])
     return config, models
 
 
@@ -359,13 +384,23 @@ def main() -> int:
     parser.add_argument("--writes", type=int, default=1_000_000)
     parser.add_argument("--swaps", type=int, default=1_000)
     parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(2**32))
+    parser.add_argument("--writers", type=int, default=2)
+    parser.add_argument("--keys", type=int, default=800, help="of each writer")
+    parser.add_argument("--batch", type=int, default=400, help="operations in one bulk request")
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
     index = f"load-{uuid.uuid4().hex[:8]}"
     with tempfile.TemporaryDirectory() as folder:
         config, models = prepare(Path(folder), options.url, index)
         try:
-            load = Load(writes=options.writes, swaps=options.swaps, seed=options.seed)
+            load = Load(
+                writes=options.writes,
+                swaps=options.swaps,
+                seed=options.seed,
+                writers=options.writers,
+                keys=options.keys,
+                batch=options.batch,
+            )
             report = run_load(config, models, options.url, index, load)
         finally:
             drop(options.url, index)
