@@ -1,9 +1,13 @@
 """What the serving encoder counts, and that a very long text costs no more than its beginning."""
 
+import os
+import sys
+import threading
 import time
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from desireline.trainer.encoders.base import CountingEncoder, EncodeStats
 from desireline.trainer.encoders.onnx import OnnxEncoder
@@ -51,3 +55,17 @@ def test_a_long_text_of_few_tokens_is_read_to_its_end(exported_bert: Path) -> No
     strange = ("x" * 300 + " ") * 12
     unlike = encoder.encode_documents([strange, strange + "red shoe"])
     assert not np.allclose(unlike[0], unlike[1], atol=1e-4)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="threads have their own priority on Linux")
+def test_encoding_many_texts_steps_back_and_one_query_does_not(
+    exported_bert: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    encoder = OnnxEncoder(exported_bert, threads=2, token_budget=16)
+    lowered: list[int] = []
+    monkeypatch.setattr(os, "setpriority", lambda _kind, thread, nice: lowered.append(thread))
+    encoder.encode_queries(["red shoe"])
+    assert lowered == []
+    encoder.encode_documents(["red shoe running", "blue garden"] * 20)
+    assert 1 <= len(set(lowered)) <= 2
+    assert threading.get_native_id() not in lowered
