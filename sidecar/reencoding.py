@@ -34,11 +34,11 @@ class Sample:
 
 
 class Draw:
-    """Draws one document out of each run of `total / size`."""
+    """Draws one document out of each run of `total / size`; with a size of 0, none."""
 
-    def __init__(self, sample: Sample, total: int) -> None:
-        self._run = max(1, total // sample.size) if sample.size else 0
-        self._chance = random.Random(sample.seed)  # noqa: S311 - a seed makes it repeatable
+    def __init__(self, *, size: int, seed: int, total: int) -> None:
+        self._run = max(1, total // size) if size else 0
+        self._chance = random.Random(seed)  # noqa: S311 - a seed makes it repeatable
         self._next = self._chance.randrange(self._run) if self._run else -1
         self._start = self._seen = 0
 
@@ -93,7 +93,7 @@ class Reencoder:
         texts = [text for _, text, _ in pairs]
         fresh = self._encoder.encode_documents(texts)
         if not self._tolerance:
-            self._tolerance = self._measure(texts[:_NOISE_TEXTS], fresh[:_NOISE_TEXTS])
+            self._tolerance = tolerance_of(self._encoder, texts, fresh)
         apart = distances(np.stack([vector for _, _, vector in pairs]), fresh)
         self._documents += len(pairs)
         self._furthest = max(self._furthest, float(apart.max()))
@@ -108,11 +108,16 @@ class Reencoder:
             if distance > self._tolerance
         ]
 
-    def _measure(self, texts: Sequence[str], together: Vectors) -> float:
-        """Return the distance up to which two vectors of one text are the same."""
-        alone = np.concatenate([self._encoder.encode_documents([text]) for text in texts])
-        noise = float(distances(alone, together).max())
-        return max(_LEAST_TOLERANCE, _TIMES_NOISE * noise)
+
+def tolerance_of(encoder: Encoder, texts: Sequence[str], together: Vectors) -> float:
+    """Return the distance up to which two vectors of one text are the same.
+
+    `together` are the texts' vectors as encoded in one call; some are encoded again alone.
+    """
+    some = texts[:_NOISE_TEXTS]
+    alone = np.concatenate([encoder.encode_documents([text]) for text in some])
+    noise = float(distances(alone, together[: len(some)]).max())
+    return max(_LEAST_TOLERANCE, _TIMES_NOISE * noise)
 
 
 def distances(vectors: Vectors, others: Vectors) -> np.ndarray:

@@ -153,7 +153,7 @@ class Proof:
         fence = self._engine.fence(index)
         total = self._engine.describe(index).documents
         checks = PageChecks(self._expected)
-        draw = None if self._sample is None else Draw(self._sample, total)
+        draw = self._draw(total)
         kept: list[Suspect] = []
         done = more = 0
         for documents in self._engine.enumerate(index, self._expected.read):
@@ -173,6 +173,11 @@ class Proof:
             miscounted=_miscounted(done, coverage) if quiet else None,
             without_check=checks.without_check,
         )
+
+    def _draw(self, total: int) -> Draw | None:
+        if self._sample is None:
+            return None
+        return Draw(size=self._sample.size, seed=self._sample.seed, total=total)
 
     def _differences(
         self, checks: PageChecks, documents: list[Document], draw: Draw | None

@@ -12,7 +12,7 @@
 - ``watch``           a run as it goes: a bar, plain lines or JSON lines
 - ``waiting``         for the end of a process that serves
 - ``demo``, ``init``, ``doctor``, ``logs``, ``tune``, ``reindex``, ``serve``, ``status``,
-  ``generations``, ``revert``, ``search``, ``simulate``, ``keys``  the commands
+  ``generations``, ``revert``, ``verify``, ``search``, ``simulate``, ``keys``  the commands
 - ``steering``        ``pause``, ``resume``, ``throttle``, ``postpone``, ``cut-over``, ``cancel``
 - ``app``             all commands, in the order one meets them
 """

@@ -17,6 +17,7 @@ from desireline.sidecar.cli.simulate import simulate
 from desireline.sidecar.cli.status import status
 from desireline.sidecar.cli.steering import cancel, cut_over, pause, postpone, resume, throttle
 from desireline.sidecar.cli.tune import tune
+from desireline.sidecar.cli.verify import verify
 
 app = typer.Typer(
     name="desireline",
@@ -32,7 +33,7 @@ app = typer.Typer(
 COMMANDS = (
     *(demo, init, doctor, logs, tune, reindex, serve),
     *(status, pause, resume, throttle, postpone, cut_over, cancel),
-    *(generations, revert, search, simulate),
+    *(generations, revert, verify, search, simulate),
 )
 for _command in COMMANDS:
     app.command(_command.__name__.replace("_", "-"), epilog=EPILOG)(_command)
