@@ -157,7 +157,7 @@ def _add_painless(home: Path, making: Path, version: str) -> None:
         "version": version,
         "opensearch.version": version,
         "name": "lang-painless",
-        "classname": "org.opensearch.painless.PainlessModulePlugin",
+        "classname": "org.opensearch.painless.PainlessPlugin",
         "java.version": "11",
         "custom.foldername": "",
         "extended.plugins": "",
