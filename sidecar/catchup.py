@@ -1,6 +1,6 @@
 """Documents written since a fence, into the slots that must be fresh."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from desireline.connectors.documents import Document
@@ -31,12 +31,15 @@ def catch_up(
     writers: Sequence[EmbeddingWriter],
     *,
     until: Fence | None = None,
+    before_write: Callable[[], None] = lambda: None,
 ) -> CaughtUp:
     """Bring every writer's slot up to `until`, or to the engine's present fence.
 
     The new fence is taken first and reached only when all before it has been read, so a
     write that loses to an edit lies behind it and is read again the next time. Our own
     writes come by too and are known by their stamp. One read serves all writers.
+
+    `before_write` is asked between a read and the writes that rest on it; it may raise.
     """
     until = until or engine.fence(index, beyond=since)
     refreshed = [0] * len(writers)
@@ -45,7 +48,7 @@ def catch_up(
     seen = 0
     for documents in engine.changes(index, since, until, _read_for(writers)):
         seen += len(documents)
-        for number, written in enumerate(_refresh(engine, index, documents, writers)):
+        for number, written in enumerate(_refresh(engine, index, documents, writers, before_write)):
             refreshed[number] += written
     return CaughtUp(fence=until, seen=seen, refreshed_by=tuple(refreshed))
 
@@ -55,6 +58,7 @@ def _refresh(
     index: str,
     documents: Sequence[Document],
     writers: Sequence[EmbeddingWriter],
+    before_write: Callable[[], None],
 ) -> list[int]:
     """Let each writer embed what is stale for it; return how many each wrote."""
     written: list[int] = []
@@ -64,6 +68,8 @@ def _refresh(
             # The writers before have moved the versions that would guard this one's writes.
             now = engine.fetch(index, [each.document for each in stale], _read_for(writers))
             stale = writer.stale(now)
+        if stale:
+            before_write()
         written.append(writer.write(stale))
     return written
 

@@ -20,7 +20,7 @@ from desireline.connectors.errors import ConnectorError, DesirelineError
 from desireline.connectors.search_engine import Fence, SearchEngine
 from desireline.sidecar.catchup import catch_up
 from desireline.sidecar.embedding_writer import EmbeddingWriter
-from desireline.sidecar.errors import LeaseLostError
+from desireline.sidecar.errors import LeaseLostError, SidecarError
 from desireline.sidecar.generations import Generation, Generations, State
 from desireline.sidecar.lease import Lease
 
@@ -126,7 +126,14 @@ class Follower:
         until = self._engine.fence(index, beyond=since)
         self._make_ready(index, generations, until)
         writers = [self._writer_for(generation, lease) for generation in generations]
-        round_ = catch_up(self._engine, index, since, writers, until=until)
+        round_ = catch_up(
+            self._engine,
+            index,
+            since,
+            writers,
+            until=until,
+            before_write=lambda: self._require_followed(generations),
+        )
         for generation in generations:
             if round_.fence.to_json() != generation.caught_up:
                 self._generations.change(generation, caught_up=round_.fence.to_json())
@@ -137,6 +144,23 @@ class Follower:
                 age_s = self._monotonic() - before
                 self._embedded(self._generations.target, documents, age_s)
         return round_.refreshed
+
+    def _require_followed(self, generations: Sequence[Generation]) -> None:
+        """See that no slot was given away while this round waited for the engine.
+
+        Asked after a read: what was read while the slot was still followed, whoever builds on it
+        next writes too, and then the guard of a late write of ours loses.
+        """
+        found = self._generations.pointer()
+        followed = set() if found is None else {found[0].generation, found[0].previous}
+        gone = [
+            generation.number for generation in generations if generation.number not in followed
+        ]
+        if gone:
+            raise SidecarError(
+                f"generation {gone[0]} is neither live nor retained any more; nothing was written"
+                " for it, and the next round follows what is"
+            )
 
     def _follow_retained(self, index: str, generations: Sequence[Generation], lease: Lease) -> int:
         """Follow an index that is only kept for a revert: its failure is told, and no more."""
