@@ -18,6 +18,9 @@ from simulated_index import Index, flat, new_shards, operation
 from simulated_queries import UnknownCallError, filtered, search
 from simulated_shard import Answer, Operation, PrimaryGoneError, Row, Shard
 
+#: The most that happens elsewhere while one write stalls.
+_LONG_LAG = 150
+
 Params = Mapping[str, str]
 Request = Generator[None, None, Any]
 
@@ -47,8 +50,13 @@ class SimulatedNode:
         self.journal: Callable[[Index, Row, str, Row | None], None] = lambda *_: None
         #: Told of every vector search: who asked, in which slot, and the rows found.
         self.searched: Callable[[str, str, list[Row]], None] = lambda *_: None
+        #: Share of writes that stall between two of their stages, as in a long collection.
+        self.stalls = 0.0
         #: Whether a shard turns the items of a bulk request away.
         self.busy: Callable[[], bool] = lambda: False
+
+    def _lag(self) -> int:
+        return int(self.rng.random() * _LONG_LAG) if self.rng.random() < self.stalls else 1
 
     def request(
         self, method: str, path: str, params: Params, body: Any, origin: str = ""
@@ -105,6 +113,7 @@ class SimulatedNode:
         index.aliases = {alias: dict(how) for alias, how in held.get("aliases", {}).items()}
         for shard in index.shards:
             shard.journal = lambda row, who, before: self.journal(index, row, who, before)
+            shard.lag = self._lag
         self.indexes[name] = index
         yield
         return {"acknowledged": True, "shards_acknowledged": True, "index": name}

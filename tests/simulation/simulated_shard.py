@@ -128,6 +128,8 @@ class Shard:
     global_checkpoint: int = _NEVER
     #: Told of every row as the primary applies it, with who wrote it and what stood there.
     journal: Callable[[Row, str, Row | None], None] = lambda *_: None
+    #: How many other things happen before the next stage of a write: mostly one, at times many.
+    lag: Callable[[], int] = lambda: 1
     _next: int = 0
     _locked: set[str] = field(default_factory=set)
     _unreplicated: dict[int, Row] = field(default_factory=dict)
@@ -165,7 +167,8 @@ class Shard:
                 if answer.row is not None and answer.row.seq_no in self._unreplicated:
                     rows.append(answer.row)
             if rows:
-                yield
+                for _ in range(self.lag()):
+                    yield
                 self._require(term)
                 self._replicate(rows)
                 yield
@@ -188,7 +191,8 @@ class Shard:
         )
         self._next += 1
         self._locked.add(key)
-        yield
+        for _ in range(self.lag()):
+            yield
         self._require(term)
         self._locked.discard(key)
         self.primary.apply(row)
