@@ -16,6 +16,9 @@ from desireline.sidecar.load_watch import LoadWatch
 from desireline.sidecar.throttle import Check
 from desireline.sidecar.throttle_config import ThrottleConfig
 
+_PARENT = "its parent circuit breaker"
+_NATIVE_MEMORY = "its k-NN circuit breaker"
+
 
 def load_checks(
     config: ThrottleConfig,
@@ -69,13 +72,19 @@ def _search_checks(config: ThrottleConfig, watch: LoadWatch) -> Iterator[Check]:
 
 def _node_checks(config: ThrottleConfig, watch: LoadWatch) -> Iterator[Check]:
     figures: tuple[tuple[str, float | None, Callable[[NodeLoad], float | None], str], ...] = (
-        ("cpu", config.cpu, lambda node: node.cpu, "its processors in use"),
-        ("heap", config.heap, lambda node: node.heap, "its heap in use"),
-        ("breaker", config.breaker, _fullest_breaker, "a circuit breaker's limit in use"),
+        ("cpu", config.cpu, lambda node: node.cpu, "its processors"),
+        ("heap", config.heap, lambda node: node.heap, "its heap"),
+        ("breaker", config.breaker, lambda node: node.breakers.get("parent"), _PARENT),
     )
-    for name, limit, figure, uses in figures:
+    for name, limit, figure, of_what in figures:
         if limit is not None:
-            yield NodeCheck(watch, limit, figure=figure, uses=uses, required=config.is_named(name))
+            required = config.is_named(name)
+            yield NodeCheck(watch, limit, figure=figure, of_what=of_what, required=required)
+    if config.breaker is not None:
+        # Nothing but a faiss graph has native memory, so its absence says nothing.
+        yield NodeCheck(
+            watch, config.breaker, figure=_graphs, of_what=_NATIVE_MEMORY, required=False
+        )
 
 
 def _engine_checks(
@@ -97,11 +106,10 @@ def _engine_checks(
         yield DiskCheck(watch, config.disk, left_bytes=left_bytes, required=config.is_named("disk"))
 
 
-def _fullest_breaker(node: NodeLoad) -> float | None:
-    shares = [share for name, share in node.breakers.items() if name == "parent"]
-    if node.graph_bytes is not None and node.graph_limit_bytes:
-        shares.append(node.graph_bytes / node.graph_limit_bytes)
-    return max(shares, default=None)
+def _graphs(node: NodeLoad) -> float | None:
+    if node.graph_bytes is None or not node.graph_limit_bytes:
+        return None
+    return node.graph_bytes / node.graph_limit_bytes
 
 
 def _tripped(load: EngineLoad | None) -> str | None:
@@ -145,5 +153,5 @@ def _silence(watch: LoadWatch) -> str | None:
     if silent_s := watch.silent_s():
         return f"the newest measurement is {silent_s:.0f} s old: the cluster or our watch is stuck"
     if watch.load is not None and watch.load.silent_nodes:
-        return f"{watch.load.silent_nodes} nodes do not say how loaded they are"
+        return f"nodes that do not say how loaded they are: {watch.load.silent_nodes}"
     return None

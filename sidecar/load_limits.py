@@ -41,14 +41,14 @@ class NodeCheck:
         limit: float,
         *,
         figure: Callable[[NodeLoad], float | None],
-        uses: str,
+        of_what: str,
         required: bool,
     ) -> None:
         self._watch = watch
         self._ceiling = Ceiling(limit)
         self._figure = figure
-        #: What the node does with the figure, in words: "uses 91 % of …".
-        self._uses = uses
+        #: Of what the figure is a share, in words.
+        self._of_what = of_what
         self._required = required
 
     def __call__(self) -> str | None:
@@ -61,15 +61,15 @@ class NodeCheck:
         if not self._ceiling.holds(figure):
             return None
         return (
-            f"node {name} has {figure:.0%} of {self._uses}, the limit is"
+            f"node {name} has {figure:.0%} of {self._of_what} in use, the limit is"
             f" {self._ceiling.limit:.0%} (measured by the cluster itself)"
         )
 
     def _absent(self) -> str:
         why = "; ".join(self._watch.load.missing) if self._watch.load is not None else ""
         return (
-            f"the configuration limits {self._uses} to {self._ceiling.limit:.0%}, but nobody can"
-            f" measure it{': ' + why if why else ''}"
+            f"the configuration limits the use of {self._of_what} to {self._ceiling.limit:.0%},"
+            f" but nobody can measure it{': ' + why if why else ''}"
         )
 
 

@@ -59,7 +59,7 @@ class LoadWatch:
     @property
     def has_work(self) -> bool:
         """Say whether there is anything to measure at all."""
-        return not (self._measure is self.probe is self._ask is None)
+        return any(part is not None for part in (self._measure, self.probe, self._ask))
 
     def silent_s(self) -> float:
         """Return the age of the figures once they are too old to count, else 0."""

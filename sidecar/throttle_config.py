@@ -26,7 +26,9 @@ def _probe_url(url: str) -> str:
 
 
 def _off(value: object) -> object:
-    """TOML has no null: `false` or "off" switches a reason off."""
+    """TOML has no null: `false` or "off" switches a reason off; `true` would be no limit."""
+    if value is True:
+        raise ValueError('expected a limit, or "off"')
     return None if value is False or value == "off" else value
 
 
@@ -107,6 +109,17 @@ class ThrottleConfig(BaseModel):
     documents_a_second: Annotated[float | None, Field(gt=0), Off] = Field(
         default=None, examples=[500], description="Never faster than this."
     )
+
+    @property
+    def watches_searches(self) -> bool:
+        """Whether live searches must be probed."""
+        return not (self.search_ratio is self.search_p99 is self.gentle is None)
+
+    @property
+    def watches_load(self) -> bool:
+        """Whether the engine must be measured."""
+        limits = (self.cpu, self.heap, self.breaker, self.rejections, self.disk)
+        return self.watches_searches or any(limit is not None for limit in limits)
 
     def is_named(self, field: str) -> bool:
         """Say whether the user set this field, so that its figure must be had."""

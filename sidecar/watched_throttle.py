@@ -56,15 +56,22 @@ def watched_throttle(
         monotonic: a clock that never goes back.
 
     """
-    measure = partial(engine.load, index) if isinstance(engine, MeasuresLoad) else None
     watch = LoadWatch(
-        measure=measure, ask=_question(config), every_s=config.check_every, monotonic=monotonic
+        measure=(
+            partial(engine.load, index)
+            if config.watches_load and isinstance(engine, MeasuresLoad)
+            else None
+        ),
+        ask=_question(config),
+        every_s=config.check_every,
+        monotonic=monotonic,
     )
     # The first look says whether others search this engine at all.
     watch.look()
     watch.probe = _probe(config, engine, live, watch, monotonic)
-    for sentence in _unmeasured(watch):
-        note(sentence)
+    if config.watches_load:
+        for sentence in _unmeasured(watch):
+            note(sentence)
     with watch.watching():
         throttle = Throttle(
             load_checks(
@@ -103,7 +110,7 @@ def _probe(
     watch: LoadWatch,
     monotonic: Callable[[], float],
 ) -> SearchProbe | None:
-    if live is None or (config.search_ratio is config.search_p99 is config.gentle is None):
+    if live is None or not config.watches_searches:
         return None
     if watch.load is None or watch.load.embedded:
         watch.unprobed = "nobody else searches this engine, so no searches are probed"

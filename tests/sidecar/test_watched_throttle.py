@@ -48,8 +48,10 @@ class MeasuredEngine(MemoryEngine):
     def __init__(self) -> None:
         super().__init__()
         self.told: EngineLoad | Exception = CALM
+        self.looks = 0
 
     def load(self, index: str) -> EngineLoad:
+        self.looks += 1
         if isinstance(self.told, Exception):
             raise self.told
         return self.told
@@ -134,7 +136,7 @@ def load(told: EngineLoad | Exception) -> Callable[[Backfill], object]:
 CAUSES: dict[str, tuple[Callable[[Backfill], object], str]] = {
     "cpu": (load(busy(cpu=0.99)), "99% of its processors"),
     "heap": (load(busy(heap=0.99)), "99% of its heap"),
-    "breaker": (load(busy(breakers={"parent": 0.8})), "80% of a circuit breaker"),
+    "breaker": (load(busy(breakers={"parent": 0.8})), "80% of its parent circuit breaker"),
     "tripped": (load(replace(CALM, graph_breaker_tripped=True)), "k-NN circuit breaker"),
     "rejections": (load(replace(CALM, refused={"writes rejected by n1": 4})), "4 writes rejected"),
     "disk": (
@@ -152,8 +154,9 @@ def test_a_backfill_stops_within_one_batch_of_each_cause_and_goes_on_after_it(
     world_with: Callable[..., Backfill], tmp_path: Path, cause: str
 ) -> None:
     """Invariant 21."""
+    engine = MeasuredEngine()
     run = world_with(
-        MeasuredEngine(),
+        engine,
         check_every=0.2,
         rejections=0.3,
         flag_file=tmp_path / "flag",
@@ -162,7 +165,8 @@ def test_a_backfill_stops_within_one_batch_of_each_cause_and_goes_on_after_it(
 
     def happen() -> None:
         bring_about(run)
-        wait_until(lambda: cause in {"flag file", "operator"} or run.looked())
+        looks = engine.looks
+        wait_until(lambda: cause in {"flag file", "operator"} or engine.looks >= looks + 2)
 
     run.before[9] = happen
     run.run()
@@ -183,32 +187,9 @@ def wait_until(done: Callable[[], bool]) -> None:
 @pytest.fixture
 def world_with(world: Any) -> Callable[..., Backfill]:
     def make(engine: MemoryEngine, **config: object) -> Backfill:
-        run = Backfill(world, engine, ThrottleConfig.model_validate(config))
-        run.looked = looks_of(engine)  # type: ignore[attr-defined]
-        return run
+        return Backfill(world, engine, ThrottleConfig.model_validate(config))
 
     return make
-
-
-def looks_of(engine: MemoryEngine) -> Callable[[], bool]:
-    """Say, when asked again, whether the engine was measured wholly since it was first asked."""
-    counts = [0]
-    asked: list[int] = []
-    if not isinstance(engine, MeasuredEngine):
-        return lambda: True
-    measure = engine.load
-
-    def counting(index: str) -> EngineLoad:
-        counts[0] += 1
-        return measure(index)
-
-    engine.load = counting  # type: ignore[method-assign]
-
-    def looked() -> bool:
-        asked.append(counts[0])
-        return counts[0] >= asked[0] + 2
-
-    return looked
 
 
 def test_a_cancelled_run_writes_no_further_batch(world_with: Callable[..., Backfill]) -> None:
@@ -231,6 +212,16 @@ def test_an_engine_that_cannot_be_measured_is_noted_once_and_stops_nothing(
     assert not any(thread.name == "load watch" for thread in threading.enumerate())
 
 
+def test_a_run_without_limits_measures_nothing(world_with: Callable[..., Backfill]) -> None:
+    limits = ("cpu", "heap", "breaker", "rejections", "disk", "search_ratio", "gentle")
+    engine = MeasuredEngine()
+    run = world_with(engine, **dict.fromkeys(limits, "off"))
+    run.run()
+    assert run.notes == []
+    assert engine.looks == 0
+    assert run.stamped() == 30
+
+
 def test_a_figure_the_user_named_stops_a_run_that_cannot_have_it(
     world_with: Callable[..., Backfill],
 ) -> None:
@@ -240,7 +231,7 @@ def test_a_figure_the_user_named_stops_a_run_that_cannot_have_it(
     run.end = lambda: run.controls.cancel(by="ann")  # type: ignore[method-assign]
     with pytest.raises(RunCancelledError):
         run.run()
-    assert "limits its processors in use to 50%, but nobody can measure it" in run.told[0]
+    assert "limits the use of its processors to 50%, but nobody can measure it" in run.told[0]
     assert run.stamped() == 0
 
 
