@@ -18,7 +18,7 @@ from typing import IO, Any
 import structlog
 
 from desireline.connectors import plugins
-from desireline.connectors.errors import DesirelineError
+from desireline.connectors.errors import DesirelineError, IndexMissingError
 from desireline.connectors.generation_indexes import GenerationIndexes
 from desireline.connectors.opensearch_client import OpenSearchSettings
 from desireline.sidecar.errors import CutOverRefusedError
@@ -136,16 +136,31 @@ def let_in(
     for _ in range(_TRIES):
         try:
             engine.void_tickets(index)
-            if engine.alias_state(alias).index == new_index:
+            if _moved(engine, alias, new_index):
                 return False
             engine.unblock_writes(index)
+        except IndexMissingError:
+            return False
         except DesirelineError as error:
-            log.warning("writes are still held up; trying again", index=index, reason=str(error))
+            _tell("writes are still held up; trying again", index=index, reason=str(error))
             sleep(_PAUSE_S)
         else:
-            log.warning("writes were let in again; nothing was swapped", index=index)
+            _tell("writes were let in again; nothing was swapped", index=index)
             return True
     return False
+
+
+def _moved(engine: GenerationIndexes, alias: str, new_index: str) -> bool:
+    try:
+        return engine.alias_state(alias).index == new_index
+    except IndexMissingError:  # an alias that was taken away points nowhere
+        return False
+
+
+def _tell(sentence: str, **keys: str) -> None:
+    """Say it, if anybody is left to hear: what it was said to may have died with the parent."""
+    with suppress(OSError):
+        log.warning(sentence, **keys)
 
 
 def _connect(connection: Mapping[str, Any]) -> GenerationIndexes:
@@ -155,4 +170,5 @@ def _connect(connection: Mapping[str, Any]) -> GenerationIndexes:
 
 
 if __name__ == "__main__":
+    structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
     main(sys.stdin, sys.stdout)

@@ -47,8 +47,8 @@ _TICKET = re.compile(r".+-ticket-\d+-\d+")
 _KEYS_A_REQUEST = 1_000
 #: No pipeline of the index runs on a copy: it ran when the application wrote the document.
 _AS_IT_IS = {"pipeline": "_none"}
-#: How long the cluster may take to tell every node of a block or an alias.
-_AGREED = {"timeout": "10s", "cluster_manager_timeout": "10s"}
+#: How long a request for a block or an alias may wait for its turn.
+_AGREED = {"cluster_manager_timeout": "10s"}
 
 
 class OpenSearchGenerations:
@@ -60,17 +60,19 @@ class OpenSearchGenerations:
 
     def alias_state(self, name: str) -> AliasState:
         """Say what the name stands for. Raises IndexMissingError, MappingConflictError."""
-        aliased = self._cluster.call("GET", path("_alias", name), absent_ok=True)
-        if not aliased:
+        # Asked for by name: who may only see these indexes may not list every alias.
+        held = self._cluster.call("GET", path(name, "_alias"), absent_ok=True)
+        if not held:
             index, _, _ = self._look(name)
             return AliasState(index=index, is_alias=index != name)
-        if len(aliased) > 1:
+        if len(held) > 1:
             raise MappingConflictError(
-                f"the alias {name!r} stands for {len(aliased)} indexes "
-                f"({', '.join(sorted(aliased))}), but a target is one index; nothing was changed",
+                f"the alias {name!r} stands for {len(held)} indexes "
+                f"({', '.join(sorted(held))}), but a target is one index; nothing was changed",
                 next_step="let the alias name one index",
             )
-        return AliasState(index=next(iter(aliased)), is_alias=True)
+        index = next(iter(held))
+        return AliasState(index=index, is_alias=index != name)
 
     def copy_obstacles(self, index: str, overrides: IndexOverrides) -> tuple[str, ...]:
         """Say, one sentence each, why a copy would not be the same; empty when it would."""
