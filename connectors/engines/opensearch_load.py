@@ -200,7 +200,11 @@ def _breakers(held: Mapping[str, Any]) -> dict[str, float]:
     its whole range between two collections. What decides is what would stay: the old generation
     after its last collection, or what the other breakers have promised, whichever is more.
     """
-    breakers = held.get("breakers") or {}
+    breakers = {
+        name: one
+        for name, one in (held.get("breakers") or {}).items()
+        if {"estimated_size_in_bytes", "limit_size_in_bytes"} <= one.keys()
+    }
     estimated = {name: int(one["estimated_size_in_bytes"]) for name, one in breakers.items()}
     after_gc = _at(held, "jvm", "mem", "pools", "old", "last_gc_stats", "used_in_bytes")
     if "parent" in estimated and after_gc is not None:
@@ -222,7 +226,7 @@ def _disk(paths: Sequence[Mapping[str, Any]], settings: Settings) -> DiskSpace |
             ),
         )
         for held in paths
-        if "available_in_bytes" in held
+        if {"available_in_bytes", "total_in_bytes"} <= held.keys()
     ]
     return min(disks, key=lambda disk: disk.room_bytes, default=None)
 

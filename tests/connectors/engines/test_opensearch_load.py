@@ -135,7 +135,15 @@ def test_where_it_is_not_known_which_nodes_hold_the_index_all_data_nodes_do() ->
 
 
 def test_what_a_node_does_not_say_is_not_guessed() -> None:
-    bare = {"name": "n1", "roles": ["data"]}
+    bare = {
+        "name": "n1",
+        "roles": ["data"],
+        "breakers": {"parent": {"tripped": 0}},
+        "fs": {"data": [{"path": "/a"}]},
+        "jvm": {"mem": {}},
+        "indexing_pressure": {},
+        "search_backpressure": {"mode": "disabled"},
+    }
     (read,) = read_load(stats(id1=bare), settings={}, graphs={}, copies=None).nodes
     assert (read.cpu, read.heap, read.disk, read.breakers) == (None, None, None, {})
     assert (read.graph_bytes, read.graph_limit_bytes) == (None, None)
