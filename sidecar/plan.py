@@ -88,12 +88,7 @@ def draft(
     described = target.engine.describe(target.config.index)
     slot = _slot(target, fingerprint)
     choice = choose(target, described, slot, way)
-    need = Need(
-        documents=described.documents,
-        dimension=slot.dimension,
-        index_bytes=described.size_bytes,
-        knn_engine=described.knn_engine,
-    )
+    need = target.need(fingerprint) if fingerprint else _nothing_known(described)
     return ReindexPlan(
         target=target.name,
         index=described.index,
@@ -114,6 +109,15 @@ def draft(
             *_too_little(target, described.index, need),
             *_held(target, end_hold=end_hold),
         ),
+    )
+
+
+def _nothing_known(described: IndexDescription) -> Need:
+    return Need(
+        documents=described.documents,
+        dimension=0,
+        index_bytes=described.size_bytes,
+        knn_engine=described.knn_engine,
     )
 
 

@@ -11,7 +11,6 @@ from desireline.sidecar.controls import Controls
 from desireline.sidecar.embedding_writer import EmbeddingWriter
 from desireline.sidecar.errors import RunCancelledError
 from desireline.sidecar.generations import Generation
-from desireline.sidecar.headroom import Need
 from desireline.sidecar.hooks import HookPoint, Hooks
 from desireline.sidecar.lease import Lease
 from desireline.sidecar.patience import Patience
@@ -124,7 +123,7 @@ def open_run(
                 lease=lease,
                 told=held_up,
                 control=controls.read,
-                need=_need(target, fingerprint),
+                need=target.need(fingerprint),
                 note=lambda sentence: status.step("throttle", sentence),
                 sleep=target.sleep,
             )
@@ -145,16 +144,6 @@ def open_run(
             run.call(HookPoint.ON_FAILURE, reason=str(error))
             raise
         run.call(HookPoint.ON_SUCCESS)
-
-
-def _need(target: Target, fingerprint: str) -> Need:
-    described = target.engine.describe(target.config.index)
-    return Need(
-        documents=described.documents,
-        dimension=target.encoders.get(fingerprint).dimension,
-        index_bytes=described.size_bytes,
-        knn_engine=described.knn_engine,
-    )
 
 
 @contextmanager

@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from desireline.connectors.errors import FieldMissingError, IndexMissingError
 from desireline.connectors.log_source import LogSource
 from desireline.connectors.search_engine import SearchEngine
 from desireline.connectors.state_store import StateStore
@@ -14,6 +15,7 @@ from desireline.sidecar.embedding_cache import CachedEncoder, EmbeddingCache
 from desireline.sidecar.embedding_writer import EmbeddingWriter
 from desireline.sidecar.encoders import EncoderPool
 from desireline.sidecar.generations import Generation, Generations
+from desireline.sidecar.headroom import Need
 from desireline.sidecar.hooks import Hooks
 from desireline.sidecar.lease import Lease, hold_lease
 from desireline.sidecar.patience import Patience
@@ -62,6 +64,23 @@ class Target:
             self.generations.claim(lease.fencing)
             self.generations.reconcile(self.clock())
             yield lease
+
+    def need(self, fingerprint: str) -> Need:
+        """Return what a run of this encoder still has to write into the index as it is now."""
+        described = self.engine.describe(self.config.index)
+        whole = Need(
+            documents=described.documents,
+            dimension=self.encoders.get(fingerprint).dimension,
+            index_bytes=described.size_bytes,
+            knn_engine=described.knn_engine,
+        )
+        begun = self.generations.unfinished()
+        if begun is None or begun.fingerprint != fingerprint:
+            return whole
+        try:
+            return whole.after(self.engine.coverage(begun.index, begun.slot, begun.number).stamped)
+        except (FieldMissingError, IndexMissingError):
+            return whole
 
     def sample_for(self, generation: Generation, size: int | None = None) -> Sample:
         """Return what the proof encodes again: by the encoder itself, past the cache."""
