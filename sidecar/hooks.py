@@ -63,8 +63,6 @@ class Hooks:
 
     def _call(self, hook: HookConfig, facts: Mapping[str, str]) -> None:
         if hook.program is not None:
-            run_program(
-                hook.program, facts, environment=self._environment, timeout_s=hook.timeout
-            )
+            run_program(hook.program, facts, environment=self._environment, timeout_s=hook.timeout)
         elif hook.webhook is not None:
             (self._webhooks or WebhookCaller()).post(hook.webhook, facts, timeout_s=hook.timeout)

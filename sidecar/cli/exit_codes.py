@@ -12,7 +12,7 @@ class ExitCode(IntEnum):
     FAILED = 1
     #: Wrong usage, or the configuration is wrong; nothing was started.
     USAGE = 2
-    #: A plan, a hold or a lease said no; nothing changed.
+    #: A plan, a hold, a lease, a hook or the operator said no; what serves is unchanged.
     REFUSED = 3
     #: A defect in desireline; the traceback is in the file that the last line names.
     DEFECT = 4

@@ -17,11 +17,19 @@ from desireline.sidecar.errors import (
     HookRefusedError,
     LeaseHeldError,
     RevertRefusedError,
+    RunCancelledError,
     TargetUnknownError,
 )
 
 _USAGE = (ConfigError, RateError, TargetUnknownError)
-_REFUSED = (CutOverRefusedError, HoldError, HookRefusedError, LeaseHeldError, RevertRefusedError)
+_REFUSED = (
+    CutOverRefusedError,
+    HoldError,
+    HookRefusedError,
+    LeaseHeldError,
+    RevertRefusedError,
+    RunCancelledError,
+)
 
 
 def told(error: DesirelineError, terminal: Terminal) -> ExitCode:
