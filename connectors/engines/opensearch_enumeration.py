@@ -29,6 +29,10 @@ _WHOLE = {"allow_partial_search_results": "false"}
 #: An id may stand twice, under two routings; then the position in the shard tells them apart.
 _BY_ID = ({"_id": "asc"}, {"_shard_doc": "asc"})
 _BY_SHARD = ({"_shard_doc": "asc"},)
+#: The same for OpenSearch 2, which knows no position in the shard. Where two of these are alike in
+#: two shards, one document is passed over, and the count tells.
+_BY_ID_IN_2 = ({"_id": "asc"}, {"_seq_no": "asc"})
+_BY_WRITE_IN_2 = ({"_seq_no": "asc"}, {"_id": "asc"})
 
 
 class _OrderRefusedError(ConnectorError):
@@ -103,16 +107,19 @@ def _first_page(
 ) -> tuple[dict[str, Any], Sequence[Mapping[str, str]]]:
     counted = {**body, "size": 0, "track_total_hits": True, "_source": False}
     total = _ask(cluster, index, counted)["hits"]["total"]["value"]
-    if total <= _MOST_SORTED:
+    by_id = (_BY_ID, _BY_ID_IN_2) if total <= _MOST_SORTED else ()
+    for order in (*by_id, _BY_SHARD):
         try:
-            return _ask(cluster, index, {**body, "track_total_hits": True, "sort": _BY_ID}), _BY_ID
+            return _ask(cluster, index, {**body, "track_total_hits": True, "sort": order}), order
         except (_OrderRefusedError, EngineBusyError) as error:
             log.info(
-                "the cluster does not sort by id; documents are enumerated in the shards' order",
+                "the cluster does not sort documents so; the next order is tried",
                 index=index,
+                order=[next(iter(key)) for key in order],
                 reason=str(error),
             )
-    return _ask(cluster, index, {**body, "track_total_hits": True, "sort": _BY_SHARD}), _BY_SHARD
+    last = {**body, "track_total_hits": True, "sort": _BY_WRITE_IN_2}
+    return _ask(cluster, index, last), _BY_WRITE_IN_2
 
 
 def _ask(cluster: Cluster, index: str, body: Mapping[str, Any]) -> dict[str, Any]:
