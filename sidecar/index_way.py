@@ -11,6 +11,7 @@ from datetime import timedelta
 from desireline.connectors.generation_indexes import IndexLabel
 from desireline.connectors.search_engine import Slot
 from desireline.sidecar.alias_swap import AliasSwap, Swapped
+from desireline.sidecar.catchup import catch_up
 from desireline.sidecar.copy_proof import CopyProof
 from desireline.sidecar.copying import Copier
 from desireline.sidecar.cutover import CutOver, cut_over, revert, way_back
@@ -255,6 +256,7 @@ def revert_index(run: Run, *, reason: str) -> CutOver:
     blocks = WriteBlocks(target.store, target.name)
     block = _opened_for_us(run, blocks, back, live)
     try:
+        _embed_the_rest(run, back)
         copies = copier(run, back)
         _bring_near(run, copies)
         swap, swapped = _swap(run, copies, reason, on_difference=_refuse_revert)
@@ -266,6 +268,15 @@ def revert_index(run: Run, *, reason: str) -> CutOver:
     swap.hold()
     blocks.remove(back.index)
     return replace(pointed, pause_s=swapped.pause_s)
+
+
+def _embed_the_rest(run: Run, back: Generation) -> None:
+    """Embed what the application wrote to the old index just before it was left."""
+    writer = run.writer(back)
+    caught_up = run.patience().until(
+        lambda: catch_up(run.target.engine, back.index, back.fence, [writer])
+    )
+    run.target.generations.change(back, caught_up=caught_up.fence.to_json())
 
 
 def _opened_for_us(run: Run, blocks: WriteBlocks, back: Generation, live: Generation) -> WriteBlock:

@@ -84,9 +84,7 @@ def test_a_slot_generation_in_the_old_index_can_be_reverted_to(shop: Any) -> Non
             created_at=shop.now,
         )
         shop.engine.prepare_slot(shop.index, first.vector_slot)
-        backfill(
-            shop.engine, run.writer(first), batch_size=5, reporter=SilentReporter()
-        )
+        backfill(shop.engine, run.writer(first), batch_size=5, reporter=SilentReporter())
         first = run.target.generations.change(
             first, state=State.READY, caught_up=shop.engine.fence(shop.index).to_json()
         )
