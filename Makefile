@@ -56,7 +56,7 @@ bench: setup  ## One benchmark: NAME=encode, QUICK=1 for a short one, JSON=file 
 results: setup  ## Every benchmark, one after the other, into JSON=file or the screen
 	$(RUN) python tests/benchmarks/all.py $(BENCH_OPTIONS)
 
-evidence: setup  ## What proves the promises: journeys on real engines and crashes, counted
+evidence: setup  ## What proves the promises, counted: docs/evidence.md (QUICK=1: 15 minutes)
 	$(RUN) python tests/evidence.py $(BENCH_OPTIONS)
 
 build: setup  ## Wheel and sdist, installed into a fresh environment and tried from there
