@@ -60,15 +60,22 @@ class Part:
     goals: Callable[[Figures, bool], Iterator[Goal]]
 
 
-def pytest_figures(*paths: str, quick: str | None = "not slow") -> Callable[[Setting], Figures]:
-    """Run tests; a quick run leaves some out, or all of them when `quick` is None."""
+def pytest_figures(
+    *paths: str, quick: str | None = "not slow", only: str = "", opensearch: str = ""
+) -> Callable[[Setting], Figures]:
+    """Run tests; a quick run leaves some out, or all of them when `quick` is None.
+
+    `only` is an expression of names; where a version is named, the tests start a node of it.
+    """
 
     def measure(setting: Setting) -> Figures:
         if setting.quick and quick is None:
             return {"left_out": "not in a quick run"}
         report = setting.scratch / "report.xml"
         command = ["-m", "pytest", "-q", *paths, f"--junitxml={report}"]
-        _run([*command, "-m", quick] if setting.quick and quick else command, setting)
+        command += ["-k", only] if only else []
+        command += ["-m", quick] if setting.quick and quick else []
+        _run(command, setting, opensearch)
         return _read_cases(report)
 
     return measure
@@ -105,14 +112,16 @@ def program_figures(
     return measure
 
 
-def _run(arguments: Sequence[str], setting: Setting) -> None:
+def _run(arguments: Sequence[str], setting: Setting, opensearch: str = "") -> None:
     environment = os.environ | {"OPENSEARCH_URL": setting.url}
+    if opensearch:
+        environment |= {"OPENSEARCH_URL": "", "OPENSEARCH_VERSION": opensearch, "CI": "1"}
     subprocess.run([sys.executable, *arguments], cwd=ROOT, env=environment, check=False)
 
 
 def all_passed(name: str) -> Callable[[Figures, bool], Iterator[Goal]]:
     def goals(found: Figures, _quick: bool) -> Iterator[Goal]:
-        wanted = len(found["cases"])
+        wanted = sum(case["outcome"] != "skipped" for case in found["cases"])
         passed = found["passed"]
         yield Goal(name=name, goal=f"all {wanted}", value=passed, holds=0 < wanted == passed)
 
@@ -159,6 +168,7 @@ def none(name: str, value: int) -> Goal:
 
 
 FAULTS = "tests/faults"
+OLDER = "2.19.1"
 PARTS = (
     Part(
         name="journeys",
@@ -179,6 +189,15 @@ PARTS = (
         name="three nodes",
         measure=pytest_figures(f"{FAULTS}/test_three_nodes.py", quick=None),
         goals=all_passed("runs that outlived the node with the primary"),
+    ),
+    Part(
+        name=f"OpenSearch {OLDER}",
+        measure=pytest_figures(
+            *("tests/contracts", f"{FAULTS}/test_every_step.py"),
+            only="opensearch",
+            opensearch=OLDER,
+        ),
+        goals=all_passed("contracts and killed runs on the older version"),
     ),
     Part(
         name="simulation",
@@ -223,12 +242,13 @@ def circumstances(setting: Setting) -> dict[str, str]:
     """Say what was proved, with what, on what and when."""
     with urllib.request.urlopen(setting.url, timeout=30) as answer:
         node = json.load(answer)["version"]
-    changed = _git("status", "--porcelain", "--untracked-files=no")
+    changed = bool(_git("status", "--porcelain", "--untracked-files=no"))
     return {
         "date": f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC",
         "run": "quick" if setting.quick else "full",
         "seed": str(setting.seed),
-        "commit": _git("rev-parse", "HEAD") + (" and changes to it" if changed else ""),
+        "commit": (_git("rev-parse", "HEAD") or "unknown")
+        + (" and changes to it" if changed else ""),
         "desireline": version("desireline"),
         "OpenSearch": f"{node['number']}, Lucene {node['lucene_version']}",
         "Python": platform.python_version(),
@@ -240,7 +260,7 @@ def _git(*arguments: str) -> str:
     done = subprocess.run(
         ["git", *arguments], cwd=ROOT, capture_output=True, text=True, check=False
     )
-    return done.stdout.strip() or "unknown"
+    return done.stdout.strip()
 
 
 def write_page(path: Path, told: Mapping[str, str], parts: Mapping[str, Figures]) -> None:
