@@ -6,6 +6,7 @@ python tests/simulation/migrations.py [--count 10000] [--first 0] [--json FILE]
 import argparse
 import json
 import logging
+import multiprocessing
 import os
 import sys
 import time
@@ -23,9 +24,9 @@ from simulated_migration import Migration
 _PORTION = 25
 
 
-def one(seed: int) -> dict[str, Any]:
+def one(seed: int, tender: str = "") -> dict[str, Any]:
     """Run one seed and return what it did, or how it went wrong."""
-    migration = Migration(seed)
+    migration = Migration(seed, tender)
     violation = ""
     try:
         migration.run()
@@ -43,18 +44,25 @@ def one(seed: int) -> dict[str, Any]:
     }
 
 
-def portion(seeds: Sequence[int]) -> list[dict[str, Any]]:
+def portion(seeds: Sequence[int], tender: str = "") -> list[dict[str, Any]]:
     """Run several seeds, silently."""
     quiet = structlog.make_filtering_bound_logger(logging.CRITICAL)
     structlog.configure(wrapper_class=quiet)
-    return [one(seed) for seed in seeds]
+    return [one(seed, tender) for seed in seeds]
 
 
-def many(seeds: Sequence[int], processes: int | None = None) -> list[dict[str, Any]]:
+def many(
+    seeds: Sequence[int], processes: int | None = None, tender: str = ""
+) -> list[dict[str, Any]]:
     """Run seeds on every core; the results are those of the same seeds run alone."""
     portions = [seeds[start : start + _PORTION] for start in range(0, len(seeds), _PORTION)]
-    with ProcessPoolExecutor(processes or os.cpu_count()) as pool:
-        return [result for results in pool.map(portion, portions) for result in results]
+    forked = multiprocessing.get_context("fork")  # a planted mutant goes along
+    with ProcessPoolExecutor(processes or os.cpu_count(), mp_context=forked) as pool:
+        return [
+            result
+            for results in pool.map(portion, portions, [tender] * len(portions))
+            for result in results
+        ]
 
 
 def summary(results: Sequence[dict[str, Any]], seconds: float) -> dict[str, Any]:

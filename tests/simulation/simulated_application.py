@@ -71,9 +71,7 @@ class Application:
         if not names:
             return
         plan = [(name, *self._change(self.keys[name].sure)) for name in names]
-        lines = [
-            line for name, kind, body, _ in plan for line in self._action(kind, name, body)
-        ]
+        lines = [line for name, kind, body, _ in plan for line in self._action(kind, name, body)]
         for name in names:
             self.keys[name].under_way = True
         pending = self._schedule.serve(

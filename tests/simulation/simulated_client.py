@@ -129,9 +129,7 @@ def _connected(network: Network, origin: str) -> Iterator[None]:
         opensearch_client._client = real
 
 
-def engine_over(
-    network: Network, origin: str, *, visible_at_once: bool = True
-) -> OpenSearchEngine:
+def engine_over(network: Network, origin: str, *, visible_at_once: bool = True) -> OpenSearchEngine:
     """Return the real engine, talking to the simulated node."""
     with _connected(network, origin):
         return OpenSearchEngine(SETTINGS, visible_at_once=visible_at_once)

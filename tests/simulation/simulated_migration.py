@@ -79,7 +79,8 @@ class Luck:
 class Migration:
     """One seed from the first write to the last check."""
 
-    def __init__(self, seed: int) -> None:
+    def __init__(self, seed: int, tender: str = "") -> None:
+        """Draw everything from the seed; `tender` makes freezes at these requests a certainty."""
         self.seed = seed
         self.rng = random.Random(seed)
         random.seed(seed)  # back-off draws its jitter from the module
@@ -88,6 +89,9 @@ class Migration:
         self.network = Network(self.node, self.schedule, self.rng, self._meddle)
         self.checks = Checks(self.node)
         self.luck = self._draw_luck()
+        if tender:
+            self.luck = Luck(re.compile(tender), 0, 3, 0, 0, 0.005)
+        self._rivals = bool(tender)
         self.calm = True
         self.fulfilled = 0
         self.unproved = 0
@@ -145,7 +149,7 @@ class Migration:
         spawn = self.schedule.spawn
         self.calm = False
         wishes = [ENCODERS[1].fingerprint]
-        if rng.random() < 0.5:
+        if rng.random() < 0.5 or self._rivals:
             wishes.append(rng.choice(ENCODERS[1:]).fingerprint)
         for number, wish in enumerate(wishes):
             spawn(self._operator(f"sidecar-{number}", wish))

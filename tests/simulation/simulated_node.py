@@ -324,7 +324,9 @@ class SimulatedNode:
             yield
         return {"docs": docs}
 
-    def get(self, name: str, document_id: str, *, params: Params, body: Any, origin: str) -> Request:
+    def get(
+        self, name: str, document_id: str, *, params: Params, body: Any, origin: str
+    ) -> Request:
         yield
         index = self.one(name)
         row = index.shard_of(document_id, params.get("routing")).get(document_id)

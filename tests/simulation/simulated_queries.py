@@ -176,9 +176,7 @@ def filtered(source: Mapping[str, Any], wanted: Any) -> dict[str, Any]:
     return kept
 
 
-def _nearest(
-    rows: Iterable[Row], field: str, wanted: Mapping[str, Any]
-) -> list[tuple[float, Row]]:
+def _nearest(rows: Iterable[Row], field: str, wanted: Mapping[str, Any]) -> list[tuple[float, Row]]:
     """Score as OpenSearch does for cosine: (1 + cosine) / 2."""
     query = wanted["vector"]
     scored = []

@@ -186,9 +186,7 @@ class Shard:
         change = operation.decide(before)
         if isinstance(change, Answer):
             return change
-        row = Row(
-            key, change.source, self._next, term, change.version, change.routing, self.now()
-        )
+        row = Row(key, change.source, self._next, term, change.version, change.routing, self.now())
         self._next += 1
         self._locked.add(key)
         for _ in range(self.lag()):
