@@ -18,8 +18,8 @@ from desireline.connectors.engines.opensearch_documents import (
 from desireline.connectors.engines.opensearch_enumeration import every_hit
 from desireline.connectors.engines.opensearch_generations import OpenSearchGenerations
 from desireline.connectors.engines.opensearch_load import OpenSearchLoad
-from desireline.connectors.engines.opensearch_trial import OpenSearchTrial
 from desireline.connectors.engines.opensearch_owner import OpenSearchOwner
+from desireline.connectors.engines.opensearch_trial import OpenSearchTrial
 from desireline.connectors.errors import (
     FieldMissingError,
     MappingConflictError,

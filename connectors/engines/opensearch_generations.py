@@ -197,7 +197,7 @@ class OpenSearchGenerations:
         _, _, mapping = self._look(index)
         slots = mapped.stamped(mapping)
         params = {"_source_excludes": ",".join(slots)} if slots else {}
-        return [read_whole_document(got, slots, "") for got in self._got(index, keys, params)]
+        return [read_whole_document(got, slots, "") for _, got in self._got(index, keys, params)]
 
     def document_keys(self, index: str, batch_size: int) -> Iterator[list[DocumentKey]]:
         """List every document, in whatever order the index keeps them."""
@@ -217,21 +217,23 @@ class OpenSearchGenerations:
 
     def absent(self, index: str, keys: Sequence[DocumentKey]) -> list[DocumentKey]:
         """Return those that the index does not hold at this moment."""
-        held = {
-            (got["_id"], got.get("_routing"))
-            for got in self._got(index, keys, {"_source": "false"})
-        }
+        found = self._got(index, keys, {"_source": "false"})
+        held = {(key.document_id, key.routing) for key, _ in found}
         return [key for key in keys if (key.document_id, key.routing) not in held]
 
     def _got(
         self, index: str, keys: Sequence[DocumentKey], params: Mapping[str, str]
-    ) -> Iterator[Mapping[str, Any]]:
+    ) -> Iterator[tuple[DocumentKey, Mapping[str, Any]]]:
+        """Yield those that are there, each known by its place: its routing may be left out."""
         for start in range(0, len(keys), _KEYS_A_REQUEST):
-            wanted = [_reference(key) for key in keys[start : start + _KEYS_A_REQUEST]]
+            wanted = keys[start : start + _KEYS_A_REQUEST]
+            body = {"docs": [_reference(key) for key in wanted]}
             answer = self._cluster.call(
-                "POST", path(index, "_mget"), params=dict(params), body={"docs": wanted}
+                "POST", path(index, "_mget"), params=dict(params), body=body
             )
-            yield from (got for got in answer["docs"] if is_found(got, index))
+            for key, got in zip(wanted, answer["docs"], strict=True):
+                if is_found(got, index):
+                    yield key, {**got, "_routing": key.routing}
 
     def write_copies(self, index: str, slot: str, writes: Sequence[CopyWrite]) -> list[WriteResult]:
         """Write whole documents; CHANGED where a higher version was met. No pipeline runs."""
@@ -252,7 +254,7 @@ class OpenSearchGenerations:
         """
         keys = [DocumentKey(document_id=w.document_id, routing=w.routing, number=0) for w in writes]
         only = {slot: mapped.stamped(self._look(index)[2])[slot]}
-        whole = (read_whole_document(got, only, "") for got in self._got(index, keys, {}))
+        whole = (read_whole_document(got, only, "") for _, got in self._got(index, keys, {}))
         found = {(document.document_id, document.routing): document for document in whole}
         outcomes: dict[int, WriteResult] = {}
         lines: dict[int, Line] = {}

@@ -33,10 +33,6 @@ from desireline.trainer.encoders.fake import FakeEncoder
 HOLD = timedelta(hours=12)
 
 
-class Killed(BaseException):
-    """The process is gone: nothing of ours runs any more."""
-
-
 class Steps:
     """Keeps what a run told."""
 
@@ -96,7 +92,7 @@ class Shop:
             worker=None,  # type: ignore[arg-type]
             log_source=None,
             clock=lambda: self.now,
-            reached=lambda step: self.at(step),
+            reached=self.reach,
         )
 
     @property
@@ -143,6 +139,10 @@ class Shop:
 
     def states(self) -> dict[int, State]:
         return {g.number: g.state for g in self.target.generations.all()}
+
+    def reach(self, step: Step) -> None:
+        """Ask anew at each step what happens there."""
+        self.at(step)
 
     # The application.
 
