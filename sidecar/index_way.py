@@ -5,10 +5,12 @@ the new one first, by the same copying, and the alias moves back by the same swa
 """
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
 
-from desireline.connectors.generation_indexes import IndexLabel
+from desireline.connectors.errors import IndexMissingError
+from desireline.connectors.generation_indexes import GenerationIndexes, IndexLabel, Versions
 from desireline.connectors.search_engine import Slot
 from desireline.sidecar.alias_swap import AliasSwap, Swapped
 from desireline.sidecar.catchup import catch_up
@@ -125,17 +127,28 @@ def _create(run: Run, generation: Generation) -> None:
     target, source = run.target, generation.copied_from
     engine = copying_engine(target)
     assert source is not None, "a generation of its own index names what it is copied from"
-    wanted = target.config.swap.versions
     label = IndexLabel(
         target=target.name,
         generation=generation.number,
         copied_from=source,
-        versions=engine.versions_of(source) if wanted == "auto" else wanted,
+        versions=_versions(target, engine, generation, source),
     )
     slot = Slot(
         name=generation.slot, dimension=generation.dimension, similarity=generation.similarity
     )
     engine.create_generation_index(source, generation.index, slot, label, overrides_of(target))
+
+
+def _versions(
+    target: Target, engine: GenerationIndexes, generation: Generation, source: str
+) -> Versions:
+    """Say who numbers the documents; what a copy was begun with holds to its end."""
+    wanted = target.config.swap.versions
+    with suppress(IndexMissingError):
+        begun = engine.label(generation.index)
+        if begun is not None and begun.generation == generation.number:
+            return begun.versions
+    return engine.versions_of(source) if wanted == "auto" else wanted
 
 
 def _bring_near(run: Run, copies: Copier) -> None:
