@@ -60,7 +60,6 @@ Files; first what everything stands on, then the data's way, then the doors:
 - ``catchup``           documents written since a fence
 - ``verification``      what a proof found: kinds of difference, examples by id
 - ``document_checks``   what one document of a generation must look like
-- ``index_comparison``  two indexes that must hold the same documents
 - ``reencoding``        a sample of documents encoded again
 - ``vector_spaces``     of which encoder the vectors of any index are
 - ``verify``            proof that every document carries the generation

@@ -10,7 +10,6 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from desireline.connectors.generation_indexes import DocumentKey, WholeDocument
-from desireline.connectors.search_engine import Fence
 from desireline.sidecar.copying import Copier
 
 _ROUNDS = 5
@@ -81,12 +80,15 @@ class Prover:
         return tuple(reason for _, reason in found.values())[:_SHOWN]
 
     def _first_look(self) -> tuple[int, dict[Key, tuple[int, str]]]:
-        """Return how many there are and, of those that differ, position and reason."""
+        """Return how many there are and, of those that differ, position and reason.
+
+        Documents are found by an enumeration that the copying has no part in.
+        """
         engine, source = self._copier.engine, self._copier.source
         documents = 0
         suspects: dict[Key, tuple[int, str]] = {}
-        until = engine.fence(source)
-        for page in engine.read_whole(source, Fence(positions={}), until, self._batch_size):
+        for keys in engine.document_keys(source, self._batch_size):
+            page = engine.fetch_whole(source, keys)
             documents += len(page)
             suspects |= self._differing(page)
             if len(suspects) > _MOST_SUSPECTS:

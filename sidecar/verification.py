@@ -30,7 +30,6 @@ class Kind(StrEnum):
     OTHER_ENCODER = "not what the encoder gives"
     MISSING = "document missing"
     UNWANTED = "document that should not be there"
-    OTHER_FIELDS = "other fields than the original"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -306,6 +306,36 @@ def test_another_way_than_the_interrupted_one_begins_anew(shop: Shop) -> None:
     assert shop.states() == {1: State.CANCELLED}
 
 
+def test_the_new_index_way_goes_there_by_the_same_story(shop: Shop) -> None:
+    shop.reindex()
+    shop.engine.add_alias("shop", "products")
+    behind_alias = shop.target.config.model_copy(update={"index": "shop"})
+    shop.target = replace(shop.target, config=behind_alias)
+    shop.steps.clear()
+    assert shop.reindex(SECOND, way="index") == 2
+    assert shop.engine.alias_state("shop").index == "shop-gen-2"
+    assert shop.engine.coverage("shop-gen-2", "embedding__a", 2).complete
+    story = [step for step in dict.fromkeys(shop.steps) if step is not Step.BATCH_ENCODED]
+    assert story == [
+        Step.GENERATION_CREATED,
+        Step.INDEX_CREATED,
+        Step.BATCH_WRITTEN,
+        Step.BACKFILL_DONE,
+        Step.CAUGHT_UP,
+        Step.REPLICAS_LOADED,
+        Step.WARMED_UP,
+        Step.VERIFIED,
+        Step.CUT_OVER_BEGUN,
+        Step.COPY_PROVED,
+        Step.BLOCK_RECORDED,
+        Step.WRITES_BLOCKED,
+        Step.LAST_WRITES_COPIED,
+        Step.ALIAS_SWAPPED,
+        Step.POINTER_WRITTEN,
+        Step.STATES_SETTLED,
+    ]
+
+
 def test_a_target_without_an_alias_is_refused_the_new_index_way_by_name(shop: Shop) -> None:
     with pytest.raises(BackfillError, match="give the application an alias"):
         shop.reindex(way="index")
