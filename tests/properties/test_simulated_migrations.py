@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 from migrations import many
 
-SEEDS = range(240)
+SEEDS = range(200)
 #: Seeds a mutant may live through, and how many are tried at a time.
 ENOUGH, PORTION = 600, 50
 RUNNER = Path(__file__).parent.parent / "simulation" / "migrations.py"

@@ -6,11 +6,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import orjson
-from simulated_node import RefusedError, SimulatedNode
+from simulated_catalog import RefusedError
+from simulated_node import SimulatedNode
 from simulated_schedule import Pending, Schedule, Task
 
 Fields = Mapping[str, Any]
-_WORDS = "nurse baker pilot welder tailor cook miner clerk actor judge".split()
+_WORDS = ["nurse", "baker", "pilot", "welder", "tailor", "cook", "miner", "clerk", "actor", "judge"]
 
 
 @dataclass(slots=True)

@@ -78,9 +78,10 @@ class Checks:
 
     def _embedding_written(self, row: Row, origin: str, before: Row | None) -> None:
         self.embeddings += 1
-        assert before is not None and before.source is not None and row.source is not None, (
-            f"2: {origin} brought {row.document_id} back"
-        )
+        assert _present(before), f"2: {origin} brought {row.document_id} back"
+        assert before is not None
+        assert before.source is not None
+        assert row.source is not None, f"2: {origin} deleted {row.document_id}"
         assert _own(row) == _own(before), f"3: {origin} changed fields of {row.document_id}"
         for slot in _SLOTS:
             stamp = row.source.get(f"{slot}_stamp")
@@ -164,6 +165,10 @@ class Checks:
         expected = BY_FINGERPRINT[fingerprint].encode_documents([text])[0]
         assert vector is not None, f"{place} has no vector"
         assert np.allclose(vector, expected, atol=1e-6), f"{place} has another vector"
+
+
+def _present(row: Row | None) -> bool:
+    return row is not None and row.source is not None
 
 
 def _own(row: Row) -> dict[str, Any]:

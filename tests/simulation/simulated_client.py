@@ -12,7 +12,8 @@ from typing import Any
 
 import orjson
 from opensearchpy import exceptions
-from simulated_node import RefusedError, SimulatedNode
+from simulated_catalog import RefusedError
+from simulated_node import SimulatedNode
 from simulated_schedule import Pending, Schedule, Strand, current
 
 from desireline.connectors import opensearch_client
@@ -22,6 +23,10 @@ from desireline.connectors.stores.opensearch import OpenSearchStore
 
 SETTINGS = OpenSearchSettings(url="http://simulated:9200")
 _RESENDS = 2
+_REFUSALS = {
+    "busy": (429, "rejected_execution_exception", "too busy"),
+    "unavailable": (503, "", "no cluster manager"),
+}
 
 Meddle = Callable[[Strand, str, str], str]
 """Before each request: may kill or pause the strand; returns the fate of the request."""
@@ -41,32 +46,22 @@ class Network:
         strand = current()
         if strand is None:
             return self._now(origin, method, path, params, body)
-        for attempt in range(_RESENDS + 1):
+        for _ in range(_RESENDS + 1):
             fate = self.meddle(strand, method, path)
-            if fate == "busy":
-                raise _refused(RefusedError(429, "rejected_execution_exception", "too busy"))
-            if fate == "unavailable":
-                raise _refused(RefusedError(503, "", "no cluster manager"))
+            if fate in _REFUSALS:
+                raise _refused(RefusedError(*_REFUSALS[fate]))
             if fate == "reset before":
-                if attempt == _RESENDS:
-                    break
                 continue
             late_s = self.rng.expovariate(0.5) if fate == "timeout" else 0.0
-            pending = self.schedule.serve(
-                self.node.request(method, path, params, body, origin), late_s
-            )
-            if fate == "timeout":
-                strand.want(30.0)
-                if pending.done:
-                    return _answer(pending)
-                raise exceptions.ConnectionTimeout("TIMEOUT", "timed out", "timed out")
+            work = self.node.request(method, path, params, body, origin)
+            pending = self.schedule.serve(work, late_s)
             if fate == "answer lost":
                 strand.want(None)
-                if attempt == _RESENDS:
-                    break
                 continue
-            strand.want(pending)
-            return _answer(pending)
+            strand.want(30.0 if fate == "timeout" else pending)
+            if pending.done:
+                return _answer(pending)
+            raise exceptions.ConnectionTimeout("TIMEOUT", "timed out", "timed out")
         raise exceptions.ConnectionError("N/A", "reset", "connection reset")
 
     def _now(self, origin: str, method: str, path: str, params: Any, body: Any) -> Any:

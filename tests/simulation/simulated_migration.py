@@ -19,7 +19,7 @@ from simulated_application import Application
 from simulated_checks import Checks
 from simulated_client import Network
 from simulated_node import SimulatedNode
-from simulated_schedule import Process, Schedule, Strand, Task, current, virtual_time
+from simulated_schedule import Process, Schedule, Strand, Task, current
 from simulated_shard import Shard
 from simulated_target import (
     ENCODERS,
@@ -31,6 +31,7 @@ from simulated_target import (
     reindex,
     serving,
 )
+from simulated_threads import virtual_time
 
 from desireline.connectors.documents import digest
 from desireline.connectors.errors import DesirelineError
@@ -133,7 +134,7 @@ class Migration:
 
     def _begin(self) -> None:
         rng = self.rng
-        self.node.stalls = rng.choice((0.0, 0.05, 0.2))
+        self.node.stalls = rng.choice((0.0, 0.1, 0.4))
         self._ask("PUT", f"/{INDEX}", _mapping(rng.choice((1, 2, 3))))
         self.application = Application(
             self.node, self.schedule, rng, INDEX, rng.choice((6, 12, 25))
@@ -164,6 +165,10 @@ class Migration:
             spawn(self._revert())
         self.schedule.run(lambda: self.fulfilled == len(wishes), limit=_LIMIT)
         assert self.fulfilled == len(wishes), "the re-embedding did not come to its end"
+        until = self.schedule.now + rng.uniform(1, 6)
+        spawn(self.application.writer(40, 0.1))
+        spawn(_sleep_until(self.schedule, until))
+        self.schedule.run(lambda: self.schedule.now >= until, limit=_LIMIT)
         self.calm = self.application.quiet = True
         self.schedule.run(lambda: False, limit=_LIMIT)
 
@@ -226,10 +231,13 @@ class Migration:
         try:
             work(target)
         except DesirelineError as error:
-            # A proof that cannot be had while a write stalls is tried again, as an operator would.
-            self.unproved += isinstance(error, BackfillError) and "not proved" in str(error)
-            assert self.unproved < _MOST_UNPROVED, f"8: the proof fails again and again: {error}"
-            self._tell(name, f"{type(error).__name__}: {error}")
+            self._refused(name, error)
+
+    def _refused(self, name: str, error: DesirelineError) -> None:
+        """Note it; a proof that cannot be had while a write stalls is tried again."""
+        self.unproved += isinstance(error, BackfillError) and "not proved" in str(error)
+        assert self.unproved < _MOST_UNPROVED, f"8: the proof fails again and again: {error}"
+        self._tell(name, f"{type(error).__name__}: {error}")
 
     def _reindex(self, target: Target, fingerprint: str) -> None:
         swapped = reindex(target, fingerprint)
@@ -331,6 +339,10 @@ class Migration:
     def _ask(self, method: str, path: str, body: Any) -> None:
         for _ in self.node.request(method, path, {}, body):
             pass
+
+
+def _sleep_until(schedule: Schedule, until: float) -> Task:
+    yield until - schedule.now
 
 
 def _mapping(shards: int) -> dict[str, Any]:

@@ -18,29 +18,29 @@ class UnknownCallError(AssertionError):
 def matcher(query: Mapping[str, Any]) -> Matches:
     """Return the test for one query clause."""
     ((kind, body),) = query.items()
-    match kind:
-        case "match_all":
-            return lambda _: True
-        case "match_none":
-            return lambda _: False
-        case "bool":
-            return _bool(body)
-        case "exists":
-            return lambda row: _value(row, body["field"]) is not None
-        case "ids":
-            wanted = set(body["values"])
-            return lambda row: row.document_id in wanted
-        case "range":
-            return _range(*next(iter(body.items())))
-        case "term":
-            ((name, value),) = body.items()
-            value = value["value"] if isinstance(value, Mapping) else value
-            return lambda row: _value(row, name) == value
-        case "terms":
-            ((name, values),) = body.items()
-            return lambda row: _value(row, name) in values
-        case _:
-            raise UnknownCallError(f"query {kind!r}")
+    if kind not in _CLAUSES:
+        raise UnknownCallError(f"query {kind!r}")
+    return _CLAUSES[kind](body)
+
+
+def _exists(body: Mapping[str, Any]) -> Matches:
+    return lambda row: _value(row, body["field"]) is not None
+
+
+def _ids(body: Mapping[str, Any]) -> Matches:
+    wanted = set(body["values"])
+    return lambda row: row.document_id in wanted
+
+
+def _term(body: Mapping[str, Any]) -> Matches:
+    ((name, value),) = body.items()
+    wanted = value["value"] if isinstance(value, Mapping) else value
+    return lambda row: _value(row, name) == wanted
+
+
+def _terms(body: Mapping[str, Any]) -> Matches:
+    ((name, values),) = body.items()
+    return lambda row: _value(row, name) in values
 
 
 def _bool(body: Mapping[str, Any]) -> Matches:
@@ -74,6 +74,18 @@ def _range(name: str, limits: Mapping[str, Any]) -> Matches:
         return value is not None and all(tests[how](value, limits[how]) for how in limits)
 
     return matches
+
+
+_CLAUSES: Mapping[str, Callable[[Any], Matches]] = {
+    "match_all": lambda _: lambda _row: True,
+    "match_none": lambda _: lambda _row: False,
+    "bool": _bool,
+    "exists": _exists,
+    "ids": _ids,
+    "range": lambda body: _range(*next(iter(body.items()))),
+    "term": _term,
+    "terms": _terms,
+}
 
 
 def _value(row: Row, name: str) -> Any:
