@@ -175,7 +175,11 @@ class OpenSearchEngine(OpenSearchGenerations, OpenSearchOwner):
             answer = self._cluster.call(
                 "POST",
                 path(index, "_mget"),
-                params={"_source_includes": ",".join(source_fields(read)) or "_"},
+                # With segment replication a replica answers from its last segments.
+                params={
+                    "_source_includes": ",".join(source_fields(read)) or "_",
+                    "preference": "_primary",
+                },
                 body={"docs": wanted},
             )
             found += [read_document(got, read) for got in answer["docs"] if is_found(got, index)]

@@ -112,7 +112,10 @@ class OpenSearchStore:
 
     def _read(self, kind: str, key: str) -> dict[str, Any] | None:
         found: dict[str, Any] | None = self._cluster.call(
-            "GET", path(self._index, "_doc", _id(kind, key)), absent_ok=True
+            "GET",
+            path(self._index, "_doc", _id(kind, key)),
+            params={"preference": "_primary"},
+            absent_ok=True,
         )
         return found
 

@@ -62,6 +62,8 @@ class Writer:
     goes_on: Callable[[int], bool]
     history: History = field(default_factory=History)
     violations: dict[str, Violation] = field(default_factory=dict)
+    #: What was found where it must not be, in words.
+    seen: list[str] = field(default_factory=list)
     looked_at: int = 0
     failure: Exception | None = None
 
@@ -121,10 +123,14 @@ class Writer:
     def look(self, connection: Connection, names: Sequence[str]) -> None:
         """Compare what these keys hold now with what they may hold."""
         body = json.dumps({"ids": list(names)}).encode()
-        path = f"/{self.index}/_mget?_source_includes=born,changed"
+        # With segment replication a replica answers from its last segments, even in real time.
+        path = f"/{self.index}/_mget?preference=_primary&_source_includes=born,changed"
         found = {held["_id"]: _state(held) for held in connection.call("POST", path, body)["docs"]}
         self.looked_at += len(found)
-        self.violations |= self.history.judge(found)
+        for name, violation in self.history.judge(found).items():
+            self.violations[name] = violation
+            possible = set(self.history.key(name).possible)
+            self.seen.append(f"{name} {violation}: found {found[name]}, not {possible}")
 
     def look_at_all(self) -> None:
         """Compare every key ever written."""
