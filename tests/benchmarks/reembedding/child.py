@@ -17,12 +17,13 @@ class Child:
 
     def __init__(self, program: str, settings: Mapping[str, Any], *, python: str, env: Any) -> None:
         self._process = subprocess.Popen(
-            [python, str(HERE / program), json.dumps(settings)],
+            [python, str(HERE / program)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
             env=env,
         )
+        self._say(settings)
         self.ready: dict[str, Any] = self._answer()
 
     def ask(self, do: str, **arguments: Any) -> dict[str, Any]:
@@ -32,9 +33,7 @@ class Child:
 
     def tell(self, do: str, **arguments: Any) -> None:
         """Have it do something; `answer` waits for it."""
-        assert self._process.stdin is not None
-        self._process.stdin.write(json.dumps({"do": do, **arguments}) + "\n")
-        self._process.stdin.flush()
+        self._say({"do": do, **arguments})
 
     def answer(self) -> dict[str, Any]:
         """Wait for what it was told to do."""
@@ -45,6 +44,11 @@ class Child:
         assert self._process.stdin is not None
         self._process.stdin.close()
         self._process.wait(timeout=60)
+
+    def _say(self, words: Mapping[str, Any]) -> None:
+        assert self._process.stdin is not None
+        self._process.stdin.write(json.dumps(words) + "\n")
+        self._process.stdin.flush()
 
     def _answer(self) -> dict[str, Any]:
         assert self._process.stdout is not None
@@ -68,6 +72,11 @@ def started(
         yield child
     finally:
         child.close()
+
+
+def settings() -> dict[str, Any]:
+    """In the child: what it was started with."""
+    return json.loads(sys.stdin.readline())
 
 
 def serve(actions: Mapping[str, Callable[..., Mapping[str, Any]]], **ready: Any) -> None:

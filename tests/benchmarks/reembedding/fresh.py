@@ -1,13 +1,11 @@
 """The best way into a fresh index: the same encoder and windows, whole documents, no guards."""
 
-import json
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import child
 import orjson
-from child import serve
 from corpus import FIELDS
 from opensearchpy import OpenSearch
 
@@ -51,7 +49,7 @@ def main(settings: dict[str, Any]) -> None:
         return {"documents": count}
 
     encoder.encode_documents(["warm", "and warmer"])
-    serve({"run": run})
+    child.serve({"run": run})
 
 
-main(json.loads(sys.argv[1]))
+main(child.settings())

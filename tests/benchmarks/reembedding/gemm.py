@@ -5,17 +5,16 @@ those of the linear layers and of attention over the real tokens, padding not co
 """
 
 import json
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import child
 import numpy as np
 import onnx
 import onnxruntime
 import torch
-from child import serve
 from onnx import TensorProto, helper
 from tokenizers import Tokenizer
 
@@ -122,7 +121,7 @@ def main(settings: dict[str, Any]) -> None:
     for multiply in (*small.values(), *large.values()):
         multiply()
     encoder.encode_documents(texts)
-    serve({"run": run})
+    child.serve({"run": run})
 
 
 def timed(work: Callable[[], object]) -> float:
@@ -131,4 +130,4 @@ def timed(work: Callable[[], object]) -> float:
     return time.perf_counter() - began
 
 
-main(json.loads(sys.argv[1]))
+main(child.settings())

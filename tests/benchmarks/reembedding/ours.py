@@ -1,12 +1,10 @@
 """desireline's own pipeline in a process of its own, guards, stamps and lease included."""
 
-import json
-import sys
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from child import serve
+import child
 from corpus import FIELDS
 
 from desireline.sidecar.backfill import BackfillReport, backfill
@@ -84,8 +82,8 @@ def main(settings: dict[str, Any]) -> None:
         return {"vectors": vectors.tolist()} if give else {}
 
     encoder.encode_documents(["warm", "and warmer"])
-    serve({"run": run, "again": again, "whole": whole, "encode": encode})
+    child.serve({"run": run, "again": again, "whole": whole, "encode": encode})
     sidecar.close()
 
 
-main(json.loads(sys.argv[1]))
+main(child.settings())

@@ -1,12 +1,10 @@
 """Another library's encoder, same weights; imports nothing of ours: any interpreter may run it."""
 
 import asyncio
-import json
-import sys
 from importlib.metadata import version
 from typing import Any
 
-from child import serve
+import child
 
 
 def fastembed(folder: str) -> Any:
@@ -55,7 +53,7 @@ def main(settings: dict[str, Any]) -> None:
     def run(texts: list[str]) -> dict[str, Any]:
         return {"first": encode(texts)[0][:8]}
 
-    serve({"encode": run}, **found)
+    child.serve({"encode": run}, **found)
 
 
-main(json.loads(sys.argv[1]))
+main(child.settings())

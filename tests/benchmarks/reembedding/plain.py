@@ -1,10 +1,8 @@
 """The plain way, as a user would write it: `SentenceTransformer.encode` and `helpers.bulk`."""
 
-import json
-import sys
 from typing import Any
 
-from child import serve
+import child
 from opensearchpy import OpenSearch, helpers
 from sentence_transformers import SentenceTransformer
 
@@ -36,7 +34,7 @@ def main(settings: dict[str, Any]) -> None:
         return {"vectors": model.encode(texts).tolist()}
 
     model.encode(["warm"])
-    serve({"run": run, "encode": encode})
+    child.serve({"run": run, "encode": encode})
 
 
-main(json.loads(sys.argv[1]))
+main(child.settings())

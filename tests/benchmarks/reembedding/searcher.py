@@ -1,13 +1,11 @@
 """An application that searches the live slot at an even pace and times every answer."""
 
-import json
-import sys
 import threading
 import time
 from typing import Any
 
+import child
 import numpy as np
-from child import serve
 from opensearchpy import OpenSearch
 
 
@@ -56,7 +54,7 @@ def main(settings: dict[str, Any]) -> None:
             search(number)
         return {}
 
-    serve({"begin": begin, "end": end, "warm": warm})
+    child.serve({"begin": begin, "end": end, "warm": warm})
 
 
-main(json.loads(sys.argv[1]))
+main(child.settings())
