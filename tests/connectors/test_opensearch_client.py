@@ -13,6 +13,7 @@ from desireline.connectors.errors import (
     ConnectorError,
     EngineBusyError,
     EngineUnavailableError,
+    FloodStageError,
     IndexMissingError,
     MappingConflictError,
     PartialReadError,
@@ -52,7 +53,7 @@ def error(kind: str, reason: str, **more: Any) -> dict[str, Any]:
                 "cluster_block_exception",
                 "index [a] blocked by: [TOO_MANY_REQUESTS/12/disk usage exceeded flood-stage]",
             ),
-            WriteBlockedError,
+            FloodStageError,
             "flood-stage",
         ),
         (
