@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 
 from desireline.connectors.documents import Outcome, Stamp
-from desireline.connectors.engines.lancedb import LanceDbEngine
 from desireline.connectors.errors import (
     MappingConflictError,
     StateConflictError,
@@ -24,16 +23,17 @@ from desireline.connectors.generation_indexes import (
 )
 from desireline.connectors.search_engine import Fence, Slot
 
+pytestmark = pytest.mark.parametrize(
+    "engine", ["memory", pytest.param("opensearch", marks=pytest.mark.opensearch)], indirect=True
+)
 SLOT = Slot(name="embedding__a", dimension=16)
 START = Fence(positions={})
 
 
 @pytest.fixture
-def copied(shop: Any, request: pytest.FixtureRequest) -> Any:
+def copied(shop: Any) -> Any:
     """Names a new index beside the shop's; both are dropped at the end."""
-    if not isinstance(shop.engine, GenerationIndexes):
-        assert isinstance(shop.engine, LanceDbEngine), "the one engine without this way"
-        pytest.skip("this engine has no aliases")
+    assert isinstance(shop.engine, GenerationIndexes)
     name = f"{shop.index}-gen-1"
     label = IndexLabel(target="t", generation=1, copied_from=shop.index, versions="sequence")
     shop.engine.create_generation_index(shop.index, name, SLOT, label, IndexOverrides())
