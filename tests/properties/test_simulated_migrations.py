@@ -18,7 +18,7 @@ from migrations import many
 
 SEEDS = range(200)
 #: Seeds a mutant may live through, and how many are tried at a time.
-ENOUGH, PORTION = 600, 50
+ENOUGH, PORTION = 600, 20
 RUNNER = Path(__file__).parent.parent / "simulation" / "migrations.py"
 
 

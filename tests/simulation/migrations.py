@@ -21,7 +21,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from simulated_migration import Migration
 
-_PORTION = 25
+_PORTION = 10
 
 
 def one(seed: int, tender: str = "") -> dict[str, Any]:

@@ -42,7 +42,7 @@ from desireline.sidecar.lease import hold_lease
 from desireline.sidecar.target import Target
 
 _START = datetime(2026, 11, 21, 2, 0, tzinfo=UTC)
-_LIMIT = 400_000
+_LIMIT = 150_000
 _MOST_TRIES = 150
 _MOST_UNPROVED = 8
 #: Requests of which a seed chooses one to be struck far more often than the rest.
