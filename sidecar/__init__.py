@@ -78,6 +78,7 @@ Files; first what everything stands on, then the data's way, then the doors:
 - ``index_recovery``    what a dead run left behind, finished or undone; old indexes let go
 - ``plan``              what a re-embedding would do, said before
 - ``persistence``       what lost its lease to an absent cluster is begun again
+- ``quantising``        the live encoder's int8 form: made, judged, then served
 - ``reindexing``        planned, run and taken back because an operator wants it
 - ``standing``          where a target stands
 - ``schedule``          cycles by the clock

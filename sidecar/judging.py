@@ -8,6 +8,7 @@ from desireline.sidecar.examination import MEASURES, examine, rank_by
 from desireline.sidecar.target import Target
 from desireline.trainer.evaluation import evaluate_clicks
 from desireline.trainer.gate import (
+    GateConfig,
     GateEvidence,
     Golden,
     Verdict,
@@ -46,9 +47,20 @@ class Contest:
     base: str
 
 
-def judge_candidate(target: Target, contest: Contest, truth: HeldOutTruth, diary: Diary) -> Verdict:
-    """Compare candidate and incumbent on held-out clicks, and let the gate decide."""
-    decisive = parse(target.config.gate.measure)
+def judge_candidate(
+    target: Target,
+    contest: Contest,
+    truth: HeldOutTruth,
+    diary: Diary,
+    *,
+    gate: GateConfig | None = None,
+) -> Verdict:
+    """Compare candidate and incumbent on held-out clicks, and let the gate decide.
+
+    `gate` is what is asked of the candidate, if not what the target's configuration asks.
+    """
+    gate = gate or target.config.gate
+    decisive = parse(gate.measure)
     examined = examine(
         target,
         truth.qrels,
@@ -64,7 +76,7 @@ def judge_candidate(target: Target, contest: Contest, truth: HeldOutTruth, diary
     )
     comparison = examined.compare("candidate", "incumbent", truth.segments)
     evidence = GateEvidence(comparison=comparison, broken=_broken(target, contest))
-    verdict = decide(evidence, target.config.gate)
+    verdict = decide(evidence, gate)
     diary.step(
         "gate",
         f"{'promote' if verdict.promote else 'keep the incumbent'}: {verdict.reason}",

@@ -26,6 +26,7 @@ from desireline.sidecar.lease import hold_lease
 from desireline.sidecar.once import Once
 from desireline.sidecar.persistence import persistently
 from desireline.sidecar.plan import ReindexPlan
+from desireline.sidecar.quantising import quantise
 from desireline.sidecar.reporting import LogReporter, Reporter
 from desireline.sidecar.retention import sweep
 from desireline.sidecar.serving import (
@@ -89,6 +90,10 @@ class Sidecar:
     def pull_logs(self, target: str) -> Any:
         """Read the click log and judge its health; changes nothing."""
         return pull_sessions(self._target(target)).health
+
+    def quantise(self, target: str, reporter: Reporter, *, end_hold: bool = False) -> CycleReport:
+        """Serve an int8 form of the live encoder, if the gate agrees."""
+        return quantise(self._target(target), reporter, end_hold=end_hold)
 
     # Re-embedding, and the way back.
 
@@ -320,6 +325,7 @@ class Sidecar:
         """Release connections and files."""
         for target in self._targets.values():
             target.engine.close()
+            target.cache.close()
         self._store.close()
 
     def _target(self, name: str) -> Target:

@@ -1,5 +1,7 @@
 """Embedding a target's index again because an operator wants it: planned, run, taken back."""
 
+from dataclasses import replace
+
 from desireline.connectors.errors import DesirelineError
 from desireline.sidecar.base_encoder import registered, resolve
 from desireline.sidecar.building import put_back, put_live, take_over
@@ -10,6 +12,7 @@ from desireline.sidecar.index_recovery import is_left_over
 from desireline.sidecar.lease import Lease
 from desireline.sidecar.persistence import persistently
 from desireline.sidecar.plan import ReindexPlan, draft
+from desireline.sidecar.quantising import unjudged
 from desireline.sidecar.reporting import LogReporter, Reporter
 from desireline.sidecar.target import Target
 from desireline.sidecar.way import Wanted
@@ -26,7 +29,9 @@ def plan(target: Target, model: str | None, *, way: Wanted, end_hold: bool) -> R
         if model is None and live is not None
         else (registered(target, source), source)
     )
-    return draft(target, fingerprint, encoder=encoder, way=way, end_hold=end_hold)
+    drafted = draft(target, fingerprint, encoder=encoder, way=way, end_hold=end_hold)
+    refused = unjudged(target, fingerprint) if fingerprint else ()
+    return replace(drafted, refusals=(*drafted.refusals, *refused))
 
 
 def require_feasible(target: Target, model: str | None, *, way: Wanted, end_hold: bool) -> None:
@@ -78,6 +83,9 @@ def _reindex(
         if model is None and live is not None
         else resolve(target, model or target.config.model, diary)
     )
+    refused = unjudged(target, fingerprint)
+    if refused:
+        raise BackfillError(f"{refused[0]}; nothing was written and what serves is unchanged")
     swapped = put_live(
         target, fingerprint, lease, diary, reason=_REASON, way=way, cycle=diary.cycle
     )

@@ -38,6 +38,18 @@ class GateConfig(BaseModel, frozen=True, extra="forbid"):
         description="Loss in a segment that is a fall even where the interval reaches above zero.",
     )
 
+    cheaper_tolerance: float = Field(
+        default=0.02,
+        ge=0,
+        description="How far the lower bound may lie below zero for a cheaper form of the incumbent"
+        " (int8), which cannot be better than it.",
+    )
+
+    @property
+    def for_cheaper(self) -> "GateConfig":
+        """What a cheaper form of the incumbent must prove: that it is not worse by much."""
+        return self.model_copy(update={"margin": -self.cheaper_tolerance})
+
     @field_validator("measure")
     @classmethod
     def _known(cls, name: str) -> str:

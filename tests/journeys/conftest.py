@@ -99,7 +99,12 @@ def make_product(tmp_path: Path, static_model: Path) -> Iterator[MakeProduct]:
     with ExitStack() as stack:
 
         def make(
-            *, url: str | None = None, index: str = "jobs", fit: str = "", extra: str = ""
+            *,
+            url: str | None = None,
+            index: str = "jobs",
+            model: str = str(static_model),
+            fit: str = "",
+            extra: str = "",
         ) -> Product:
             cluster = f'url = "{url}"\nstate = "{index}"' if url else 'engine = "lancedb"'
             logs = (
@@ -116,7 +121,7 @@ def make_product(tmp_path: Path, static_model: Path) -> Iterator[MakeProduct]:
 [targets.{TARGET}]
 index = "{index}"
 text = ["title^2", "description"]
-model = "{static_model}"
+model = "{model}"
 logs = {{ {logs} }}
 [targets.{TARGET}.swap]
 replica_wait = "5s"

@@ -1,0 +1,58 @@
+"""An int8 form of the live encoder serves after the gate has passed it, and never before."""
+
+import pytest
+
+from desireline.sidecar.cycle_report import Outcome
+from desireline.sidecar.errors import BackfillError, NoGenerationError
+from desireline.trainer.simulation import SimulationConfig
+
+TARGET = "jobs"
+USERS = SimulationConfig(searches=12_000, seed=3)
+
+
+@pytest.fixture
+def product(make_product):
+    """A product served by MiniLM in fp32, with clicks on what it shows."""
+
+    def make(extra: str = ""):
+        product = make_product(model="minilm", extra=extra)
+        product.fill()
+        return product
+
+    return make
+
+
+def test_int8_goes_live_by_the_gate_and_by_nothing_else(product, silent) -> None:
+    made = product()
+    with pytest.raises(NoGenerationError):
+        made.sidecar.quantise(TARGET, silent)
+    made.sidecar.reindex(TARGET, None, silent)
+    fp32 = made.parts.generations.live().fingerprint
+    (made.folder / "clicks.ndjson").touch()
+    report = made.sidecar.quantise(TARGET, silent)
+    assert report.outcome is Outcome.NOTHING_TO_DO, "nothing serves unjudged"
+    made.users_click(USERS)
+    report = made.sidecar.quantise(TARGET, silent)
+    assert report.outcome is Outcome.WENT_LIVE, report.sentence
+    assert report.measures.keys() >= {"candidate", "incumbent"}
+    live = made.parts.generations.live()
+    assert made.parts.registry.get(live.fingerprint).provenance.parent == fp32
+    assert made.parts.engine.coverage("jobs", live.slot, live.number).complete
+    again = made.sidecar.quantise(TARGET, silent, end_hold=True)
+    assert again.outcome is Outcome.NOTHING_TO_DO
+    made.sidecar.revert(TARGET)
+    assert made.parts.generations.live().fingerprint == fp32
+    refused = made.sidecar.plan(TARGET, live.fingerprint, end_hold=True).refusals
+    assert any("only after the gate" in sentence for sentence in refused)
+    with pytest.raises(BackfillError, match="only after the gate"):
+        made.sidecar.reindex(TARGET, live.fingerprint, silent, end_hold=True)
+    assert made.parts.generations.live().fingerprint == fp32
+
+
+def test_where_nothing_may_get_worse_int8_is_kept_out(product, silent) -> None:
+    made = product("[targets.jobs.gate]\ncheaper_tolerance = 0.0\n")
+    made.sidecar.reindex(TARGET, None, silent)
+    made.users_click(USERS)
+    report = made.sidecar.quantise(TARGET, silent)
+    assert report.outcome is Outcome.KEPT_INCUMBENT, report.sentence
+    assert made.parts.generations.live().number == 1
