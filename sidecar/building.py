@@ -142,7 +142,7 @@ def _begin(run: Run, fingerprint: str, cycle: str | None, way: Wanted) -> Genera
         generations.change(
             unfinished, state=State.CANCELLED, reason="another encoder or way was wanted"
         )
-    choice = _choose(run.target, fingerprint, way)
+    choice = run.patience().until(lambda: _choose(run.target, fingerprint, way))
     run.reporter.step("way", f"{choice.way}: {choice.reason}", way=choice.way)
     return _WAYS[choice.way].begin(run, fingerprint, cycle=cycle)
 
@@ -224,6 +224,7 @@ def _prove(run: Run, generation: Generation, *, warmed: int) -> Generation:
             generation.fence,
             sample=target.sample_for(generation),
             reporter=run.reporter,
+            sleep=run.sleep,
         )
     )
     run.reporter.step(

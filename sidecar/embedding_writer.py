@@ -19,7 +19,7 @@ finds before that slot may go live.
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 import numpy as np
@@ -156,37 +156,42 @@ class EmbeddingWriter:
         return written
 
     def _deliver(self, writes: Sequence[EmbeddingWrite]) -> list[WriteResult]:
-        index, slot = self.generation.index, self.generation.slot
+        send = partial(self._engine.write_embeddings, self.generation.index, self.generation.slot)
         patience = self._patience()
         try:
-            results = deliver(partial(self._engine.write_embeddings, index, slot), writes, patience)
+            results = deliver(send, writes, patience)
+            again = self._unacknowledged(writes, results)
+            acknowledged = iter(deliver(send, list(again.values()), patience))
         finally:
             self.waiting_s += patience.waited_s
-        return self._recognised(writes, results)
-
-    def _recognised(
-        self, writes: Sequence[EmbeddingWrite], results: Sequence[WriteResult]
-    ) -> list[WriteResult]:
-        """Read again what lost its guard: a stamp of ours there means that it had arrived."""
-        lost = [
-            Document(document_id=write.document_id, routing=write.routing, fields={})
-            for write, result in zip(writes, results, strict=True)
-            if result.outcome is Outcome.CHANGED
-        ]
-        if not lost:
-            return list(results)
-        slot = self.generation.slot
-        found = {
-            (document.document_id, document.routing): document.stamps.get(slot)
-            for document in self._engine.fetch(self.generation.index, lost, Read(slots=(slot,)))
-        }
         return [
-            WriteResult(document_id=write.document_id, outcome=Outcome.WRITTEN)
-            if result.outcome is Outcome.CHANGED
-            and found.get((write.document_id, write.routing)) == write.stamp
-            else result
-            for write, result in zip(writes, results, strict=True)
+            next(acknowledged) if row in again else result for row, result in enumerate(results)
         ]
+
+    def _unacknowledged(
+        self, writes: Sequence[EmbeddingWrite], results: Sequence[WriteResult]
+    ) -> dict[int, EmbeddingWrite]:
+        """Read again what lost its guard: a stamp of ours there means that it had arrived.
+
+        It must be written once more all the same, over itself: nobody acknowledged it, so a
+        primary that fails now may take it back, and no fence would read the document again.
+        """
+        lost = {
+            (write.document_id, write.routing): row
+            for row, (write, result) in enumerate(zip(writes, results, strict=True))
+            if result.outcome is Outcome.CHANGED
+        }
+        if not lost:
+            return {}
+        slot = self.generation.slot
+        wanted = [Document(document_id=key, routing=routing, fields={}) for key, routing in lost]
+        found = self._engine.fetch(self.generation.index, wanted, Read(slots=(slot,)))
+        rows = {lost[document.document_id, document.routing]: document for document in found}
+        return {
+            row: replace(writes[row], version=_version(document))
+            for row, document in rows.items()
+            if document.stamps.get(slot) == writes[row].stamp
+        }
 
     def _settle(self, results: Sequence[WriteResult]) -> int:
         for result in results:

@@ -8,7 +8,13 @@ import orjson
 from desireline.connectors.documents import Document, Version
 from desireline.connectors.engines.opensearch_bulk import clearing_line
 from desireline.connectors.engines.opensearch_mapping import fields
-from desireline.connectors.errors import ConnectorError, PermissionDeniedError
+from desireline.connectors.errors import (
+    ConnectorError,
+    EngineBusyError,
+    EngineUnavailableError,
+    PartialReadError,
+    PermissionDeniedError,
+)
 from desireline.connectors.opensearch_client import Cluster, path
 from desireline.connectors.opensearch_errors import cause
 from desireline.connectors.search_engine import Slot
@@ -16,6 +22,10 @@ from desireline.connectors.search_engine import Slot
 #: No shard has been promoted so often: a write guarded by this term always loses.
 _NO_TERM = 1_000_000_000
 _CONFLICT = 409
+_GONE = 404
+_BUSY = (429, 503)
+_TRIES = 5
+_PASSING = (EngineUnavailableError, PartialReadError)
 #: The vector, the stamp, and what a stamp's object holds.
 _NEW_FIELDS = 5
 _FIELD_LIMIT = "index.mapping.total_fields.limit"
@@ -59,17 +69,32 @@ class OpenSearchTrial:
                 )
 
     def _refused_write(self, index: str, slot: Slot) -> Iterator[str]:
-        try:
-            line = self._losing_line(index, slot)
-            if line is None:
+        """Send the write until it meets a document that is still there.
+
+        What goes by itself (no answer, too busy) is no obstacle and is raised.
+        """
+        for _ in range(_TRIES):
+            try:
+                line = self._losing_line(index, slot)
+                answer = line and self._cluster.call("POST", path(index, "_bulk"), body=line)
+            except _PASSING:
+                raise
+            except ConnectorError as error:
+                yield f"a trial write to {index} was refused: {error}"
                 return
-            answer = self._cluster.call("POST", path(index, "_bulk"), body=line)
-        except ConnectorError as error:
-            yield f"a trial write to {index} was refused: {error}"
-            return
-        item = answer["items"][0]["update"]
-        if item["status"] != _CONFLICT:
-            yield f"a trial write to {index} was refused: {cause(item)[1]}"
+            if not answer:
+                return
+            item = answer["items"][0]["update"]
+            if item["status"] in _BUSY:
+                raise EngineBusyError(
+                    f"{index} is too busy for a trial write: {cause(item)[1]}; nothing was changed",
+                    next_step="try again later",
+                )
+            if item["status"] == _CONFLICT:
+                return
+            if item["status"] != _GONE:
+                yield f"a trial write to {index} was refused: {cause(item)[1]}"
+                return
 
     def _losing_line(self, index: str, slot: Slot) -> bytes | None:
         body = {"size": 1, "_source": False, "seq_no_primary_term": True}
