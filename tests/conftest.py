@@ -7,11 +7,20 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import structlog
 from opensearchpy import OpenSearch
 
 from desireline.connectors.errors import EngineUnavailableError
 from desireline.sidecar.demo.opensearch_home import VERSION
 from desireline.sidecar.demo.opensearch_node import acquire_node
+
+
+@pytest.fixture(autouse=True)
+def _logs_as_they_come() -> Iterator[None]:
+    """Undo what a command of an earlier test said about logs: its level would hide ours."""
+    structlog.reset_defaults()
+    yield
+    structlog.reset_defaults()
 
 
 @pytest.fixture(scope="session")
