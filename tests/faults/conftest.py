@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 import reindex_until
+from opensearchpy import OpenSearch
 
 from desireline.connectors.documents import Document, TextTemplate, digest
 from desireline.connectors.search_engine import Read
@@ -70,6 +71,8 @@ class Trial:
     index: str
     encoders: Encoders
     documents: tuple[Document, ...]
+    #: Which way the second embedding goes.
+    way: str = "slot"
 
     @property
     def config(self) -> Path:
@@ -102,13 +105,13 @@ swap = {{ {", ".join(f"{key} = {json.dumps(value)}" for key, value in settings.i
 
     def reindex(self, model: str, reached: Reached = go_on, *, end_hold: bool = False) -> None:
         with closing(self.open(reached)) as sidecar:
-            sidecar.reindex("jobs", model, SilentReporter(), end_hold=end_hold)
+            sidecar.reindex("jobs", model, SilentReporter(), way=self.way, end_hold=end_hold)
 
     def reindex_counted(self) -> None:
         """Run it here, its work added to that of the runs in processes of their own."""
         with closing(self.open()) as sidecar:
             reindex_until.count_work(sidecar, self.tally)
-            sidecar.reindex("jobs", self.encoders.new, SilentReporter())
+            sidecar.reindex("jobs", self.encoders.new, SilentReporter(), way=self.way)
 
     def reindex_in_a_process(self, **stop: object) -> subprocess.CompletedProcess[str]:
         """Run the same in a process of its own; see reindex_until.py for what may stop it."""
@@ -116,7 +119,12 @@ swap = {{ {", ".join(f"{key} = {json.dumps(value)}" for key, value in settings.i
 
     def command(self, **stop: object) -> list[str]:
         program = reindex_until.__file__
-        given = {"config": str(self.config), "model": self.encoders.new, **stop}
+        given = {
+            "config": str(self.config),
+            "model": self.encoders.new,
+            "way": self.way,
+            **stop,
+        }
         return [sys.executable, program, json.dumps(given)]
 
     def work(self) -> dict[str, int]:
@@ -173,7 +181,7 @@ swap = {{ {", ".join(f"{key} = {json.dumps(value)}" for key, value in settings.i
         live = sidecar.live("jobs")
         assert live.search(parts.engine, "red shoe", 5)
         read = Read(fields=FIELDS, slots=(live.slot,), embeddings=True)
-        found = {d.document_id: d for batch in parts.engine.scan(self.index, read) for d in batch}
+        found = {d.document_id: d for batch in parts.engine.scan(live.index, read) for d in batch}
         assert {key: dict(d.fields) for key, d in found.items()} == {
             d.document_id: dict(d.fields) for d in self.documents
         }
@@ -202,7 +210,13 @@ def begin(tmp_path: Path, two_encoders: Encoders) -> Callable[..., Trial]:
     """Give the maker of trials: an index with its documents and, if wanted, a live generation."""
 
     def make(
-        cluster: str, index: str, *, documents: int = 12, live: bool = True, **swap: Any
+        cluster: str,
+        index: str,
+        *,
+        documents: int = 12,
+        live: bool = True,
+        alias_at: str | None = None,
+        **swap: Any,
     ) -> Trial:
         folder = tmp_path / index
         folder.mkdir()
@@ -212,11 +226,16 @@ def begin(tmp_path: Path, two_encoders: Encoders) -> Callable[..., Trial]:
             index=index,
             encoders=two_encoders,
             documents=make_documents(documents),
+            way="index" if alias_at else "slot",
         )
         trial.write_config(cluster, **swap)
         with closing(trial.open()) as sidecar:
             engine: Any = sidecar.parts("jobs").engine
-            engine.create_index(index, FIELDS)
+            engine.create_index(f"{index}-1" if alias_at else index, FIELDS)
+            if alias_at:
+                client = OpenSearch(alias_at)
+                client.indices.put_alias(index=f"{index}-1", name=index)
+                client.close()
             engine.index_documents(index, trial.documents)
             if live:
                 sidecar.reindex("jobs", two_encoders.old, SilentReporter())
@@ -236,3 +255,11 @@ def cluster_trial(begin: Callable[..., Trial], opensearch_url: str, index_prefix
     """The same on a real node."""
     index = f"{index_prefix}jobs"
     return begin(f'url = "{opensearch_url}"\nstate = "{index}"', index, documents=24)
+
+
+@pytest.fixture
+def alias_trial(begin: Callable[..., Trial], opensearch_url: str, index_prefix: str) -> Trial:
+    """The same behind an alias, to be embedded into a new index."""
+    index = f"{index_prefix}jobs"
+    cluster = f'url = "{opensearch_url}"\nstate = "{index}"'
+    return begin(cluster, index, documents=24, alias_at=opensearch_url)

@@ -8,24 +8,43 @@ import pytest
 
 from desireline.sidecar.steps import Step
 
-MANY = {Step.BATCH_ENCODED, Step.BATCH_WRITTEN}
+#: Passed by a run in place and by one into a new index; the last come after a run.
+IN_PLACE_ONLY = {Step.SLOT_PREPARED, Step.FENCE_TAKEN}
+NEW_INDEX_ONLY = {
+    Step.INDEX_CREATED,
+    Step.COPY_PROVED,
+    Step.BLOCK_RECORDED,
+    Step.WRITES_BLOCKED,
+    Step.LAST_WRITES_COPIED,
+    Step.ALIAS_SWAPPED,
+}
+AFTERWARDS = {Step.WRITES_RELEASED, Step.INDEX_RETIRED}
 #: A step that is added has its crash tests, and fails them until a run passes it.
-STEPS = [
-    *({"name": step.value, "step": step.value, "pass": 1} for step in Step),
-    *({"name": f"third {step.value}", "step": step.value, "pass": 3} for step in sorted(MANY)),
-]
+IN_PLACE = [step for step in Step if step not in NEW_INDEX_ONLY | AFTERWARDS]
+NEW_INDEX = [step for step in Step if step not in IN_PLACE_ONLY | AFTERWARDS]
+MANY = (Step.BATCH_ENCODED, Step.BATCH_WRITTEN)
 #: Inside a step: what was done there must be done again, or be found done.
 WITHIN = json.loads((Path(__file__).parent / "kill_points.json").read_text())
 BATCH = 4
+
+
+def points(steps: list[Step]) -> list[dict]:
+    first = [{"name": step.value, "step": step.value, "pass": 1} for step in steps]
+    third = [{"name": f"third {s.value}", "step": s.value, "pass": 3} for s in MANY]
+    return first + third
 
 
 def names(point: dict) -> str:
     return point["name"].replace(" ", "-")
 
 
-def survives(point: dict, trial) -> None:
+def kill(trial, **point) -> None:
     killed = trial.reindex_in_a_process(**point)
     assert killed.returncode == -signal.SIGKILL, (killed.stdout + killed.stderr)[-2000:]
+
+
+def survives(point: dict, trial) -> None:
+    kill(trial, **point)
     if trial.serves() == 1:
         trial.reindex_counted()
     trial.ends_well(trial.encoders.new)
@@ -35,15 +54,21 @@ def survives(point: dict, trial) -> None:
     assert work["written"] <= len(trial.documents) + BATCH
 
 
-@pytest.mark.parametrize("point", [*STEPS, *WITHIN], ids=names)
+@pytest.mark.parametrize("point", [*points(IN_PLACE), *WITHIN], ids=names)
 def test_a_killed_run_ends_as_if_it_had_not_been(point, embedded_trial) -> None:
     survives(point, embedded_trial)
 
 
 @pytest.mark.opensearch
-@pytest.mark.parametrize("point", STEPS, ids=names)
+@pytest.mark.parametrize("point", points(IN_PLACE), ids=names)
 def test_a_killed_run_on_opensearch_ends_as_if_it_had_not_been(point, cluster_trial) -> None:
     survives(point, cluster_trial)
+
+
+@pytest.mark.opensearch
+@pytest.mark.parametrize("point", points(NEW_INDEX), ids=names)
+def test_a_killed_run_into_a_new_index_on_opensearch_does_so_too(point, alias_trial) -> None:
+    survives(point, alias_trial)
 
 
 @pytest.mark.slow
@@ -53,14 +78,42 @@ def test_a_run_on_opensearch_killed_within_a_step_ends_so_too(point, cluster_tri
     survives(point, cluster_trial)
 
 
-def test_a_run_passes_every_step_in_the_order_of_the_list(embedded_trial) -> None:
-    passed: list[Step] = []
-    embedded_trial.reindex(embedded_trial.encoders.new, passed.append)
-    assert list(dict.fromkeys(passed)) == list(Step)
+@pytest.mark.opensearch
+def test_killed_while_it_mends_a_killed_swap_on_opensearch_it_is_mended_the_next_time(
+    alias_trial,
+) -> None:
+    kill(alias_trial, step=Step.WRITES_BLOCKED.value)
+    kill(alias_trial, step=Step.WRITES_RELEASED.value)
+    alias_trial.reindex_counted()
+    alias_trial.ends_well(alias_trial.encoders.new)
 
 
 @pytest.mark.opensearch
-def test_a_run_on_opensearch_passes_them_too(cluster_trial) -> None:
+def test_killed_while_it_lets_the_former_index_go_on_opensearch_it_goes_the_next_time(
+    alias_trial,
+) -> None:
+    alias_trial.change_config('lease_ttl = "30s"', 'lease_ttl = "30s", hold = "0s"')
+    alias_trial.reindex(alias_trial.encoders.new)
+    alias_trial.change_config('hold = "0s"', 'hold = "12h"')
+    back = alias_trial.encoders.old
+    kill(alias_trial, model=back, end_hold=True, step=Step.INDEX_RETIRED.value)
+    if not alias_trial.is_live(back):
+        alias_trial.reindex(back, end_hold=True)
+    alias_trial.ends_well(back)
+
+
+def test_a_run_passes_its_steps_in_the_order_of_the_list(embedded_trial) -> None:
     passed: list[Step] = []
-    cluster_trial.reindex(cluster_trial.encoders.new, passed.append)
-    assert list(dict.fromkeys(passed)) == list(Step)
+    embedded_trial.reindex(embedded_trial.encoders.new, passed.append)
+    assert list(dict.fromkeys(passed)) == IN_PLACE
+
+
+@pytest.mark.opensearch
+@pytest.mark.parametrize(
+    ("trial", "steps"), [("cluster_trial", IN_PLACE), ("alias_trial", NEW_INDEX)]
+)
+def test_a_run_on_opensearch_passes_them_too(trial, steps, request) -> None:
+    passed: list[Step] = []
+    world = request.getfixturevalue(trial)
+    world.reindex(world.encoders.new, passed.append)
+    assert set(passed) == set(steps)
