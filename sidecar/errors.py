@@ -26,6 +26,11 @@ class LeaseHeldError(SidecarError):
 class LeaseLostError(SidecarError):
     """The target is owned by another process now; this one has stopped writing."""
 
+    def __init__(self, message: str, *, fencing: int = 0, next_step: str = "") -> None:
+        super().__init__(message, next_step=next_step)
+        #: The number of the lease that was lost.
+        self.fencing = fencing
+
 
 class CutOverRefusedError(SidecarError):
     """A generation may not go live; what serves is unchanged."""

@@ -68,6 +68,7 @@ class Lease:
                 raise LeaseLostError(
                     f"the lease on {self._record.key!r} is lost: {self._lost}; "
                     "nothing more was written",
+                    fencing=self.fencing,
                     next_step="run the command again: it resumes",
                 )
 
@@ -155,10 +156,15 @@ def acquire(
         raise _held(key, {"host": "another process"}) from error
 
 
+def last_owner(store: StateStore, key: str) -> int:
+    """Return the number of the last owner; 0 before the first."""
+    record = store.get(LEASE, key)
+    return 0 if record is None else int(record.body["fencing"])
+
+
 def highest_fencing(store: StateStore, target: str) -> int:
     """Return the highest number given to an owner of the target or of its follower."""
-    records = (store.get(LEASE, key) for key in (target, f"{target} follower"))
-    return max((int(record.body["fencing"]) for record in records if record), default=0)
+    return max(last_owner(store, target), last_owner(store, f"{target} follower"))
 
 
 def _wait_for_death(

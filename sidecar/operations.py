@@ -22,7 +22,7 @@ from desireline.sidecar.errors import (
 from desireline.sidecar.follower import Follower
 from desireline.sidecar.hooks import HookPoint
 from desireline.sidecar.learning import pull_sessions
-from desireline.sidecar.lease import hold_lease
+from desireline.sidecar.lease import hold_lease, last_owner
 from desireline.sidecar.once import Once
 from desireline.sidecar.persistence import persistently
 from desireline.sidecar.plan import ReindexPlan
@@ -74,7 +74,9 @@ class Sidecar:
         """Turn the wheel once. Raises LeaseHeldError when another process is at it."""
         parts = self._target(target)
         report = persistently(
-            lambda: run_cycle(parts, reporter), limit_s=parts.config.swap.patience
+            lambda: run_cycle(parts, reporter),
+            last_owner=lambda: last_owner(parts.store, target),
+            limit_s=parts.config.swap.patience,
         )
         for fingerprint in sweep(parts.store, parts.registry, parts.cache):
             log.info("idle encoder removed", fingerprint=fingerprint)

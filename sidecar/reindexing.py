@@ -9,7 +9,7 @@ from desireline.sidecar.cutover import CutOver, revert, way_back
 from desireline.sidecar.cycle_report import CycleReport, Diary, Outcome
 from desireline.sidecar.errors import BackfillError, EncoderUnknownError, LeaseHeldError
 from desireline.sidecar.index_recovery import is_left_over
-from desireline.sidecar.lease import Lease
+from desireline.sidecar.lease import Lease, last_owner
 from desireline.sidecar.persistence import persistently
 from desireline.sidecar.plan import ReindexPlan, draft
 from desireline.sidecar.quantising import unjudged
@@ -63,7 +63,11 @@ def reindex(
                 diary.fail(error)
                 raise
 
-    return persistently(attempt, limit_s=target.config.swap.patience)
+    return persistently(
+        attempt,
+        last_owner=lambda: last_owner(target.store, target.name),
+        limit_s=target.config.swap.patience,
+    )
 
 
 def _reindex(
