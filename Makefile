@@ -11,6 +11,7 @@ NAME ?=
 QUICK ?=
 JSON ?=
 TESTS ?= tests
+SLOW ?=
 
 BENCH_OPTIONS = $(if $(filter 1,$(QUICK)),--quick) $(if $(JSON),--json $(JSON))
 
@@ -30,8 +31,8 @@ setup: $(if $(filter .uv/bin/uv,$(UV)),.uv/bin/uv)  ## Install everything into .
 demo: setup  ## Watch an index tune itself (ENGINE=opensearch: on a real node; SERVE=0: end after the report)
 	$(RUN) desireline demo --engine $(ENGINE) $(if $(filter 0,$(SERVE)),--no-serve,--serve)
 
-test: setup browser  ## All tests; starts an OpenSearch of its own, or takes OPENSEARCH_URL (TESTS=path: some)
-	$(RUN) pytest $(TESTS)
+test: setup browser  ## The tests; starts an OpenSearch of its own, or takes OPENSEARCH_URL (TESTS=path: some; SLOW=1: hours of broken calls and killed nodes too)
+	$(RUN) pytest $(if $(filter 1,$(SLOW)),,-m "not slow") $(TESTS)
 
 browser:
 	@./.ci/chromium

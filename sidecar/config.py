@@ -278,6 +278,13 @@ class Config(Settings):
         validate_default=True,
         description="Where models, caches and the embedded state are kept on this machine.",
     )
+    encoder_threads: int | None = Field(
+        default=None,
+        ge=1,
+        examples=[3],
+        description="Threads that encode documents; left out: one a processor. One less keeps"
+        " searches quick where the search engine shares the machine.",
+    )
     server: ServerConfig = Field(default=ServerConfig(), description="The HTTP server.")
     hooks: HooksConfig = Field(
         default=HooksConfig(), description="Whom the webhooks of the targets may reach."

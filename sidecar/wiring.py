@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -53,7 +54,8 @@ def open_sidecar(
     settings = opensearch_settings(config.cluster)
     engine, store = _engine(config, settings), _store(config, settings)
     registry = Registry(config.models_dir)
-    encoders = EncoderPool(registry.load, keep=_ENCODERS_A_TARGET * len(config.targets))
+    load = partial(registry.load, threads=config.encoder_threads)
+    encoders = EncoderPool(load, keep=_ENCODERS_A_TARGET * len(config.targets))
     worker = WorkerProcess(environment=child_environment())
     cache = EmbeddingCache(config.cache_dir)
     targets = {

@@ -321,7 +321,12 @@ def gemm(bench: Bench, fp32: str, _int8: str) -> None:
 def searches(bench: Bench, fp32: str, _int8: str) -> None:
     """Search idle, during a whole throttled `reindex`, idle again; the ratio of the median p95."""
     index = bench.indexes.make("live", [documents(bench.sizes.documents)], dimension=None)
-    with bench.ours("live", fp32, index) as ours:
+    throttled = {
+        "throttle": {"search_floor": "0s", "gentle": 1.05, "documents_a_second": 60},
+        "swap": {"batch_size": 8},
+        "encoder_threads": max(1, (os.cpu_count() or 1) - 1),
+    }
+    with bench.ours("live", fp32, index, **throttled) as ours:
         ours.ask("whole")
         asked = ours.ask("encode", texts=queries(50))["vectors"]
         settings = {"url": bench.url, "index": index, "vectors": asked, "a_second": 25}

@@ -16,7 +16,7 @@ from desireline.sidecar.operations import Sidecar
 from desireline.sidecar.reporting import SilentReporter
 from desireline.sidecar.wiring import open_sidecar
 
-pytestmark = [pytest.mark.opensearch, pytest.mark.slow]
+pytestmark = pytest.mark.opensearch
 
 ROLES = json.loads(
     (Path(__file__).parents[2] / "docker" / "opensearch-roles.json").read_text(encoding="utf-8")

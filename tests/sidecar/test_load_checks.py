@@ -140,7 +140,10 @@ def _rejections(cluster: Cluster) -> None:
 CAUSES: dict[str, tuple[Callable[[Cluster], object], tuple[str, ...]]] = {
     "cpu": (lambda c: c.node(cpu=0.91), ("n2", "91%", "85%", "cluster")),
     "heap": (lambda c: c.node(heap=0.93), ("n2", "93%", "85%", "cluster")),
-    "breaker": (lambda c: c.node(breakers={"parent": 0.7}), ("n2", "70%", "parent", "60%", "cluster")),
+    "breaker": (
+        lambda c: c.node(breakers={"parent": 0.7}),
+        ("n2", "70%", "parent", "60%", "cluster"),
+    ),
     "graphs": (lambda c: c.node(graph_bytes=8 * GB), ("n2", "80%", "k-NN", "60%", "cluster")),
     "tripped": (
         lambda c: setattr(c, "load", replace(CALM, graph_breaker_tripped=True)),

@@ -20,12 +20,14 @@ def main(settings: dict[str, Any]) -> None:
         {
             "cluster": {"url": settings["url"], "state": settings["state"]},
             "data_dir": str(folder),
+            "encoder_threads": settings.get("encoder_threads"),
             "targets": {
                 "bench": {
                     "index": settings["index"],
                     "text": fields,
                     "model": settings["fingerprint"],
-                    "swap": {"hold": 0},
+                    "swap": {"hold": 0, **settings.get("swap", {})},
+                    "throttle": settings.get("throttle", {}),
                 }
             },
         },
