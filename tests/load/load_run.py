@@ -242,13 +242,23 @@ def _swap_on(
         sidecar.reindex("jobs", next(model), SilentReporter(), end_hold=True)
         swaps.append(Swap(re_embedded=True, seconds=time.monotonic() - began))
         for _ in range(_REVERTS):
+            former = _former(sidecar)
             began = time.monotonic()
-            sidecar.revert("jobs")
+            sidecar.revert("jobs", to=former)
             swaps.append(Swap(re_embedded=False, seconds=time.monotonic() - began))
-            _wait_for_answers(sidecar.live("jobs").number, searchers)
+            assert sidecar.live("jobs").number == former
+            _wait_for_answers(former, searchers)
         if len(swaps) >= wanted:
             enough.set()
     return swaps
+
+
+def _former(sidecar: Sidecar) -> int:
+    """Return the generation that is not live and stays ready: by name it can be gone to again."""
+    found = sidecar.parts("jobs").generations.pointer()
+    assert found is not None
+    assert found[0].previous is not None
+    return found[0].previous
 
 
 def _wait_for_answers(number: int, searchers: Sequence[Searcher]) -> None:
