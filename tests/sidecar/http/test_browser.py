@@ -58,20 +58,24 @@ class Browser:
         body = {"using": "css selector", "value": selector}
         return self._do("POST", "/element", body)[ELEMENT]
 
+    def _on(self, method: str, selector: str, what: str, body: dict[str, Any] | None) -> Any:
+        """Do it to an element; a page that loads itself again may take it away in between."""
+        for _ in range(3):
+            try:
+                return self._do(method, f"/element/{self.find(selector)}/{what}", body)
+            except AssertionError as error:
+                if "stale element" not in str(error):
+                    raise
+        return self._do(method, f"/element/{self.find(selector)}/{what}", body)
+
     def type(self, selector: str, text: str) -> None:
-        self._do("POST", f"/element/{self.find(selector)}/value", {"text": text})
+        self._on("POST", selector, "value", {"text": text})
 
     def click(self, selector: str) -> None:
-        """Click it; a page that loads itself again may take it away once in between."""
-        try:
-            self._do("POST", f"/element/{self.find(selector)}/click", {})
-        except AssertionError as error:
-            if "stale element" not in str(error):
-                raise
-            self._do("POST", f"/element/{self.find(selector)}/click", {})
+        self._on("POST", selector, "click", {})
 
     def text(self, selector: str = "body") -> str:
-        return self._do("GET", f"/element/{self.find(selector)}/text")
+        return self._on("GET", selector, "text", None)
 
     def ask(self, script: str) -> Any:
         return self._do("POST", "/execute/sync", {"script": f"return {script}", "args": []})
