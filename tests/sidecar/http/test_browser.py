@@ -30,6 +30,10 @@ ARGUMENTS = [
 ]
 
 
+#: What chromedriver says of an element that a new page has taken away.
+GONE = ("stale element", "inspector error")
+
+
 class Browser:
     """One window of headless Chromium."""
 
@@ -64,7 +68,7 @@ class Browser:
             try:
                 return self._do(method, f"/element/{self.find(selector)}/{what}", body)
             except AssertionError as error:
-                if "stale element" not in str(error):
+                if not any(gone in str(error) for gone in GONE):
                     raise
         return self._do(method, f"/element/{self.find(selector)}/{what}", body)
 
@@ -76,6 +80,14 @@ class Browser:
 
     def text(self, selector: str = "body") -> str:
         return self._on("GET", selector, "text", None)
+
+    def says(self, selector: str, words: str) -> bool:
+        """Look until the words are there: a click may return before the next page is."""
+        deadline = time.monotonic() + 10
+        while words not in self.text(selector):
+            if time.monotonic() > deadline:
+                return False
+        return True
 
     def ask(self, script: str) -> Any:
         return self._do("POST", "/execute/sync", {"script": f"return {script}", "args": []})
@@ -213,10 +225,10 @@ def test_a_person_steers_a_run_by_its_buttons(chromium: Browser, server, keys, s
     chromium.click(".run p a")
     chromium.find("h1 .state.running")
     chromium.click("button.pause")
-    assert "is paused" in chromium.text(".note")
+    assert chromium.says(".note", "is paused")
     assert sidecar.controls.read().paused
     chromium.click("button.postpone")
-    assert "is postponed" in chromium.text(".note")
+    assert chromium.says(".note", "is postponed")
     chromium.click("button.resume")
     chromium.find("button.pause")
     assert not sidecar.controls.read().paused
@@ -224,7 +236,7 @@ def test_a_person_steers_a_run_by_its_buttons(chromium: Browser, server, keys, s
     chromium.find("button.postpone")
     assert not sidecar.controls.read().postponed
     chromium.click("button.danger")
-    assert "is cancelled" in chromium.text(".note")
+    assert chromium.says(".note", "is cancelled")
     assert sidecar.controls.read().cancelled
 
 
