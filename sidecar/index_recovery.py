@@ -3,7 +3,8 @@
 To be called by whoever owns the target, before anything else is done with it.
 """
 
-from datetime import timedelta
+from collections.abc import Sequence
+from datetime import datetime, timedelta
 
 from desireline.connectors.errors import IndexMissingError
 from desireline.connectors.generation_indexes import GenerationIndexes
@@ -108,8 +109,18 @@ def is_left_over(target: Target) -> bool:
     if not blocks:
         return False
     generations = target.generations.reconcile(target.clock())
-    in_use = {generation.index for generation in generations if generation.state in _IN_USE}
-    return any(block.purpose is not Purpose.HOLD or block.index not in in_use for block in blocks)
+    return any(
+        block.purpose is not Purpose.HOLD or _is_over(block, generations, target.clock())
+        for block in blocks
+    )
+
+
+def _is_over(block: WriteBlock, generations: Sequence[Generation], now: datetime) -> bool:
+    """Say whether a hold is over: with the generation it kept; where it kept none, at its time."""
+    kept = [generation for generation in generations if generation.index == block.index]
+    if kept:
+        return all(generation.state not in _IN_USE for generation in kept)
+    return block.until is None or now >= block.until
 
 
 def retire_indexes(target: Target, lease: Lease) -> tuple[str, ...]:
@@ -126,9 +137,7 @@ def retire_indexes(target: Target, lease: Lease) -> tuple[str, ...]:
     ended = [
         block.index
         for block in blocks.all()
-        if block.purpose is Purpose.HOLD
-        and block.index not in in_use
-        and (block.until is None or target.clock() >= block.until)
+        if block.purpose is Purpose.HOLD and _is_over(block, generations, target.clock())
     ]
     held = {block.index for block in blocks.all()}
     told = [_let_go(engine, lease, blocks, index) for index in ended]
@@ -137,10 +146,10 @@ def retire_indexes(target: Target, lease: Lease) -> tuple[str, ...]:
         for generation in generations
         if generation.way == "index" and generation.index not in in_use | held
     ]
-    for sentence in filter(None, told):
-        del sentence
+    done = tuple(filter(None, told))
+    for _ in done:
         target.reached(Step.INDEX_RETIRED)
-    return tuple(filter(None, told))
+    return done
 
 
 def _let_go(engine: GenerationIndexes, lease: Lease, blocks: WriteBlocks, index: str) -> str:

@@ -8,6 +8,7 @@ from desireline.connectors.documents import Document
 from desireline.connectors.errors import WriteBlockedError
 from desireline.sidecar.errors import RevertRefusedError
 from desireline.sidecar.generations import State
+from desireline.sidecar.index_recovery import is_left_over
 
 
 def test_the_alias_names_a_copy_with_a_vector_for_every_document(shop: Any) -> None:
@@ -115,6 +116,20 @@ def test_without_a_former_generation_there_is_no_way_back(shop: Any) -> None:
     shop.reindex()
     with pytest.raises(RevertRefusedError, match="no retained generation"):
         shop.revert()
+
+
+def test_a_hold_that_is_given_up_lets_its_index_go_before_its_time(shop: Any) -> None:
+    shop.reindex(0)
+    shop.reindex(1)
+    first = shop.target.generations.get(1).index
+    assert not is_left_over(shop.target)
+    shop.target.generations.give_up_way_back(now=shop.now, force=True)
+    assert is_left_over(shop.target)
+    with shop.target.owned() as lease:
+        told = shop.mend(shop.target, lease)
+    assert any(f"{first!r}, made by desireline, was deleted" in sentence for sentence in told)
+    assert not is_left_over(shop.target)
+    shop.is_whole()
 
 
 def test_when_the_hold_ends_the_users_index_is_let_go_and_ours_deleted(shop: Any) -> None:
