@@ -13,6 +13,8 @@ from desireline.sidecar.target import Target
 from desireline.sidecar.way import Choice, Wanted, Way, choose
 
 _SAMPLE = 64
+#: Fields of the throttle that say how it measures, not when it waits.
+_NO_LIMITS = frozenset({"check_every", "search_floor", "gentle", "probe_private"})
 _WAYS = {"slot": "slots in place", "index": "new index behind the alias"}
 
 
@@ -58,7 +60,7 @@ class ReindexPlan:
             f"disk      {_megabytes(self.disk_bytes)} at most while it runs",
             f"memory    {_megabytes(self.heap_bytes)} of heap for the largest merge,"
             f" {_megabytes(self.native_bytes)} outside it for the graph",
-            *(f"waits     {limit}" for limit in self.limits),
+            f"throttle  waits above {', '.join(self.limits)}",
             *(f"call      {call}" for call in self.calls),
         ]
 
@@ -88,13 +90,14 @@ def draft(
     described = target.engine.describe(target.config.index)
     slot = _slot(target, fingerprint)
     choice = choose(target, described, slot, way)
+    written = slot.name if choice.way == "slot" else f"{target.config.vector}__a"
     need = target.need(fingerprint) if fingerprint else _nothing_known(described)
     return ReindexPlan(
         target=target.name,
         index=described.index,
         way=choice.way,
         because=choice.reason,
-        slot=slot.name,
+        slot=written,
         documents=described.documents,
         index_bytes=described.size_bytes,
         disk_bytes=need.disk_bytes(described.shards),
@@ -103,7 +106,7 @@ def draft(
         encode_s=_encode_seconds(target, fingerprint, described) if fingerprint else None,
         encoder=f"{encoder} ({fingerprint[:12]})" if fingerprint else f"{encoder} (imported first)",
         limits=tuple(_limits(target)),
-        calls=_calls(target, described.index, slot.name, choice),
+        calls=_calls(target, described.index, written, choice),
         refusals=(
             *choice.refusals,
             *_too_little(target, described.index, need),
@@ -164,8 +167,8 @@ def _limits(target: Target) -> Iterator[str]:
     limits = target.config.throttle
     for name in type(limits).model_fields:
         value = getattr(limits, name)
-        if value is not None and value is not False:
-            yield f"{name} = {value}"
+        if name not in _NO_LIMITS and value is not None:
+            yield f"{name} {value}"
 
 
 def _calls(target: Target, index: str, slot: str, choice: Choice) -> tuple[str, ...]:
