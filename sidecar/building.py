@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from desireline.connectors.search_engine import Slot
+from desireline.connectors.search_engine import Read, Slot
 from desireline.sidecar.cutover import CutOver, warm_up
 from desireline.sidecar.errors import BackfillError, RunCancelledError
 from desireline.sidecar.generations import Generation, Generations, State, free_slot
@@ -31,6 +31,10 @@ from desireline.sidecar.way import Choice, Wanted, Way, choose
 _POSTPONED_LOOK_S = 1.0
 #: Looks between two catch-ups while the cut-over is postponed: the generation stays nearly fresh.
 _LOOKS_A_CATCH_UP = 30
+
+
+_CANARIES = 10
+_CANARY_LETTERS = 200
 
 
 class _Begin(Protocol):
@@ -200,7 +204,9 @@ def _swap(
     )
     run.reached(Step.REPLICAS_LOADED)
     shadow = serve_by(generation, target.encoders)
-    warmed = run.patience().until(lambda: warm_up(target.engine, shadow, canaries))
+    warmed = run.patience().until(
+        lambda: warm_up(target.engine, shadow, canaries or _own_texts(run, generation))
+    )
     run.reached(Step.WARMED_UP)
     generation = _prove(run, generation, warmed=warmed)
     run.call(HookPoint.BEFORE_CUT_OVER, generation=str(generation.number))
@@ -211,6 +217,15 @@ def _swap(
     run.reporter.step("cut-over", swapped.sentence, generation=swapped.generation)
     run.call(HookPoint.AFTER_CUT_OVER, generation=str(swapped.generation))
     return swapped
+
+
+def _own_texts(run: Run, generation: Generation) -> list[str]:
+    """Where nobody gave canary queries: the beginnings of a few documents find something, too."""
+    template = run.target.registry.get(generation.fingerprint).text_template
+    read = Read(fields=template.fields, batch_size=_CANARIES)
+    page = next(iter(run.target.engine.scan(generation.index, read)), [])
+    texts = (template.render(document.fields)[:_CANARY_LETTERS] for document in page)
+    return [text for text in texts if text][:_CANARIES]
 
 
 def _prove(run: Run, generation: Generation, *, warmed: int) -> Generation:
