@@ -29,7 +29,7 @@ from desireline.sidecar.patience import PASSING
 from desireline.sidecar.run import Run
 from desireline.sidecar.steps import Step
 from desireline.sidecar.target import Target
-from desireline.sidecar.way import overrides_of
+from desireline.sidecar.way import index_refusals, overrides_of
 from desireline.sidecar.write_block import Purpose, WriteBlock, WriteBlocks
 
 #: Rounds of catch-up before writes are held up: each is shorter than the one before it.
@@ -47,12 +47,8 @@ def begin_index(run: Run, fingerprint: str, *, cycle: str | None = None) -> Gene
 
     """
     target = run.target
-    engine, alias = copying_engine(target), target.config.index
-    state = engine.alias_state(alias)
-    refused = [
-        *([] if state.is_alias else [_no_alias(alias)]),
-        *engine.copy_obstacles(state.index, overrides_of(target)),
-    ]
+    state = copying_engine(target).alias_state(target.config.index)
+    refused = index_refusals(target)
     if refused:
         raise BackfillError(
             f"{'; '.join(refused)}; nothing was written and what serves is unchanged",
@@ -74,13 +70,6 @@ def begin_index(run: Run, fingerprint: str, *, cycle: str | None = None) -> Gene
     )
     run.reached(Step.GENERATION_CREATED)
     return _named(target, generation)
-
-
-def _no_alias(index: str) -> str:
-    return (
-        f"{index!r} is an index, and a new one can only be swapped in behind an alias: give the"
-        " application an alias of it and name that as the target's index"
-    )
 
 
 def _named(target: Target, generation: Generation) -> Generation:

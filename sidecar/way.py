@@ -43,7 +43,7 @@ def choose(target: Target, described: IndexDescription, slot: Slot, wanted: Want
             else "the operator asked for it"
         )
         return Choice(way="slot", reason=reason, refusals=(*both, *against_slot))
-    against_index = _against_index(target)
+    against_index = index_refusals(target)
     if wanted == "auto" and against_index:
         return Choice(
             way="slot",
@@ -67,7 +67,8 @@ def _against_slot(target: Target, described: IndexDescription, slot: Slot) -> tu
     return tuple(found)
 
 
-def _against_index(target: Target) -> tuple[str, ...]:
+def index_refusals(target: Target) -> tuple[str, ...]:
+    """Say why no new index can be swapped in, one sentence each."""
     engine, name = target.engine, target.config.index
     if not isinstance(engine, GenerationIndexes):
         return ("a new index is swapped in by an alias, which this search engine does not have",)
