@@ -10,7 +10,7 @@ import multiprocessing
 import os
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ import structlog
 
 sys.path.insert(0, str(Path(__file__).parent))
 
+from mutants import Mutant, plant
 from simulated_migration import Migration
 
 _PORTION = 10
@@ -45,24 +46,37 @@ def one(seed: int, tender: str = "") -> dict[str, Any]:
 
 
 def portion(seeds: Sequence[int], tender: str = "") -> list[dict[str, Any]]:
-    """Run several seeds, silently."""
-    quiet = structlog.make_filtering_bound_logger(logging.CRITICAL)
-    structlog.configure(wrapper_class=quiet)
+    """Run several seeds."""
     return [one(seed, tender) for seed in seeds]
 
 
+def _prepare(mutant: Mutant | None) -> None:
+    """Make this process silent and, if asked for, wrong."""
+    quiet = structlog.make_filtering_bound_logger(logging.CRITICAL)
+    structlog.configure(wrapper_class=quiet)
+    if mutant is not None:
+        plant(mutant)
+
+
 def many(
-    seeds: Sequence[int], processes: int | None = None, tender: str = ""
-) -> list[dict[str, Any]]:
-    """Run seeds on every core; the results are those of the same seeds run alone."""
+    seeds: Sequence[int], processes: int | None = None, mutant: Mutant | None = None
+) -> Iterator[dict[str, Any]]:
+    """Run seeds on every core; the results are those of the same seeds run alone.
+
+    Whoever has seen enough may stop: what has not begun is not run. The processes are fresh
+    ones: a fork of a test session takes the locks of its libraries' threads along, as they are.
+    """
     portions = [seeds[start : start + _PORTION] for start in range(0, len(seeds), _PORTION)]
-    forked = multiprocessing.get_context("fork")  # a planted mutant goes along
-    with ProcessPoolExecutor(processes or os.cpu_count(), mp_context=forked) as pool:
-        return [
-            result
-            for results in pool.map(portion, portions, [tender] * len(portions))
-            for result in results
-        ]
+    tender = mutant.tender if mutant else ""
+    fresh = multiprocessing.get_context("spawn")
+    pool = ProcessPoolExecutor(
+        processes or os.cpu_count(), fresh, initializer=_prepare, initargs=(mutant,)
+    )
+    try:
+        for results in pool.map(portion, portions, [tender] * len(portions)):
+            yield from results
+    finally:
+        pool.shutdown(cancel_futures=True)
 
 
 def summary(results: Sequence[dict[str, Any]], seconds: float) -> dict[str, Any]:
@@ -89,7 +103,7 @@ def main() -> int:
     options = parser.parse_args()
     began = time.perf_counter()
     seeds = range(options.first, options.first + options.count)
-    found = summary(many(seeds, options.processes), time.perf_counter() - began)
+    found = summary(list(many(seeds, options.processes)), time.perf_counter() - began)
     print(json.dumps(found, indent=2))
     if options.json:
         options.json.write_text(json.dumps(found, indent=2) + "\n")
