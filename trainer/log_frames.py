@@ -1,7 +1,7 @@
 """Batches of events as three flat tables, before anything is joined."""
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -12,25 +12,32 @@ from desireline.connectors.log_source import LogBatch
 from desireline.trainer.query_text import normalise
 
 TIME = pl.Datetime("us", "UTC")
-_QUERIES: dict[str, pl.DataType | type[pl.DataType]] = {
+_Schema = dict[str, pl.DataType | type[pl.DataType]]
+_QUERIES: _Schema = {
     "query_id": pl.String,
     "query": pl.String,
     "client": pl.String,
-    "at": pl.Int64,
+    "at": TIME,
     "shown": pl.List(pl.String),
     "first_position": pl.Int32,
 }
-_IMPRESSIONS: dict[str, pl.DataType | type[pl.DataType]] = {
+_IMPRESSIONS: _Schema = {
     "query_id": pl.String,
     "document_id": pl.String,
     "position": pl.Int32,
-    "at": pl.Int64,
+    "at": TIME,
     "client": pl.String,
 }
-_ACTIONS: dict[str, pl.DataType | type[pl.DataType]] = {
+_ACTIONS: _Schema = {
     **_IMPRESSIONS,
     "kind": pl.String,
     "query": pl.String,
+}
+#: The columns of each table, by its name.
+SCHEMAS: Mapping[str, _Schema] = {
+    "queries": _QUERIES,
+    "impressions": _IMPRESSIONS,
+    "actions": _ACTIONS,
 }
 #: Positions beyond this are not positions; they are pixel offsets or identifiers.
 _MAX_POSITION = 100_000
@@ -49,18 +56,36 @@ class LogFrames:
 
 def gather(batches: Iterable[LogBatch]) -> LogFrames:
     """Read every batch into tables; only one batch of event objects is held at a time."""
-    parts: list[tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame]] = []
+    parts: dict[str, list[pl.DataFrame]] = {name: [] for name in SCHEMAS}
     defects: Counter[str] = Counter()
     for batch in batches:
         defects.update(batch.defects)
-        parts.append(
-            (_queries(batch.queries), _impressions(batch.impressions), _actions(batch.actions))
-        )
+        for name, table in tables_of(batch).items():
+            parts[name].append(table)
+    return cleaned({name: pl.concat(frames) for name, frames in parts.items() if frames}, defects)
+
+
+def tables_of(batch: LogBatch) -> dict[str, pl.DataFrame]:
+    """Return one batch's events as tables by the names and columns of `SCHEMAS`."""
+    return {
+        "queries": _queries(batch.queries),
+        "impressions": _impressions(batch.impressions),
+        "actions": _actions(batch.actions),
+    }
+
+
+def cleaned(tables: Mapping[str, pl.DataFrame], defects: Mapping[str, int]) -> LogFrames:
+    """Name and remove what no join can use: no query_id, no text, seen twice.
+
+    Args:
+        tables: by the names of `SCHEMAS`; one that is missing is empty.
+        defects: met before, by name.
+
+    """
     queries, impressions, actions = (
-        pl.concat(frames).with_columns(at=pl.from_epoch("at", "us").dt.replace_time_zone("UTC"))
-        for frames in zip(*(parts or [(_queries(()), _impressions(()), _actions(()))]), strict=True)
+        tables.get(name, pl.DataFrame(schema=schema)) for name, schema in SCHEMAS.items()
     )
-    return _cleaned(queries, impressions, actions, defects)
+    return _cleaned(queries, impressions, actions, Counter(defects))
 
 
 def _queries(events: tuple[Query, ...]) -> pl.DataFrame:
@@ -69,7 +94,7 @@ def _queries(events: tuple[Query, ...]) -> pl.DataFrame:
             "query_id": [event.query_id for event in events],
             "query": [normalise(event.text) for event in events],
             "client": [event.client for event in events],
-            "at": [_microseconds(event.at) for event in events],
+            "at": _times(event.at for event in events),
             "shown": [event.shown for event in events],
             "first_position": [event.first_position for event in events],
         },
@@ -83,7 +108,7 @@ def _impressions(events: tuple[Impression, ...]) -> pl.DataFrame:
             "query_id": [event.query_id for event in events],
             "document_id": [event.document_id for event in events],
             "position": [_position(event.position) for event in events],
-            "at": [_microseconds(event.at) for event in events],
+            "at": _times(event.at for event in events),
             "client": [event.client for event in events],
         },
         schema=_IMPRESSIONS,
@@ -96,7 +121,7 @@ def _actions(events: tuple[Action, ...]) -> pl.DataFrame:
             "query_id": [event.query_id for event in events],
             "document_id": [event.document_id for event in events],
             "position": [_position(event.position) for event in events],
-            "at": [_microseconds(event.at) for event in events],
+            "at": _times(event.at for event in events),
             "client": [event.client for event in events],
             "kind": [event.kind for event in events],
             "query": [normalise(event.text) for event in events],
@@ -107,6 +132,12 @@ def _actions(events: tuple[Action, ...]) -> pl.DataFrame:
 
 def _position(position: int | None) -> int | None:
     return position if position is not None and 0 <= position <= _MAX_POSITION else None
+
+
+def _times(ats: Iterable[datetime]) -> pl.Series:
+    """Turn times into a column; building one from epochs is much faster than from objects."""
+    epochs = pl.Series([_microseconds(at) for at in ats], dtype=pl.Int64)
+    return pl.from_epoch(epochs, "us").dt.replace_time_zone("UTC")
 
 
 def _microseconds(at: datetime) -> int:
@@ -120,7 +151,6 @@ def _cleaned(
     actions: pl.DataFrame,
     defects: Counter[str],
 ) -> LogFrames:
-    """Name and remove what no join can use: no query_id, no text, seen twice."""
     impressions, actions = _from_one(impressions, actions, defects)
     kept_queries = queries.filter((pl.col("query_id") != "") & (pl.col("query") != ""))
     defects["queries without text"] = queries.filter(pl.col("query") == "").height

@@ -9,6 +9,7 @@ from pydantic import BaseModel, Field
 from desireline.connectors.log_source import LogBatch
 from desireline.trainer.bots import BotConfig, bot_clients
 from desireline.trainer.health import LogHealth, RawCounts, examine
+from desireline.trainer.log_figures import EventCounts, count_events, draw
 from desireline.trainer.log_frames import TIME, LogFrames, gather
 
 #: One row a document of one execution of a query.
@@ -77,11 +78,18 @@ class Sessions:
 
 def to_sessions(batches: Iterable[LogBatch], config: SessionConfig | None = None) -> Sessions:
     """Join events by query_id, leave bots out, and say how healthy the log is."""
+    return join_sessions(gather(batches), config)
+
+
+def join_sessions(frames: LogFrames, config: SessionConfig | None = None) -> Sessions:
+    """Do as `to_sessions` with events that are in tables already."""
     config = config or SessionConfig()
-    frames = _with_queries_from_actions(gather(batches))
+    logged, frames = frames, _with_queries_from_actions(frames)
     raw = _raw_counts(frames)
     people, removed = _without_bots(frames, config.bots)
-    rows = _rows(people, config)
+    searches = _searches(people)
+    rows = _rows(people, searches, config)
+    figures = draw(searches, rows)
     rows = _once_a_day(rows) if config.once_a_day else rows
     rows = _known_to_enough(rows, config.min_clients)
     health = examine(
@@ -91,6 +99,8 @@ def to_sessions(batches: Iterable[LogBatch], config: SessionConfig | None = None
         defects=frames.defects,
         removed=removed,
         min_clients=config.min_clients,
+        events=_event_counts(logged, frames, config),
+        figures=figures,
     )
     return Sessions(frame=rows.select(list(SCHEMA)), health=health)
 
@@ -103,6 +113,16 @@ def _raw_counts(frames: LogFrames) -> RawCounts:
             for frame in (frames.impressions, frames.actions)
         ),
         without_hits=frames.queries.filter(pl.col("shown").list.len() == 0).height,
+    )
+
+
+def _event_counts(logged: LogFrames, frames: LogFrames, config: SessionConfig) -> EventCounts:
+    return count_events(
+        searches=logged.queries,
+        impressions=logged.impressions,
+        actions=frames.actions,
+        searches_by_text=frames.queries.join(logged.queries, on="query_id", how="anti"),
+        kinds=config.actions.keys(),
     )
 
 
@@ -157,11 +177,15 @@ def _without_bots(frames: LogFrames, config: BotConfig) -> tuple[LogFrames, dict
     return people, removed
 
 
-def _rows(frames: LogFrames, config: SessionConfig) -> pl.DataFrame:
-    """Join what was shown with what was done, one row a document of one search."""
-    searches = frames.queries.group_by("query_id", maintain_order=True).agg(
+def _searches(frames: LogFrames) -> pl.DataFrame:
+    """Return one row a search; its pages are one."""
+    return frames.queries.group_by("query_id", maintain_order=True).agg(
         pl.col("query", "client").first(), pl.col("at").min()
     )
+
+
+def _rows(frames: LogFrames, searches: pl.DataFrame, config: SessionConfig) -> pl.DataFrame:
+    """Join what was shown with what was done, one row a document of one search."""
     done = _done(frames, config)
     joined = _shown(frames).join(done, on=["query_id", "document_id"], how="full", coalesce=True)
     rows = joined.join(searches, on="query_id", how="inner", suffix="_of_search")
