@@ -4,9 +4,13 @@ Files, in the order the data meets them:
 
 - ``errors``         what can go wrong here
 - ``query_text``     what users typed, normalised in one place
+- ``subnets``        which network a search came from, where the log says
 - ``document_text``  a document as an encoder reads it
 - ``log_frames``     events as flat tables, defects counted
 - ``bots``           clients no person could be
+- ``log_figures``    what a log looks like from above, in counts
+- ``log_defects``    what each defect means, and how to mend it
+- ``readiness``      tiers: what a log unlocks, what it lacks for more
 - ``health``         how good a log is, and what would make it better
 - ``sessions``       events become sessions: who saw what where, and clicked
 - ``splits``         forward in time and by query; nothing leaks

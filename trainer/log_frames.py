@@ -10,6 +10,7 @@ import polars as pl
 from desireline.connectors.events import Action, Impression, Query
 from desireline.connectors.log_source import LogBatch
 from desireline.trainer.query_text import normalise
+from desireline.trainer.subnets import subnet_of
 
 TIME = pl.Datetime("us", "UTC")
 _Schema = dict[str, pl.DataType | type[pl.DataType]]
@@ -20,6 +21,7 @@ _QUERIES: _Schema = {
     "at": TIME,
     "shown": pl.List(pl.String),
     "first_position": pl.Int32,
+    "subnet": pl.String,
 }
 _IMPRESSIONS: _Schema = {
     "query_id": pl.String,
@@ -97,6 +99,7 @@ def _queries(events: tuple[Query, ...]) -> pl.DataFrame:
             "at": _times(event.at for event in events),
             "shown": [event.shown for event in events],
             "first_position": [event.first_position for event in events],
+            "subnet": [subnet_of(event.attributes) for event in events],
         },
         schema=_QUERIES,
     )
