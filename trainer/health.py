@@ -3,29 +3,28 @@
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
-from typing import cast
+from typing import Any, cast
 
 import polars as pl
 
-#: A log this short cannot be split forward in time with any meaning.
-_ENOUGH_DAYS = 7
+from desireline.trainer.log_defects import Explained, explain
+from desireline.trainer.log_figures import EventCounts, LogFigures
+from desireline.trainer.readiness import HIGHEST, Facts, Readiness, readiness
+
 _FEW_CLIENTS = 3
-_NEXT = {
-    0: "log clicks with the query_id of the search they belong to to reach the next",
-    1: "log the ids of the documents shown (query_response_hit_ids) to reach the next",
-    2: f"log a client_id with every event, over {_ENOUGH_DAYS} days or more, to reach the next",
-    3: "add dwell times (log what users do after a click) to reach the next",
-    4: "nothing is missing",
-}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LogHealth:
     """What a log holds once joined, bots left out, and its defects by name.
 
-    The tier says what can be learned: 1 which documents were chosen; 2 also how position
-    swayed the choice; 3 also how many people agree, and a split forward in time; 4 also
-    whether they stayed. 0: nothing, no click can be joined to a query.
+    The tier says what can be learned: 0 only what documents say of themselves; 1 also which
+    were chosen; 2 also how position swayed the choice; 3 also how many people agree, and a
+    split forward in time; 4 also whether they stayed.
+
+    `searches` and `queries` are all those of people. What is to be learned from (impressions,
+    clicks) counts a client's repeats of a query in a day once, and leaves out queries that too
+    few clients typed, as the settings say; `figures` takes every search as it was.
     """
 
     searches: int
@@ -42,6 +41,9 @@ class LogHealth:
     tier: int
     #: One sentence: what unlocks the next tier.
     next_tier: str
+    readiness: Readiness
+    events: EventCounts
+    figures: LogFigures
     #: How many events had each defect, by name; only those that occur.
     defects: Mapping[str, int] = field(default_factory=dict)
     #: Clients, searches and actions left out as a bot's; empty where there were none.
@@ -54,7 +56,7 @@ class LogHealth:
         """One line for people."""
         return (
             f"{self.searches:,} searches, {self.clicks:,} clicks, {self.days} days;"
-            f" tier {self.tier} of 4: {self.next_tier}"
+            f" tier {self.tier} of {HIGHEST}: {self.next_tier}"
         )
 
     def lines(self) -> list[str]:
@@ -68,12 +70,21 @@ class LogHealth:
             *(f"warning: {warning}" for warning in self.warnings),
         ]
 
-    def to_json(self) -> dict[str, object]:
-        """Return plain values."""
+    def explained(self) -> tuple[Explained, ...]:
+        """Return the defects with what each means and how to mend it, the worst first."""
+        return explain(self.defects)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain values; shares and explanations are worked out."""
         values = asdict(self)
+        values["figures"]["places"] = [
+            asdict(place) | {"click_through": place.click_through} for place in self.figures.places
+        ]
+        values["events"]["joined_share"] = self.events.joined_share
         return values | {
             "first": self.first and self.first.isoformat(),
             "last": self.last and self.last.isoformat(),
+            "explained": [asdict(each) for each in self.explained()],
         }
 
 
@@ -93,12 +104,14 @@ def examine(
     defects: Mapping[str, int],
     removed: Mapping[str, int],
     min_clients: int,
+    events: EventCounts,
+    figures: LogFigures,
 ) -> LogHealth:
     """Count a joined log. `queries` and `rows` are without bots."""
     clicked = rows.filter("clicked")
     clients = queries.filter(pl.col("client") != "").get_column("client").n_unique()
     days = _days(queries)
-    tier = _tier(clicked, clients=clients, days=days)
+    ready = readiness(_facts(clicked, clients=clients, days=days))
     return LogHealth(
         searches=queries.get_column("query_id").n_unique(),
         searches_with_results=rows.filter("shown").get_column("query_id").n_unique(),
@@ -109,8 +122,11 @@ def examine(
         days=days,
         first=cast("datetime | None", queries.get_column("at").min()),
         last=cast("datetime | None", queries.get_column("at").max()),
-        tier=tier,
-        next_tier=_NEXT[tier],
+        tier=ready.tier,
+        next_tier=ready.next_step,
+        readiness=ready,
+        events=events,
+        figures=figures,
         defects=_defects(raw, rows, clicked, defects),
         bots={name: count for name, count in removed.items() if count},
         warnings=_warnings(rows, clients=clients, min_clients=min_clients),
@@ -121,17 +137,15 @@ def _days(queries: pl.DataFrame) -> int:
     return queries.select(pl.col("at").dt.date().n_unique()).item() if queries.height else 0
 
 
-def _tier(clicked: pl.DataFrame, *, clients: int, days: int) -> int:
-    """Climb until something is missing."""
-    if not clicked.height:
-        return 0
-    placed = pl.col("shown") & pl.col("position").is_not_null()
-    if _share(clicked, placed) < 0.5:  # noqa: PLR2004 - most clicks must have a place
-        return 1
-    if _share(clicked, pl.col("client") != "") < 0.5 or clients < 2 or days < _ENOUGH_DAYS:  # noqa: PLR2004
-        return 2
-    # Every last event of a visit has no dwell, so half of all clicks may lack it.
-    return 4 if _share(clicked, pl.col("dwell_s").is_not_null()) > 0.2 else 3  # noqa: PLR2004
+def _facts(clicked: pl.DataFrame, *, clients: int, days: int) -> Facts:
+    return Facts(
+        clicks=clicked.height,
+        placed=_share(clicked, pl.col("shown") & pl.col("position").is_not_null()),
+        named=_share(clicked, pl.col("client") != ""),
+        with_dwell=_share(clicked, pl.col("dwell_s").is_not_null()),
+        clients=clients,
+        days=days,
+    )
 
 
 def _share(frame: pl.DataFrame, condition: pl.Expr) -> float:

@@ -17,6 +17,7 @@ SCHEMA = {
     "query_id": pl.String,
     "query": pl.String,
     "client": pl.String,
+    "subnet": pl.String,
     "at": TIME,
     "document_id": pl.String,
     "position": pl.Int32,
@@ -62,10 +63,10 @@ class SessionConfig(BaseModel, frozen=True, extra="forbid"):
 class Sessions:
     """What users saw and did, one row a document of one execution of a query.
 
-    Columns (`SCHEMA`): query_id, query (normalised), client, at (of the search, UTC),
-    document_id, position (1 is the top; null where unknown), shown (whether the log says that
-    it was on the page), clicked, weight (of the strongest action; 0 without), dwell_s (until
-    the client's next event; null where unknown).
+    Columns (`SCHEMA`): query_id, query (normalised), client, subnet (empty where unknown; see
+    `subnet_of`), at (of the search, UTC), document_id, position (1 is the top; null where
+    unknown), shown (whether the log says that it was on the page), clicked, weight (of the
+    strongest action; 0 without), dwell_s (until the client's next event; null where unknown).
     """
 
     frame: pl.DataFrame
@@ -117,11 +118,12 @@ def _raw_counts(frames: LogFrames) -> RawCounts:
 
 
 def _event_counts(logged: LogFrames, frames: LogFrames, config: SessionConfig) -> EventCounts:
+    by_text = frames.queries.join(logged.queries, on="query_id", how="anti")
     return count_events(
         searches=logged.queries,
         impressions=logged.impressions,
-        actions=frames.actions,
-        searches_by_text=frames.queries.join(logged.queries, on="query_id", how="anti"),
+        actions=logged.actions,
+        actions_by_text=frames.actions.join(by_text, on="query_id", how="semi"),
         kinds=config.actions.keys(),
     )
 
@@ -143,7 +145,9 @@ def _with_queries_from_actions(frames: LogFrames) -> LogFrames:
         .group_by("query_id")
         .agg(pl.col("query", "client").first(), pl.col("at").min())
         .with_columns(
-            shown=pl.lit([], dtype=pl.List(pl.String)), first_position=pl.lit(1, dtype=pl.Int32)
+            shown=pl.lit([], dtype=pl.List(pl.String)),
+            first_position=pl.lit(1, dtype=pl.Int32),
+            subnet=pl.lit(""),
         )
     )
     defects = dict(frames.defects)
@@ -180,7 +184,7 @@ def _without_bots(frames: LogFrames, config: BotConfig) -> tuple[LogFrames, dict
 def _searches(frames: LogFrames) -> pl.DataFrame:
     """Return one row a search; its pages are one."""
     return frames.queries.group_by("query_id", maintain_order=True).agg(
-        pl.col("query", "client").first(), pl.col("at").min()
+        pl.col("query", "client", "subnet").first(), pl.col("at").min()
     )
 
 
