@@ -1,15 +1,25 @@
-"""Clients no person could be."""
+"""Clients no person could be, each with the reason why."""
+
+from collections.abc import Iterator
 
 import polars as pl
 from pydantic import BaseModel, Field
 
+TOO_MANY = "more searches and clicks than a person makes"
+TOO_BROAD = "more different queries in a day than a person types"
+CLOCKWORK = "searches as regular as clockwork"
+NO_DWELL = "never stays on what it opens"
+ONE_DOCUMENT = "clicks one document whatever it searches"
+
+_VERDICTS = {"client": pl.String, "reason": pl.String}
+
 
 class BotConfig(BaseModel, frozen=True, extra="forbid"):
-    """When a client has done more than a person does.
+    """When a client has done more, or other, than a person does.
 
-    The limit follows the log: `times_median` times what the median client does, but never
-    below the floor. The median stands even where bots are a third of all clients; a high
-    percentile would be set by the bots themselves.
+    The limits of what is too much follow the log: `times_median` times what the median client
+    does, but never below the floor. The median stands even where bots are a third of all
+    clients; a high percentile would be set by the bots themselves.
     """
 
     floor_a_day: int = Field(
@@ -20,6 +30,9 @@ class BotConfig(BaseModel, frozen=True, extra="forbid"):
     floor_in_all: int = Field(
         default=400, ge=1, description="Nor for fewer than this in the whole window."
     )
+    floor_queries_a_day: int = Field(
+        default=60, ge=1, description="Nor for fewer different queries than this in one day."
+    )
     times_median: float = Field(
         default=20.0, gt=1, description="Above the floors, this many times the median client."
     )
@@ -28,31 +41,139 @@ class BotConfig(BaseModel, frozen=True, extra="forbid"):
         ge=2,
         description="With fewer clients nobody is removed: there is no telling who is unusual.",
     )
+    habits_from: int = Field(
+        default=20,
+        ge=5,
+        description="Searches or clicks from which a client's habits are judged: pauses that hardly"
+        " differ, documents left within a second, one document under many queries.",
+    )
 
 
-def bot_clients(events: pl.DataFrame, config: BotConfig) -> pl.Series:
-    """Names of the clients to leave out whole.
+#: Pauses longer than this are absences; they say nothing about how regular a client is.
+_PAUSE_S = 1800.0
+#: A person's pauses differ: nine tenths of them are never within half of their median.
+_SPREAD = 0.5
+#: Nobody reads in less; zero is not counted, it only says that the log's clock is coarse.
+_GLANCE_S = 1.0
+_NEARLY_ALL = 0.9
+_MANY_QUERIES = 5
+
+
+def bot_clients(searches: pl.DataFrame, actions: pl.DataFrame, config: BotConfig) -> pl.DataFrame:
+    """Name the clients to leave out whole, one row a client: client, reason; sorted.
 
     Args:
-        events: one row a search or action, columns `client` and `at`; clients without a
-            name cannot be judged and are never removed.
+        searches: one row a search: `query_id`, `client`, `query`, `at`. Clients without a name
+            cannot be judged and are never removed.
+        actions: one row an action: `client`, `query_id`, `document_id`, `at`.
         config: the limits.
 
     """
-    named = events.filter(pl.col("client") != "")
-    days = named.group_by("client", pl.col("at").dt.date().alias("day")).len()
-    totals = days.group_by("client").agg(
-        busiest_day=pl.col("len").max(), in_all=pl.col("len").sum()
+    searches, actions = (
+        frame.lazy().filter(pl.col("client") != "") for frame in (searches, actions)
     )
-    if totals.height < config.min_clients:
-        return pl.Series("client", [], dtype=pl.String)
+    busy = _totals(searches, actions).collect()
+    if busy.height < config.min_clients:
+        return pl.DataFrame(schema=_VERDICTS)
+    verdicts = [
+        found.select("client", reason=pl.lit(reason))
+        for reason, found in _found(busy, searches, actions, config)
+    ]
+    return pl.concat(verdicts).unique("client", keep="first", maintain_order=True).sort("client")
+
+
+def _found(
+    busy: pl.DataFrame, searches: pl.LazyFrame, actions: pl.LazyFrame, config: BotConfig
+) -> Iterator[tuple[str, pl.DataFrame]]:
+    """Yield a reason and the clients it fits, the plainest first."""
     too_many = _above("busiest_day", config.floor_a_day, config) | _above(
         "in_all", config.floor_in_all, config
     )
-    return totals.filter(too_many).get_column("client").sort()
+    yield TOO_MANY, busy.filter(too_many)
+    yield TOO_BROAD, busy.filter(_above("broadest_day", config.floor_queries_a_day, config))
+    settled = busy.lazy().filter(pl.col("in_all") >= config.habits_from).select("client")
+    searches, actions = (
+        frame.join(settled, on="client", how="semi") for frame in (searches, actions)
+    )
+    yield CLOCKWORK, _regular(searches, config.habits_from).collect()
+    yield NO_DWELL, _restless(searches, actions, config.habits_from).collect()
+    yield ONE_DOCUMENT, _devoted(searches, actions, config.habits_from).collect()
+
+
+def _totals(searches: pl.LazyFrame, actions: pl.LazyFrame) -> pl.LazyFrame:
+    events = pl.concat(
+        [
+            searches.select("client", "at", "query"),
+            actions.select("client", "at", query=pl.lit(None, dtype=pl.String)),
+        ]
+    )
+    days = events.group_by("client", pl.col("at").dt.date().alias("day")).agg(
+        pl.len(), queries=pl.col("query").drop_nulls().n_unique()
+    )
+    return days.group_by("client").agg(
+        busiest_day=pl.col("len").max(),
+        broadest_day=pl.col("queries").max(),
+        in_all=pl.col("len").sum(),
+    )
 
 
 def _above(column: str, floor: int, config: BotConfig) -> pl.Expr:
     return pl.col(column) > pl.max_horizontal(
         pl.lit(floor), pl.col(column).median() * config.times_median
     )
+
+
+def _regular(searches: pl.LazyFrame, at_least: int) -> pl.LazyFrame:
+    """Find clients between whose searches there is always the same pause."""
+    pause = _seconds(pl.col("at").diff().over("client", order_by="at"))
+    pauses = searches.with_columns(pause=pause).filter(pl.col("pause") <= _PAUSE_S)
+    spread = pl.col("pause").quantile(0.95) - pl.col("pause").quantile(0.05)
+    return (
+        pauses.group_by("client")
+        .agg(pl.len(), spread=spread, usual=pl.col("pause").median())
+        .filter((pl.col("len") >= at_least - 1) & (pl.col("spread") < _SPREAD * pl.col("usual")))
+    )
+
+
+def _restless(searches: pl.LazyFrame, actions: pl.LazyFrame, at_least: int) -> pl.LazyFrame:
+    """Find clients that do the next thing within a second of nearly every action."""
+    events = pl.concat(
+        [
+            searches.select("client", "at", acted=pl.lit(value=False)),
+            actions.select("client", "at", acted=pl.lit(value=True)),
+        ]
+    )
+    until_next = _seconds(pl.col("at").shift(-1) - pl.col("at")).over("client", order_by="at")
+    stays = events.with_columns(stay=until_next).filter("acted", pl.col("stay").is_not_null())
+    glances = (pl.col("stay") > 0) & (pl.col("stay") < _GLANCE_S)
+    return (
+        stays.group_by("client")
+        .agg(pl.len(), glances=glances.mean())
+        .filter((pl.col("len") >= at_least) & (pl.col("glances") >= _NEARLY_ALL))
+    )
+
+
+def _devoted(searches: pl.LazyFrame, actions: pl.LazyFrame, at_least: int) -> pl.LazyFrame:
+    """Find clients whose actions are nearly all on one document, under many queries."""
+    typed = searches.select("query_id", "query").unique("query_id")
+    documents = (
+        actions.select("client", "query_id", "document_id")
+        .filter(pl.col("document_id") != "")
+        .join(typed, on="query_id", how="inner")
+        .group_by("client", "document_id")
+        .agg(pl.len(), queries=pl.col("query").n_unique())
+    )
+    favourite = documents.group_by("client").agg(
+        pl.col("len").sum(),
+        share=pl.col("len").max() / pl.col("len").sum(),
+        queries=pl.col("queries").sort_by("len").last(),
+    )
+    return favourite.filter(
+        (pl.col("len") >= at_least)
+        & (pl.col("share") >= _NEARLY_ALL)
+        & (pl.col("queries") >= _MANY_QUERIES)
+    )
+
+
+def _seconds(duration: pl.Expr) -> pl.Expr:
+    return duration.dt.total_microseconds() / 1_000_000

@@ -48,6 +48,9 @@ class LogHealth:
     defects: Mapping[str, int] = field(default_factory=dict)
     #: Clients, searches and actions left out as a bot's; empty where there were none.
     bots: Mapping[str, int] = field(default_factory=dict)
+    #: What else is not believed, by what and why: clients of each bot rule, clicks beyond a share,
+    #: bursts, pairs that wait (see `trust`); only what occurs.
+    left_out: Mapping[str, int] = field(default_factory=dict)
     #: What the user should know before trusting the result, one sentence each.
     warnings: tuple[str, ...] = ()
 

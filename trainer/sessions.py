@@ -1,7 +1,7 @@
 """Events become sessions: who saw what where, and what they did with it."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 import polars as pl
 from pydantic import BaseModel, Field
@@ -71,10 +71,16 @@ class Sessions:
 
     frame: pl.DataFrame
     health: LogHealth
+    #: Pairs that may not teach yet: query, document_id. Set by `trust`, heeded by `split_forward`.
+    waiting: pl.DataFrame = field(
+        default_factory=lambda: pl.DataFrame(schema={"query": pl.String, "document_id": pl.String})
+    )
+    #: Clients whose searches teach but do not judge. Set by `trust`, heeded by `split_forward`.
+    doubted: pl.Series = field(default_factory=lambda: pl.Series("client", [], dtype=pl.String))
 
     def only(self, keep: pl.Expr) -> "Sessions":
         """Return the sessions whose rows pass, with the same health report."""
-        return Sessions(frame=self.frame.filter(keep), health=self.health)
+        return replace(self, frame=self.frame.filter(keep))
 
 
 def to_sessions(batches: Iterable[LogBatch], config: SessionConfig | None = None) -> Sessions:
@@ -87,7 +93,8 @@ def join_sessions(frames: LogFrames, config: SessionConfig | None = None) -> Ses
     config = config or SessionConfig()
     logged, frames = frames, _with_queries_from_actions(frames)
     raw = _raw_counts(frames)
-    people, removed = _without_bots(frames, config.bots)
+    bots = bot_clients(frames.queries, frames.actions, config.bots)
+    people, removed = _without_bots(frames, bots)
     searches = _searches(people)
     rows = _rows(people, searches, config)
     figures = draw(searches, rows)
@@ -103,6 +110,8 @@ def join_sessions(frames: LogFrames, config: SessionConfig | None = None) -> Ses
         events=_event_counts(logged, frames, config),
         figures=figures,
     )
+    reasons = dict(bots.group_by("reason").len().sort("reason").iter_rows())
+    health = replace(health, left_out={f"clients: {reason}": n for reason, n in reasons.items()})
     return Sessions(frame=rows.select(list(SCHEMA)), health=health)
 
 
@@ -161,10 +170,8 @@ def _with_queries_from_actions(frames: LogFrames) -> LogFrames:
     )
 
 
-def _without_bots(frames: LogFrames, config: BotConfig) -> tuple[LogFrames, dict[str, int]]:
-    did = pl.concat([frames.queries.select("client", "at"), frames.actions.select("client", "at")])
-    bots = bot_clients(did, config)
-    person = ~pl.col("client").is_in(bots.implode())
+def _without_bots(frames: LogFrames, bots: pl.DataFrame) -> tuple[LogFrames, dict[str, int]]:
+    person = ~pl.col("client").is_in(bots.get_column("client").implode())
     of_bots = frames.queries.filter(~person).select("query_id").unique()
     actions = frames.actions.filter(person).join(of_bots, on="query_id", how="anti")
     people = LogFrames(
@@ -174,7 +181,7 @@ def _without_bots(frames: LogFrames, config: BotConfig) -> tuple[LogFrames, dict
         defects=frames.defects,
     )
     removed = {
-        "clients": bots.len(),
+        "clients": bots.height,
         "searches": of_bots.height,
         "actions": frames.actions.height - actions.height,
     }
