@@ -43,6 +43,9 @@ Files; first what everything stands on, then the data's way, then the doors:
 - ``load_checks``       every reason to wait that the configuration leaves on
 - ``watched_throttle``  a run's throttle with all that measures for it
 - ``worker_process``    heavy work in a child process
+- ``event_ledger``      which files of an event archive count, and the cursor with them
+- ``event_archive``     pulled events by day, and how far the log was read
+- ``pulling``           from the click log into the archive, made private first
 - ``target``            all the parts that one target is worked on with
 - ``run``               one re-embedding under way
 - ``cycle_report``      what one cycle did and why

@@ -323,6 +323,11 @@ class Config(Settings):
         return self.data_dir / "cache"
 
     @property
+    def events_dir(self) -> Path:
+        """The archives of pulled events, one folder a target."""
+        return self.data_dir / "events"
+
+    @property
     def state_file(self) -> Path:
         """The embedded state store."""
         return self.data_dir / "state.sqlite"

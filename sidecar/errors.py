@@ -7,6 +7,10 @@ class SidecarError(DesirelineError):
     """The sidecar could not do this."""
 
 
+class ArchiveBrokenError(SidecarError):
+    """Pulled events that were kept on disk cannot be read."""
+
+
 class TargetUnknownError(SidecarError):
     """No target of this name is configured."""
 

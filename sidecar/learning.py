@@ -1,29 +1,32 @@
 """From the click log to a trained candidate: sessions, judgments, pairs, fit."""
 
 import tempfile
-from datetime import datetime
+from datetime import datetime, timedelta
 from importlib.metadata import version
 from pathlib import Path
 
 import polars as pl
 
 from desireline.connectors import plugins
+from desireline.connectors.log_source import LogSource
 from desireline.connectors.search_engine import Hit
 from desireline.sidecar.cycle_report import Diary
 from desireline.sidecar.errors import SidecarError
 from desireline.sidecar.examination import document_texts
 from desireline.sidecar.judging import HeldOutTruth
+from desireline.sidecar.pulling import pull_into
 from desireline.sidecar.target import Target
 from desireline.trainer.click_truth import corrected_qrels, estimate_noise
 from desireline.trainer.clickmodels.base import ClickModel
 from desireline.trainer.evaluation import by_frequency
 from desireline.trainer.jobs import FitJob
 from desireline.trainer.judgments import judge
+from desireline.trainer.log_frames import LogFrames, gather
 from desireline.trainer.manifest import Provenance
 from desireline.trainer.miners.base import Material, mine_all
 from desireline.trainer.pair_features import describe_pairs
 from desireline.trainer.pairs import PairSet
-from desireline.trainer.sessions import Sessions, to_sessions
+from desireline.trainer.sessions import Sessions, join_sessions
 from desireline.trainer.splits import Split
 
 #: More held-out queries make the evaluation slower and the interval hardly narrower.
@@ -31,10 +34,10 @@ _MOST_HELD_OUT = 2_000
 
 
 def pull_sessions(target: Target) -> Sessions:
-    """Read the whole window of the click log and join it.
+    """Pull what the click log has gained, and join what is in its window.
 
     Raises:
-        SidecarError: the target names no log.
+        SidecarError: the target names no log, or its events cannot be kept.
 
     """
     if target.log_source is None:
@@ -42,7 +45,22 @@ def pull_sessions(target: Target) -> Sessions:
             f"target {target.name!r} names no click log; nothing was changed",
             next_step=f'add logs = {{ kind = "ubi" }} to targets.{target.name}',
         )
-    return to_sessions(target.log_source.pull(), target.config.sessions)
+    return join_sessions(_events(target, target.log_source), target.config.sessions)
+
+
+def _events(target: Target, source: LogSource) -> LogFrames:
+    if target.archive is None or target.config.logs is None:
+        return gather(map(target.protect, source.pull()))
+    pull_into(
+        target.archive,
+        source,
+        settings=target.config.logs,
+        clock=target.clock,
+        transform=target.protect,
+    )
+    window: timedelta | None = getattr(target.config.logs, "window", None)
+    with target.archive.reading() as events:
+        return events.frames(None if window is None else target.clock() - window)
 
 
 def mine_pairs(target: Target, sessions: Sessions, incumbent: str, diary: Diary) -> PairSet:

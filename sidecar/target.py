@@ -14,11 +14,13 @@ from desireline.sidecar.controls import Controls
 from desireline.sidecar.embedding_cache import CachedEncoder, EmbeddingCache
 from desireline.sidecar.embedding_writer import EmbeddingWriter
 from desireline.sidecar.encoders import EncoderPool
+from desireline.sidecar.event_archive import EventArchive
 from desireline.sidecar.generations import Generation, Generations
 from desireline.sidecar.headroom import Need
 from desireline.sidecar.hooks import Hooks
 from desireline.sidecar.lease import Lease, hold_lease
 from desireline.sidecar.patience import Patience
+from desireline.sidecar.pulling import Transform, as_it_is
 from desireline.sidecar.reencoding import Sample
 from desireline.sidecar.steps import Reached, go_on
 from desireline.sidecar.target_config import TargetConfig
@@ -40,6 +42,10 @@ class Target:
     worker: WorkerProcess
     log_source: LogSource | None
     clock: Callable[[], datetime]
+    #: Where pulled events are kept; without one the log is read whole each time.
+    archive: EventArchive | None = None
+    #: What happens to events before they touch this machine's disk.
+    protect: Transform = as_it_is
     hooks: Hooks = field(default_factory=Hooks)
     #: Told of every step of a re-embedding as it is passed.
     reached: Reached = go_on

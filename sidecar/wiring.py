@@ -17,6 +17,7 @@ from desireline.sidecar.config import ClusterConfig, Config, child_environment
 from desireline.sidecar.embedding_cache import EmbeddingCache
 from desireline.sidecar.encoders import EncoderPool
 from desireline.sidecar.errors import SidecarError
+from desireline.sidecar.event_archive import EventArchive
 from desireline.sidecar.hooks import Hooks
 from desireline.sidecar.operations import Sidecar
 from desireline.sidecar.serving import ClusterAddress
@@ -69,6 +70,7 @@ def open_sidecar(
             encoders=encoders,
             worker=worker,
             log_source=log_source(target, settings),
+            archive=EventArchive(config.events_dir / name),
             clock=clock,
             reached=reached,
             hooks=_hooks(config, target),
