@@ -11,6 +11,7 @@ Files; first what everything stands on, then the data's way, then the doors:
 - ``config_paths``      paths are read from the configuration's own folder
 - ``config_errors``     wrong fields, one line each
 - ``log_settings``      a click log's settings, checked by its plugin
+- ``privacy_config``    what a user may say about people's privacy
 - ``target_config``     what a user may say about one target
 - ``config``            the whole file, and the environment
 - ``config_reference``  the configuration told from its own models
@@ -43,6 +44,10 @@ Files; first what everything stands on, then the data's way, then the doors:
 - ``load_checks``       every reason to wait that the configuration leaves on
 - ``watched_throttle``  a run's throttle with all that measures for it
 - ``worker_process``    heavy work in a child process
+- ``keyed_digests``     texts known again without being kept
+- ``client_names``      what clients go by, under salts that are thrown away
+- ``erased_list``       who and what was erased, so that no log brings it back
+- ``anonymising``       what happens to events before they touch our disk
 - ``event_ledger``      which files of an event archive count, and the cursor with them
 - ``event_archive``     pulled events by day, and how far the log was read
 - ``pulling``           from the click log into the archive, made private first

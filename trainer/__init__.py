@@ -6,6 +6,8 @@ Files, in the order the data meets them:
 - ``query_text``     what users typed, normalised in one place
 - ``subnets``        which network a search came from, where the log says
 - ``document_text``  a document as an encoder reads it
+- ``personal_data``  what in a query names a person
+- ``k_anonymity``    who surely are different people
 - ``log_frames``     events as flat tables, defects counted
 - ``bots``           clients no person could be
 - ``log_figures``    what a log looks like from above, in counts
@@ -13,6 +15,9 @@ Files, in the order the data meets them:
 - ``readiness``      tiers: what a log unlocks, what it lacks for more
 - ``health``         how good a log is, and what would make it better
 - ``sessions``       events become sessions: who saw what where, and clicked
+- ``influence``      how much one client, or one subnet, may say
+- ``bursts``         a pair that is clicked as never before
+- ``trust``          what may teach, what waits, what is left out, who may judge
 - ``splits``         forward in time and by query; nothing leaks
 - ``pair_features``  what is known of a query and a document beside clicks
 - ``clickmodels``    how users look at a page of answers
@@ -20,6 +25,7 @@ Files, in the order the data meets them:
 - ``click_truth``    held-out clicks as a truth that favours nobody
 - ``pairs``          anchor, positive, negatives, weight
 - ``miners``         sessions, judgments or documents become pairs
+- ``supported_pairs``  the pairs that enough people stand behind
 - ``model_files``    which files a model may consist of
 - ``encoders``       text in, vectors out: ONNX Runtime, sentence-transformers, fake
 - ``manifest``       what a registered model is

@@ -24,6 +24,8 @@ def subnet_of(attributes: Mapping[str, str]) -> str:
 
 
 def _network(address: str) -> str:
+    if not address:
+        return ""
     try:
         parsed = ip_address(address.strip())
     except ValueError:
