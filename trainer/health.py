@@ -12,6 +12,17 @@ from desireline.trainer.log_figures import EventCounts, LogFigures
 from desireline.trainer.readiness import HIGHEST, Facts, Readiness, readiness
 
 _FEW_CLIENTS = 3
+_PLAIN = (
+    "searches",
+    "searches_with_results",
+    "queries",
+    "impressions",
+    "clicks",
+    "clients",
+    "days",
+    "tier",
+    "next_tier",
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,15 +90,20 @@ class LogHealth:
 
     def to_json(self) -> dict[str, Any]:
         """Return plain values; shares and explanations are worked out."""
-        values = asdict(self)
-        values["figures"]["places"] = [
+        places = [
             asdict(place) | {"click_through": place.click_through} for place in self.figures.places
         ]
-        values["events"]["joined_share"] = self.events.joined_share
-        return values | {
+        return {
+            **{name: getattr(self, name) for name in _PLAIN},
             "first": self.first and self.first.isoformat(),
             "last": self.last and self.last.isoformat(),
+            "readiness": asdict(self.readiness),
+            "events": asdict(self.events) | {"joined_share": self.events.joined_share},
+            "figures": asdict(self.figures) | {"places": places},
+            "defects": dict(self.defects),
             "explained": [asdict(each) for each in self.explained()],
+            "bots": dict(self.bots),
+            "warnings": list(self.warnings),
         }
 
 

@@ -25,7 +25,8 @@ _KINDS = 12
 class Place:
     """One position of the page: how often a document stood there, and was clicked."""
 
-    position: int
+    #: 1 is the top; None for several positions together, or an unknown one.
+    position: int | None
     impressions: int
     clicks: int
 
@@ -269,21 +270,22 @@ def _of_documents(by_document: pl.DataFrame) -> dict[str, Any]:
 
 def _of_places(rows: pl.DataFrame) -> dict[str, Any]:
     counted = {
-        position: Place(position=position or 0, impressions=impressions, clicks=clicks)
+        position: (impressions, clicks)
         for position, impressions, clicks in rows.filter("shown")
         .group_by(pl.col("position").clip(upper_bound=POSITIONS + 1))
         .agg(pl.len(), pl.col("clicked").sum())
         .iter_rows()
     }
-    nothing = Place(position=0, impressions=0, clicks=0)
-    below = counted.pop(POSITIONS + 1, nothing)
-    unplaced = counted.pop(None, nothing)
-    deepest = max((position for position in counted if position is not None), default=0)
-    empty = [
-        Place(position=position, impressions=0, clicks=0) for position in range(1, deepest + 1)
-    ]
+    below = _place(None, counted.pop(POSITIONS + 1, None))
+    unplaced = _place(None, counted.pop(None, None))
+    deepest = POSITIONS if below.impressions else max(counted, default=0)
     return {
-        "places": tuple(counted.get(place.position, place) for place in empty),
+        "places": tuple(_place(at, counted.get(at)) for at in range(1, deepest + 1)),
         "below": below,
         "unplaced": unplaced,
     }
+
+
+def _place(position: int | None, counted: tuple[int, int] | None) -> Place:
+    impressions, clicks = counted or (0, 0)
+    return Place(position=position, impressions=impressions, clicks=clicks)
