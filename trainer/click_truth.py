@@ -6,7 +6,7 @@ import polars as pl
 
 from desireline.trainer.clickmodels.base import UNKNOWN_POSITION, ClickNoise
 from desireline.trainer.clickmodels.latent_relevance import LatentRelevance
-from desireline.trainer.judgments import count
+from desireline.trainer.judgments import click_log
 from desireline.trainer.measures.base import Qrels
 from desireline.trainer.sessions import Sessions
 
@@ -17,7 +17,7 @@ _LEAST_EXAMINATION = 0.1
 
 def estimate_noise(sessions: Sessions) -> ClickNoise:
     """Learn how users look and err from a whole log: a few numbers that no encoder can sway."""
-    return LatentRelevance().noise(count(sessions))
+    return LatentRelevance().noise(click_log(sessions))
 
 
 def corrected_qrels(

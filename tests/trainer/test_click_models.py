@@ -2,7 +2,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from desireline.trainer.clickmodels.base import perplexity, to_arrays
+from desireline.trainer.clickmodels.base import ClickLog, surprise
 from desireline.trainer.clickmodels.ctr import ClickThroughRate, ClickThroughRateConfig
 from desireline.trainer.clickmodels.latent_relevance import LatentRelevance
 from desireline.trainer.clickmodels.position_based import (
@@ -54,7 +54,7 @@ def sampled(attraction, examination, searches, random):
 
 
 def grades(model, frame):
-    found = model.fit(frame).frame
+    found = model.fit(ClickLog.of_counts(frame)).attractiveness
     return {
         (query, document): grade
         for query, document, grade in found.select("query", "document_id", "attraction").iter_rows()
@@ -66,10 +66,10 @@ def test_the_position_based_model_recovers_what_it_sampled():
     attraction = random.uniform(0.05, 0.95, (6, 5))
     examination = np.array([1.0, 0.7, 0.5, 0.35, 0.25])
     model = PositionBased(PositionBasedConfig(iterations=200))
-    found = model.fit(sampled(attraction, examination, 3_000, random))
+    found = model.fit(ClickLog.of_counts(sampled(attraction, examination, 3_000, random)))
     np.testing.assert_allclose(list(found.examination.values()), examination, atol=0.03)
     np.testing.assert_allclose(
-        found.frame["attraction"].to_numpy().reshape(6, 5), attraction, atol=0.06
+        found.attractiveness["attraction"].to_numpy().reshape(6, 5), attraction, atol=0.06
     )
 
 
@@ -78,7 +78,7 @@ def test_one_step_is_the_textbook_update_for_every_single_impression():
     frame = counts(
         ("q", "a", 1, 4, 1), ("q", "a", 2, 3, 2), ("q", "b", 2, 5, 0), ("r", "a", 1, 2, 2)
     )
-    arrays = to_arrays(frame)
+    arrays = ClickLog.of_counts(frame).arrays
     theta, alpha = np.array([1.0, 0.6]), np.array([0.3, 0.4, 0.8])
     new_theta, new_alpha = PositionBased(
         PositionBasedConfig(prior_strength=2, prior_mean=0.25)
@@ -104,13 +104,19 @@ def test_one_step_is_the_textbook_update_for_every_single_impression():
 def test_every_turn_makes_the_clicks_likelier():
     random = np.random.default_rng(3)
     frame = sampled(random.uniform(0.1, 0.9, (3, 4)), np.array([1.0, 0.6, 0.4, 0.2]), 60, random)
-    arrays = to_arrays(frame)
+    arrays = ClickLog.of_counts(frame).arrays
     model = PositionBased(PositionBasedConfig(prior_strength=1e-9))
     theta, alpha = np.full(4, 0.5), np.full(arrays.pairs.height, 0.3)
     theta[0] = 1.0
     surprises = []
     for _ in range(15):
-        surprises.append(perplexity(arrays, theta[arrays.place] * alpha[arrays.pair]))
+        surprises.append(
+            surprise(
+                theta[arrays.place] * alpha[arrays.pair],
+                arrays.clicks / arrays.impressions,
+                arrays.impressions,
+            )
+        )
         theta, alpha = model.step(arrays, theta, alpha)
     assert surprises == sorted(surprises, reverse=True)
     assert surprises[-1] < surprises[0]
@@ -150,14 +156,14 @@ def two_classes(random, *, queries=300, documents=6):
 
 def test_latent_relevance_recovers_the_classes_and_is_calibrated():
     frame, relevant, examination = two_classes(np.random.default_rng(5))
-    found = LatentRelevance().fit(frame)
+    found = LatentRelevance().fit(ClickLog.of_counts(frame))
     truth = np.array(
         [
             relevant[int(query[1:]), int(document[1:])]
-            for query, document in found.frame.select("query", "document_id").iter_rows()
+            for query, document in found.attractiveness.select("query", "document_id").iter_rows()
         ]
     )
-    grade = found.frame["attraction"].to_numpy()
+    grade = found.attractiveness["attraction"].to_numpy()
     np.testing.assert_allclose(list(found.examination.values()), examination, atol=0.12)
     assert truth[grade >= 0.5].mean() > 0.8
     assert grade.mean() == pytest.approx(truth.mean(), abs=0.04)
@@ -182,9 +188,9 @@ def test_a_click_counts_the_more_the_fewer_skips_there_are():
 
 @pytest.mark.parametrize("model", MODELS)
 def test_an_empty_log_has_no_attractions(model):
-    found = model().fit(counts())
-    assert found.frame.is_empty()
-    assert found.perplexity == 1.0
+    found = model().fit(ClickLog.of_counts(counts()))
+    assert found.attractiveness.is_empty()
+    assert found.perplexity(ClickLog.of_counts(counts())) == 1.0
 
 
 @pytest.mark.parametrize("model", MODELS)
@@ -198,12 +204,12 @@ def test_an_empty_log_has_no_attractions(model):
     ],
 )
 def test_every_model_stays_between_zero_and_one_on_odd_logs(model, frame):
-    found = model().fit(frame)
+    found = model().fit(ClickLog.of_counts(frame))
     for column in ("attraction", "confidence"):
-        values = found.frame[column].to_numpy()
+        values = found.attractiveness[column].to_numpy()
         assert np.isfinite(values).all()
         assert ((values >= 0) & (values <= 1)).all()
-    assert np.isfinite(found.perplexity)
+    assert np.isfinite(found.perplexity(ClickLog.of_counts(frame)))
 
 
 @pytest.mark.parametrize("model", [PositionBased, LatentRelevance])

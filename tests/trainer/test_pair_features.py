@@ -2,6 +2,7 @@ import numpy as np
 import polars as pl
 import pytest
 
+from desireline.trainer.clickmodels.click_log import ClickLog
 from desireline.trainer.clickmodels.latent_relevance import LatentRelevance
 from desireline.trainer.document_text import DocumentText
 from desireline.trainer.encoders.fake import FakeEncoder
@@ -105,6 +106,10 @@ def test_queries_that_are_alike_vouch_for_each_other():
     rows += [("nurse new", document_id, place, 1, 0) for place, document_id in enumerate("cba")]
     frame = counts(rows)
     features = describe_pairs(frame, DOCUMENTS, FakeEncoder())
-    found = LatentRelevance().fit(frame, features).frame.filter(pl.col("query") == "nurse new")
+    found = (
+        LatentRelevance()
+        .fit(ClickLog.of_counts(frame), features)
+        .attractiveness.filter(pl.col("query") == "nurse new")
+    )
     grade = dict(found.select("document_id", "attraction").iter_rows())
     assert grade["a"] > 2 * max(grade["b"], grade["c"])

@@ -3,10 +3,10 @@
 from typing import Literal
 
 import numpy as np
-import polars as pl
 from pydantic import BaseModel, Field
 
-from desireline.trainer.clickmodels.base import Attractions, attractions, to_arrays
+from desireline.trainer.clickmodels.base import ClickLog, FittedClickModel, fitted
+from desireline.trainer.clickmodels.users import LookByPosition
 from desireline.trainer.pair_features import PairFeatures
 
 
@@ -29,12 +29,22 @@ class ClickThroughRate:
     def __init__(self, config: ClickThroughRateConfig | None = None) -> None:
         self._strength = (config or ClickThroughRateConfig()).prior_strength
 
-    def fit(self, counts: pl.DataFrame, features: PairFeatures | None = None) -> Attractions:  # noqa: ARG002 - of the port
+    def fit(self, log: ClickLog, features: PairFeatures | None = None) -> FittedClickModel:  # noqa: ARG002 - of the port
         """Smooth the click-through rate of every pair."""
-        arrays = to_arrays(counts)
+        arrays = log.arrays
         total = arrays.by_place(arrays.impressions)
-        rate = arrays.by_place(arrays.clicks) / np.maximum(total, 1.0)
+        rate = arrays.by_place(arrays.clicks) / np.maximum(total, 1e-12)
         seen, clicked = arrays.by_pair(arrays.impressions), arrays.by_pair(arrays.clicks)
         usual = arrays.by_pair(arrays.impressions * rate[arrays.place]) / seen
-        attraction = (clicked + self._strength * usual) / (seen + self._strength)
-        return attractions(arrays, attraction, seen, np.ones(rate.shape), attraction[arrays.pair])
+        strength = self._strength
+        attraction = (clicked + strength * usual) / (seen + strength)
+        looked = np.ones(rate.shape)
+        return fitted(
+            log,
+            LookByPosition(examination=looked),
+            attraction=attraction,
+            looks=seen,
+            variance=attraction * (1 - attraction) / (seen + strength + 1),
+            examination=looked,
+            usual=float(clicked.sum() / max(seen.sum(), 1.0)),
+        )

@@ -4,18 +4,19 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
-import polars as pl
 from pydantic import BaseModel, Field
 
 from desireline.trainer.clickmodels.base import (
-    Attractions,
+    ClickLog,
     ClickNoise,
     CountArrays,
+    FittedClickModel,
+    Indices,
     Numbers,
-    attractions,
-    to_arrays,
+    fitted,
 )
 from desireline.trainer.clickmodels.logistic import Standardised, newton_step, sigmoid
+from desireline.trainer.clickmodels.users import Step
 from desireline.trainer.pair_features import PairFeatures
 
 #: Attraction of accidents and of relevant documents before any click is seen, and what it weighs.
@@ -36,6 +37,30 @@ class LatentRelevanceConfig(BaseModel, frozen=True, extra="forbid"):
     ridge: float = Field(default=1.0, gt=0)
     #: Looks that the usual click-through of a document is worth.
     document_strength: float = Field(default=5.0, gt=0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LookAndErr:
+    """The position decides on the look; what is looked at is relevant or clicked by accident."""
+
+    #: By place.
+    examination: Numbers
+    #: P(click | look) of what is not relevant.
+    accident: float
+    #: P(click | look) of what is relevant.
+    relevant: float
+
+    def begin(self, place: Indices) -> Numbers:
+        """Look as the place says."""
+        return self.examination[place]
+
+    def go_on(self, step: Step) -> Numbers:
+        """Look as the place says."""
+        return self.examination[step.place]
+
+    def appeal(self, attraction: Numbers) -> Numbers:
+        """Mix both classes by P(relevant)."""
+        return self.accident + attraction * (self.relevant - self.accident)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,12 +95,11 @@ class LatentRelevance:
     def __init__(self, config: LatentRelevanceConfig | None = None) -> None:
         self._config = config or LatentRelevanceConfig()
 
-    def fit(self, counts: pl.DataFrame, features: PairFeatures | None = None) -> Attractions:
+    def fit(self, log: ClickLog, features: PairFeatures | None = None) -> FittedClickModel:
         """Estimate P(relevant | clicks) of every pair; without features all start alike."""
-        arrays = to_arrays(counts)
+        arrays = log.arrays
         if not arrays.pairs.height:
-            empty = np.zeros(0)
-            return attractions(arrays, empty, empty, empty, empty)
+            return _result(log, _start(arrays))
         known = [_of_position(arrays)]
         if features is not None:
             known.append(features.of(arrays.pairs))
@@ -85,11 +109,11 @@ class LatentRelevance:
             state = self._converge(arrays, np.concatenate(known, axis=1), state)
             known.append(_of_neighbours(arrays, state, features))
             state = self._converge(arrays, np.concatenate(known, axis=1), state)
-        return _result(arrays, state)
+        return _result(log, state)
 
-    def noise(self, counts: pl.DataFrame) -> ClickNoise:
+    def noise(self, log: ClickLog) -> ClickNoise:
         """Estimate only how users look and err, from clicks and positions alone."""
-        arrays = to_arrays(counts)
+        arrays = log.arrays
         state = _start(arrays)
         if arrays.pairs.height:
             state = self._converge(arrays, _of_position(arrays), state)
@@ -204,20 +228,20 @@ def _of_neighbours(arrays: CountArrays, state: _State, features: PairFeatures) -
     return np.stack([links.pool(evidence), np.log(rate)], axis=1)
 
 
-def _result(arrays: CountArrays, state: _State) -> Attractions:
+def _result(log: ClickLog, state: _State) -> FittedClickModel:
+    arrays = log.arrays
+    accident, wanted = state.attraction.tolist()
     relevant = state.relevant[arrays.pair]
-    expected = state.attraction[0] + relevant * (state.attraction[1] - state.attraction[0])
-    looks = sum(
-        (
-            weight * _looks(arrays, state.theta, float(a))
-            for weight, a in ((1 - relevant, state.attraction[0]), (relevant, state.attraction[1]))
-        ),
-        start=np.zeros(len(relevant)),
+    looks = (1 - relevant) * _looks(arrays, state.theta, accident) + relevant * _looks(
+        arrays, state.theta, wanted
     )
-    return attractions(
-        arrays,
-        state.relevant,
-        arrays.by_pair(looks),
-        state.theta,
-        state.theta[arrays.place] * expected,
+    impressions = arrays.by_pair(arrays.impressions)
+    return fitted(
+        log,
+        LookAndErr(examination=state.theta, accident=accident, relevant=wanted),
+        attraction=state.relevant,
+        looks=arrays.by_pair(looks),
+        variance=state.relevant * (1 - state.relevant),
+        examination=state.theta,
+        usual=float((impressions * state.relevant).sum() / max(impressions.sum(), 1e-12)),
     )

@@ -3,20 +3,20 @@
 from typing import Literal
 
 import numpy as np
-import polars as pl
 from numpy.typing import NDArray
 from pydantic import BaseModel, Field
 
+from desireline.trainer.clickmodels.backing_off import BackingOff, BackingOffConfig
 from desireline.trainer.clickmodels.base import (
-    Attractions,
+    ClickLog,
     CountArrays,
+    FittedClickModel,
     Numbers,
-    attractions,
-    to_arrays,
+    fitted,
 )
+from desireline.trainer.clickmodels.examination_em import better_theta, expected
+from desireline.trainer.clickmodels.users import LookByPosition
 from desireline.trainer.pair_features import PairFeatures
-
-_ALMOST_ONE = 1 - 1e-9
 
 
 class PositionBasedConfig(BaseModel, frozen=True, extra="forbid"):
@@ -24,9 +24,9 @@ class PositionBasedConfig(BaseModel, frozen=True, extra="forbid"):
 
     kind: Literal["pbm"] = "pbm"
     iterations: int = Field(default=50, ge=1)
-    #: Beta prior of the attraction: looks it is worth, and its mean.
+    #: Prior of the attraction: the looks it is worth, and its mean (left out: of the log).
     prior_strength: float = Field(default=1.0, gt=0)
-    prior_mean: float = Field(default=0.2, gt=0, lt=1)
+    prior_mean: float | None = Field(default=None, gt=0, lt=1)
 
 
 class PositionBased:
@@ -37,38 +37,60 @@ class PositionBased:
     - the look depends on the position only, the attraction on query and document only;
     - the top-most position is always looked at (this fixes the scale, which clicks alone
       cannot tell).
-
-    Estimated by expectation maximisation over counts. With theta the examination, alpha the
-    attraction, a skipped impression was looked at all the same with probability
-    theta (1 - alpha) / (1 - theta alpha), and attractive unseen with
-    alpha (1 - theta) / (1 - theta alpha).
     """
 
     def __init__(self, config: PositionBasedConfig | None = None) -> None:
         self._config = config or PositionBasedConfig()
-
-    def fit(self, counts: pl.DataFrame, features: PairFeatures | None = None) -> Attractions:  # noqa: ARG002 - of the port
-        """Estimate examination and attraction."""
-        arrays = to_arrays(counts)
-        theta = 1 / np.sqrt(np.arange(1.0, len(arrays.positions) + 1))
-        alpha = np.full(arrays.pairs.height, self._config.prior_mean)
-        for _ in range(self._config.iterations):
-            theta, alpha = self.step(arrays, theta, alpha)
-        looks, _ = _expected(arrays, theta, alpha)
-        chance = _theta(arrays, theta) * alpha[arrays.pair]
-        return attractions(arrays, alpha, arrays.by_pair(looks), theta, chance)
-
-    def step(self, arrays: CountArrays, theta: Numbers, alpha: Numbers) -> tuple[Numbers, Numbers]:
-        """Do one turn of expectation and maximisation."""
-        looks, attracted = _expected(arrays, theta, alpha)
-        strength, mean = self._config.prior_strength, self._config.prior_mean
-        better_alpha = (arrays.by_pair(attracted) + strength * mean) / (
-            arrays.by_pair(arrays.impressions) + strength
+        self._prior = BackingOffConfig(
+            strength=self._config.prior_strength, mean=self._config.prior_mean
         )
-        seen = arrays.by_place(arrays.impressions * arrays.shown)
-        better_theta = arrays.by_place(looks * arrays.shown) / np.maximum(seen, 1e-12)
-        better_theta[:1] = 1.0
-        return better_theta, better_alpha
+
+    def fit(self, log: ClickLog, features: PairFeatures | None = None) -> FittedClickModel:
+        """Estimate examination and attraction."""
+        arrays, prior = log.arrays, BackingOff.of(log, features, self._prior)
+        theta = first_guess(len(arrays.positions))
+        alpha = np.full(
+            arrays.pairs.height, prior.usual(arrays.clicks * arrays.shown, arrays.impressions)
+        )
+        for _ in range(self._config.iterations):
+            theta, alpha = self.step(arrays, theta, alpha, prior)
+        return position_based_fit(log, theta, alpha, prior)
+
+    def step(
+        self,
+        arrays: CountArrays,
+        theta: Numbers,
+        alpha: Numbers,
+        prior: BackingOff | None = None,
+    ) -> tuple[Numbers, Numbers]:
+        """Do one turn of expectation and maximisation."""
+        prior = prior or BackingOff(config=self._prior, links=None)
+        looks, attracted = expected(arrays, theta, alpha)
+        alpha = prior.shrink(arrays.by_pair(attracted), arrays.by_pair(arrays.impressions))
+        return better_theta(arrays, looks), alpha
+
+
+def first_guess(places: int) -> Numbers:
+    """Begin with one over the root of the place, counted from 1."""
+    return np.asarray(1 / np.sqrt(np.arange(1.0, places + 1)))
+
+
+def position_based_fit(
+    log: ClickLog, theta: Numbers, alpha: Numbers, prior: BackingOff
+) -> FittedClickModel:
+    """Put examination by place and attraction by pair together."""
+    arrays = log.arrays
+    looks, attracted = expected(arrays, theta, alpha)
+    seen = arrays.by_pair(looks)
+    return fitted(
+        log,
+        LookByPosition(examination=theta),
+        attraction=alpha,
+        looks=seen,
+        variance=prior.variance(alpha, seen),
+        examination=theta,
+        usual=prior.usual(arrays.by_pair(attracted), arrays.by_pair(arrays.impressions)),
+    )
 
 
 def sample_clicks(
@@ -84,18 +106,3 @@ def sample_clicks(
     """
     looked = random.random(attraction.shape) < examination
     return looked & (random.random(attraction.shape) < attraction)
-
-
-def _theta(arrays: CountArrays, theta: Numbers) -> Numbers:
-    """Give each row its examination; what was clicked without being shown was looked at."""
-    return np.where(arrays.shown, theta[arrays.place], 1.0)
-
-
-def _expected(arrays: CountArrays, theta: Numbers, alpha: Numbers) -> tuple[Numbers, Numbers]:
-    """Expect looks and attraction, clicked or not, of each row."""
-    row_theta, row_alpha = _theta(arrays, theta), alpha[arrays.pair]
-    skipped = arrays.impressions - arrays.clicks
-    unclicked = 1 - np.minimum(row_theta * row_alpha, _ALMOST_ONE)
-    looks = arrays.clicks + skipped * row_theta * (1 - row_alpha) / unclicked
-    attracted = arrays.clicks + skipped * row_alpha * (1 - row_theta) / unclicked
-    return looks, attracted
