@@ -24,6 +24,7 @@ Files, in the order the data meets them:
 - ``judgments``      weak labels: (query, document, grade, confidence)
 - ``click_truth``    held-out clicks as a truth that favours nobody
 - ``pairs``          anchor, positive, negatives, weight
+- ``label_model``    how far each source of pairs can be trusted
 - ``miners``         sessions, judgments or documents become pairs
 - ``supported_pairs``  the pairs that enough people stand behind
 - ``model_files``    which files a model may consist of
@@ -44,7 +45,14 @@ Files, in the order the data meets them:
 - ``evaluation``     qrels x run: a table with intervals
 - ``changes``        which queries a new encoder answers differently
 - ``gate``           candidate against incumbent: a verdict and its reason
+- ``known_answers``  right answers from the files people have
+- ``simulation_config``    what may be said about simulated users
+- ``simulated_searches``   who types what when
+- ``simulated_clicks``     what they click, by the click model they follow
+- ``simulated_events``     drawn numbers become events
 - ``simulation``     users sampled from a known click model
+- ``simulated_personal``   personal data that no person has
+- ``simulated_defects``    what is wrong with real logs, planted
 """
 
 if __name__ == "trainer":
