@@ -25,7 +25,7 @@ class EvidenceConfig(BaseModel, frozen=True, extra="forbid"):
         default=30.0, gt=0, description="Users who stay this many seconds or more were served."
     )
     long_dwell_weight: float = Field(
-        default=1.0, ge=1, description="What such a click weighs, as a multiple of others."
+        default=1.5, ge=1, description="What such a click weighs, as a multiple of others."
     )
     impute: bool = Field(
         default=True,

@@ -24,16 +24,19 @@ from desireline.trainer.pair_features import PairFeatures
 #: What held-out executions of a query weigh in the fit: their documents are known, nothing else.
 _NEXT_TO_NOTHING = 1e-9
 
-#: Of two that foretell equally well, the first is chosen.
+#: A perplexity this much higher is as good as the best: the first such candidate is chosen.
+_AS_GOOD = 1.001
+
+#: The simpler before the richer, which are chosen only for foretelling more.
 CANDIDATES: Mapping[str, type[ClickModel]] = {
     "latent": LatentRelevance,
     "pbm": PositionBased,
     "harvested": Harvested,
+    "cascade": Cascade,
+    "dcm": Dependent,
+    "sdbn": SimplifiedBayesian,
     "ubm": UserBrowsing,
     "dbn": DynamicBayesian,
-    "sdbn": SimplifiedBayesian,
-    "dcm": Dependent,
-    "cascade": Cascade,
     "ctr": ClickThroughRate,
     "coec": CoecPerImpression,
 }
@@ -48,6 +51,8 @@ class AutoConfig(BaseModel, frozen=True, extra="forbid"):
     held_out_every: int = Field(default=5, ge=2)
     #: Impressions below which a choice would be chance: the first candidate is taken.
     min_impressions: int = Field(default=500, ge=1)
+    #: Of a longer log so many impressions are compared on; the chosen model is fitted to all.
+    max_impressions: int = Field(default=1_000_000, ge=1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,7 +66,8 @@ class Score:
 class Auto:
     """Fits every candidate to most of the log, and the best one to all of it.
 
-    The best is the one of lowest perplexity on the executions held out. A document that only those
+    The best is the one of lowest perplexity on the executions held out, or the first in the list
+    that comes within a thousandth of it. A document that only those
     show is known to the models, without any weight, so that each can say what it holds of documents
     without clicks.
     """
@@ -71,7 +77,7 @@ class Auto:
 
     def fit(self, log: ClickLog, features: PairFeatures | None = None) -> FittedClickModel:
         """Choose and fit; `sentence` says why, and what each candidate scored."""
-        known, held_out = split(log, self._config.held_out_every)
+        known, held_out = split(cut(log, self._config.max_impressions), self._config.held_out_every)
         first = self._config.candidates[0]
         judged = held_out.pages.count.sum()
         if judged < 1 or log.rows.height < self._config.min_impressions:
@@ -87,12 +93,26 @@ class Auto:
             )
             for name in self._config.candidates
         ]
-        best = min(scores, key=lambda score: score.perplexity)
+        best = best_of(scores)
         chosen = CANDIDATES[best.name]().fit(log, features)
         sentence = _sentence(best, scores)
         if chosen.sentence:
             sentence = f"{sentence}; {chosen.sentence}"
         return replace(chosen, sentence=sentence)
+
+
+def best_of(scores: Sequence[Score]) -> Score:
+    """Return the first that foretells as well as the best."""
+    enough = min(score.perplexity for score in scores) * _AS_GOOD
+    return next(score for score in scores if score.perplexity <= enough)
+
+
+def cut(log: ClickLog, most: int) -> ClickLog:
+    """Keep about so many rows of a longer log: whole executions of queries, evenly spread."""
+    step = -(-log.rows.height // most)
+    if step <= 1:
+        return log
+    return ClickLog(log.rows.filter(pl.col("view").rank("dense") % step == 0))
 
 
 def split(log: ClickLog, every: int) -> tuple[ClickLog, ClickLog]:
@@ -111,8 +131,8 @@ def _sentence(best: Score, scores: Sequence[Score]) -> str:
     others = sorted((each for each in scores if each is not best), key=lambda each: each.perplexity)
     listed = ", ".join(f"{each.name} {_number(each.perplexity)}" for each in others)
     return (
-        f"{best.name} was chosen: it foretells held-out clicks best, with perplexity"
-        f" {_number(best.perplexity)}" + (f" ({listed})" if listed else "")
+        f"{best.name} was chosen for its perplexity of {_number(best.perplexity)} on held-out"
+        " clicks" + (f" (others: {listed})" if listed else "")
     )
 
 
