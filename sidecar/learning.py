@@ -68,7 +68,7 @@ def mine_pairs(target: Target, sessions: Sessions, incumbent: str, diary: Diary)
     documents = document_texts(target, incumbent)
     encoder = target.encoder(incumbent)
     features = describe_pairs(sessions.frame, documents, encoder)
-    judgments = judge(sessions, _click_model(target), features)
+    judgments = judge(sessions, _click_model(target), features, target.config.tune.evidence)
     slot = target.generations.live()
 
     def search(text: str, k: int) -> list[Hit]:
@@ -82,7 +82,8 @@ def mine_pairs(target: Target, sessions: Sessions, incumbent: str, diary: Diary)
     diary.step(
         "judgments",
         f"{len(pairs.pairs):,} pairs from {judgments.frame.height:,} judged"
-        f" ({target.config.tune.click_model}, perplexity {judgments.perplexity:.3f})",
+        f" ({target.config.tune.click_model}, perplexity {judgments.perplexity:.3f})"
+        + (f"; {judgments.sentence}" if judgments.sentence else ""),
         pairs=len(pairs.pairs),
     )
     return pairs

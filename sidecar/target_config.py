@@ -26,6 +26,7 @@ from desireline.sidecar.log_settings import LogSettings
 from desireline.sidecar.throttle_config import ThrottleConfig
 from desireline.trainer.gate import GateConfig
 from desireline.trainer.jobs import FitConfig
+from desireline.trainer.judgments import EvidenceConfig
 from desireline.trainer.sessions import SessionConfig
 
 _INDEX = re.compile(r"[a-z0-9.][^\sA-Z\\/*?\"<>|,#:]{0,254}")
@@ -137,7 +138,11 @@ class TuneConfig(Settings):
     click_model: Annotated[str, _installed("clickmodels")] = Field(
         default="latent",
         description="How clicks become judgments: latent (positions, and likeness of queries and"
-        " documents), pbm (positions alone) or ctr.",
+        " documents); pbm, harvested, ubm, dbn, sdbn, dcm, cascade, ctr, coec or"
+        " coec_search_relevance; or auto, the one that foretells held-out clicks best.",
+    )
+    evidence: EvidenceConfig = Field(
+        default=EvidenceConfig(), description="What one search and one click are worth."
     )
     miners: tuple[Annotated[str, _installed("miners")], ...] = Field(
         default=("clicked",),
