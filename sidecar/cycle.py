@@ -8,7 +8,13 @@ from desireline.sidecar.building import put_live, take_over
 from desireline.sidecar.cycle_report import CycleReport, Diary, Outcome, mark_interrupted
 from desireline.sidecar.generations import Generation, State
 from desireline.sidecar.judging import Contest, judge_candidate
-from desireline.sidecar.learning import held_out_truth, mine_pairs, pull_sessions, train
+from desireline.sidecar.learning import (
+    held_out_truth,
+    mine_pairs,
+    pull_sessions,
+    train,
+    trusted_sessions,
+)
 from desireline.sidecar.lease import Lease
 from desireline.sidecar.reporting import Reporter
 from desireline.sidecar.target import Target
@@ -62,10 +68,11 @@ def _turn(target: Target, lease: Lease, diary: Diary) -> CycleReport:
             f" {target.config.tune.min_clicks} are needed",
         )
     split = split_forward(
-        sessions,
+        trusted_sessions(target, sessions, diary),
         held_out_share=target.config.tune.held_out,
         later_share=target.config.tune.later,
         seed=target.config.tune.seed,
+        judges=target.config.trust.judges,
     )
     pairs = mine_pairs(target, split.train, live.fingerprint, diary)
     if len(pairs.pairs) < target.config.tune.min_pairs:

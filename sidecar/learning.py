@@ -1,6 +1,7 @@
 """From the click log to a trained candidate: sessions, judgments, pairs, fit."""
 
 import tempfile
+from dataclasses import replace
 from datetime import datetime, timedelta
 from importlib.metadata import version
 from pathlib import Path
@@ -28,9 +29,12 @@ from desireline.trainer.pair_features import describe_pairs
 from desireline.trainer.pairs import PairSet
 from desireline.trainer.sessions import Sessions, join_sessions
 from desireline.trainer.splits import Split
+from desireline.trainer.supported_pairs import supported
+from desireline.trainer.trust import trust
 
 #: More held-out queries make the evaluation slower and the interval hardly narrower.
 _MOST_HELD_OUT = 2_000
+_TOO_OLD = "events older than privacy.keep, removed"
 
 
 def pull_sessions(target: Target) -> Sessions:
@@ -45,7 +49,7 @@ def pull_sessions(target: Target) -> Sessions:
             f"target {target.name!r} names no click log; nothing was changed",
             next_step=f'add logs = {{ kind = "ubi" }} to targets.{target.name}',
         )
-    return join_sessions(_events(target, target.log_source), target.config.sessions)
+    return join_sessions(_events(target, target.log_source), target.config.session_config)
 
 
 def _events(target: Target, source: LogSource) -> LogFrames:
@@ -58,9 +62,18 @@ def _events(target: Target, source: LogSource) -> LogFrames:
         clock=target.clock,
         transform=target.protect,
     )
+    too_old = target.privacy.keep_promises(target.archive) if target.privacy else 0
     window: timedelta | None = getattr(target.config.logs, "window", None)
     with target.archive.reading() as events:
-        return events.frames(None if window is None else target.clock() - window)
+        frames = events.frames(None if window is None else target.clock() - window)
+    return replace(frames, defects={**frames.defects, _TOO_OLD: too_old}) if too_old else frames
+
+
+def trusted_sessions(target: Target, sessions: Sessions, diary: Diary) -> Sessions:
+    """Keep what is believed of the sessions; the diary tells what was left out and why."""
+    trusted = trust(sessions, target.config.trust)
+    diary.step("trust", trusted.sentence, clicks=trusted.clicks)
+    return trusted.sessions
 
 
 def mine_pairs(target: Target, sessions: Sessions, incumbent: str, diary: Diary) -> PairSet:
@@ -74,11 +87,15 @@ def mine_pairs(target: Target, sessions: Sessions, incumbent: str, diary: Diary)
     def search(text: str, k: int) -> list[Hit]:
         assert slot is not None
         vector = encoder.encode_queries([text])[0]
-        return target.engine.search_vectors(slot.index, slot.slot, vector, k)
+        return target.engine.search_vectors(
+            slot.index, slot.slot, vector, k, generation=slot.number
+        )
 
     material = Material(sessions=sessions, judgments=judgments, documents=documents, search=search)
     miners = [plugins.load("miners", each)() for each in target.config.tune.miners]
-    pairs = mine_all(material, miners)
+    pairs = supported(
+        mine_all(material, miners), sessions, target.config.session_config.min_pair_clients
+    )
     diary.step(
         "judgments",
         f"{len(pairs.pairs):,} pairs from {judgments.frame.height:,} judged"
@@ -96,6 +113,12 @@ def train(target: Target, pairs: PairSet, base: str, sessions: Sessions, diary: 
     encoder when it leaves the window of the log.
     """
     manifest = target.registry.get(base)
+    if target.privacy is not None:
+        target.privacy.trained_on.keep(
+            diary.cycle,
+            queries=sessions.frame.get_column("query").unique(),
+            clients=sessions.frame.get_column("client").unique(),
+        )
     with tempfile.TemporaryDirectory(prefix="desireline-pairs-") as folder:
         pairs.write(Path(folder, "pairs"))
         job = FitJob(

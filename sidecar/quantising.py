@@ -11,7 +11,7 @@ from desireline.sidecar.cycle_report import CycleReport, Diary, Outcome
 from desireline.sidecar.errors import NoGenerationError
 from desireline.sidecar.generations import Generation
 from desireline.sidecar.judging import Contest, judge_candidate
-from desireline.sidecar.learning import held_out_truth, pull_sessions
+from desireline.sidecar.learning import held_out_truth, pull_sessions, trusted_sessions
 from desireline.sidecar.lease import Lease
 from desireline.sidecar.reporting import Reporter
 from desireline.sidecar.target import Target
@@ -58,10 +58,11 @@ def _quantise(target: Target, lease: Lease, diary: Diary, *, end_hold: bool) -> 
     target.generations.give_up_way_back(now=target.clock(), force=end_hold)
     candidate = _made(target, live, diary)
     split = split_forward(
-        sessions,
+        trusted_sessions(target, sessions, diary),
         held_out_share=target.config.tune.held_out,
         later_share=target.config.tune.later,
         seed=target.config.tune.seed,
+        judges=target.config.trust.judges,
     )
     contest = Contest(candidate=candidate, incumbent=live.fingerprint, base=live.fingerprint)
     truth = held_out_truth(target, split)

@@ -23,15 +23,20 @@ from desireline.sidecar.cron import cron_trigger
 from desireline.sidecar.durations import parse_duration
 from desireline.sidecar.hook_config import HookConfig
 from desireline.sidecar.log_settings import LogSettings
+from desireline.sidecar.privacy_config import PrivacyConfig
 from desireline.sidecar.throttle_config import ThrottleConfig
 from desireline.trainer.gate import GateConfig
 from desireline.trainer.jobs import FitConfig
 from desireline.trainer.judgments import EvidenceConfig
-from desireline.trainer.sessions import SessionConfig
+from desireline.trainer.sessions import OF_NOBODY, SessionConfig
+from desireline.trainer.trust import TrustConfig
 
 _INDEX = re.compile(r"[a-z0-9.][^\sA-Z\\/*?\"<>|,#:]{0,254}")
 _FIELD = re.compile(r"[^\s_^*.,][^\s^*,]*")
 _VECTOR = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")
+
+
+_TWO = 2
 
 
 class Settings(BaseModel):
@@ -304,6 +309,13 @@ class TargetConfig(Settings):
     sessions: SessionConfig = Field(
         default=SessionConfig(), description="How events are joined and whom to believe."
     )
+    trust: TrustConfig = Field(
+        default=TrustConfig(),
+        description="How hard it is to teach it by pretending to be its users.",
+    )
+    privacy: PrivacyConfig = Field(
+        default=PrivacyConfig(), description="What is kept of people, in what form, how long."
+    )
     tune: TuneConfig = Field(default=TuneConfig(), description="When and how it learns.")
     gate: TargetGateConfig = Field(
         default=TargetGateConfig(), description="When a candidate is promoted."
@@ -324,6 +336,27 @@ class TargetConfig(Settings):
         if self.vector in names:
             raise ValueError(f"vector {self.vector!r} is also a text field")
         return self
+
+    @model_validator(mode="after")
+    def _nobody_stands_alone(self) -> "TargetConfig":
+        asked = self.sessions
+        if self.privacy.mode != "local" and min(asked.min_clients, asked.min_pair_clients) < _TWO:
+            raise ValueError(
+                "sessions.min_clients and sessions.min_pair_clients of 1 let one person's words"
+                ' into a pair; expected 2 or more, or privacy.mode = "local"'
+            )
+        return self
+
+    @property
+    def session_config(self) -> SessionConfig:
+        """How events are joined; in local mode one client is enough unless the file says else."""
+        if self.privacy.mode != "local":
+            return self.sessions
+        enough = OF_NOBODY.model_dump(include={"min_clients", "min_pair_clients"})
+        unsaid = {
+            name: n for name, n in enough.items() if name not in self.sessions.model_fields_set
+        }
+        return self.sessions.model_copy(update=unsaid)
 
     @property
     def log_kind(self) -> str:

@@ -69,15 +69,14 @@ def bot_clients(searches: pl.DataFrame, actions: pl.DataFrame, config: BotConfig
         config: the limits.
 
     """
-    searches, actions = (
-        frame.lazy().filter(pl.col("client") != "") for frame in (searches, actions)
-    )
-    busy = _totals(searches, actions).collect()
+    named = pl.col("client") != ""
+    typed, did = searches.lazy().filter(named), actions.lazy().filter(named)
+    busy = _totals(typed, did).collect()
     if busy.height < config.min_clients:
         return pl.DataFrame(schema=_VERDICTS)
     verdicts = [
         found.select("client", reason=pl.lit(reason))
-        for reason, found in _found(busy, searches, actions, config)
+        for reason, found in _found(busy, typed, did, config)
     ]
     return pl.concat(verdicts).unique("client", keep="first", maintain_order=True).sort("client")
 

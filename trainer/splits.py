@@ -1,13 +1,14 @@
 """Train on the past, judge on the future and on queries never trained on."""
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import cast
 
 import polars as pl
 
 from desireline.trainer.sessions import Sessions
+from desireline.trainer.trust import JudgesConfig, may_judge
 
 _BUCKETS = 2**32
 
@@ -18,9 +19,9 @@ class Split:
 
     #: Searches before the boundary, without those of held-out queries.
     train: Sessions
-    #: Searches from the boundary on, of queries that `train` never holds.
+    #: Searches from the boundary on that may judge, of queries that `train` never holds.
     held_out: Sessions
-    #: Searches from the boundary on, of queries that `train` does hold.
+    #: Searches from the boundary on that may judge, of queries that `train` does hold.
     returning: Sessions
     #: None for an empty log.
     boundary: datetime | None
@@ -32,19 +33,22 @@ def split_forward(
     held_out_share: float = 0.1,
     later_share: float = 0.15,
     seed: int = 0,
+    judges: JudgesConfig | None = None,
 ) -> Split:
     """Cut the log in time, and keep a share of the queries out of training for good.
 
     The boundary is where `later_share` of the searches are still to come. A query is held out
     by a salted hash of its normalised text, so it stays held out as the log grows, whatever
     the order of events; another seed holds out other queries. A query that nobody typed before
-    the boundary is held out too: training cannot have seen it.
+    the boundary is held out too: training cannot have seen it. Pairs that wait (see `trust`) are
+    in no part that teaches.
 
     Args:
         sessions: the joined log.
         held_out_share: share of the distinct queries, between 0 and 1.
         later_share: share of the searches after the boundary, between 0 and 1.
         seed: salt of the hash.
+        judges: whose searches may judge; everybody's if left out.
 
     """
     boundary = _boundary(sessions.frame, later_share)
@@ -52,15 +56,23 @@ def split_forward(
         return Split(train=sessions, held_out=sessions, returning=sessions, boundary=None)
     frame = sessions.frame
     salted = held_out_queries(frame.get_column("query").unique(), held_out_share, seed)
-    later = pl.col("at") >= boundary
-    trained = ~later & ~pl.col("query").is_in(salted.implode())
+    trained = (pl.col("at") < boundary) & ~pl.col("query").is_in(salted.implode())
     seen = frame.filter(trained).get_column("query").unique().implode()
+    later = pl.col("at") >= boundary
+    if judges is not None:
+        later &= pl.col("query_id").is_in(may_judge(sessions, boundary, judges).implode())
     return Split(
-        train=sessions.only(trained),
+        train=_without_waiting(sessions.only(trained)),
         held_out=sessions.only(later & ~pl.col("query").is_in(seen)),
         returning=sessions.only(later & pl.col("query").is_in(seen)),
         boundary=boundary,
     )
+
+
+def _without_waiting(sessions: Sessions) -> Sessions:
+    pair = ["query", "document_id"]
+    ready = sessions.frame.join(sessions.waiting, on=pair, how="anti", maintain_order="left")
+    return replace(sessions, frame=ready)
 
 
 def held_out_queries(queries: pl.Series, share: float, seed: int) -> pl.Series:

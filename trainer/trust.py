@@ -1,0 +1,174 @@
+"""Whom to believe: what may teach, what waits, what is left out, and who may judge.
+
+Clicks are written by whoever sends them. Three defences stand between sessions and judgments:
+limits of influence (`influence`), bursts against a pair's own history (`bursts`), and a wait of
+one window for pairs that are new. Clients of whom half was left out teach what is left, but do
+not judge a candidate. None of it can tell many patient people from many patient attackers.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+import polars as pl
+from pydantic import BaseModel, Field
+
+from desireline.trainer.bursts import BURST, BurstConfig, find_bursts, window_of
+from desireline.trainer.influence import InfluenceConfig, judge_influence
+from desireline.trainer.sessions import Sessions
+
+NEW = "new pairs that wait one window"
+DOUBTED = "clients that may not judge"
+#: A client of whose clicks this share was left out is doubted.
+_DOUBT = 0.5
+
+
+class JudgesConfig(BaseModel, frozen=True, extra="forbid"):
+    """Whose searches may judge a candidate."""
+
+    known_only: bool = Field(
+        default=True,
+        description="Only clients seen before the searches that judge; not where those are fewer"
+        " than half, for then newcomers are usual (or the salt of their names was changed).",
+    )
+    searches_a_client: int = Field(
+        default=20, ge=1, description="Most searches by which one client judges."
+    )
+    share_a_subnet: float = Field(
+        default=0.1,
+        gt=0,
+        le=1,
+        description="Most of the searches that judge which may come from one subnet.",
+    )
+
+
+class TrustConfig(BaseModel, frozen=True, extra="forbid"):
+    """How hard it is to teach a target by pretending to be its users."""
+
+    window_s: float = Field(
+        default=86_400.0,
+        gt=0,
+        description="Length of a window in seconds: what is new waits one, and a burst is what"
+        " stands out in one.",
+    )
+    wait: bool = Field(
+        default=True,
+        description="Whether a pair whose first click lies in the log's last window waits.",
+    )
+    influence: InfluenceConfig = Field(
+        default=InfluenceConfig(), description="Most that one client or one subnet may say."
+    )
+    bursts: BurstConfig = Field(
+        default=BurstConfig(), description="When clicks come too thick to be believed at once."
+    )
+    judges: JudgesConfig = Field(
+        default=JudgesConfig(), description="Whose searches may judge a candidate."
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trusted:
+    """The sessions that are believed, and what was done for it."""
+
+    #: Without the rows that are not believed; `waiting`, `doubted` and the counts of its health
+    #: report are set.
+    sessions: Sessions
+    #: The clicks left out by reason, then pairs that wait and clients doubted; only what occurs.
+    left_out: Mapping[str, int]
+    #: Clicks there were.
+    clicks: int
+
+    @property
+    def sentence(self) -> str:
+        """One line for people."""
+        if not self.left_out:
+            return f"all {self.clicks:,} clicks may teach"
+        found = ", ".join(f"{count:,} {name}" for name, count in self.left_out.items())
+        return f"{found}; of {self.clicks:,} clicks"
+
+
+def trust(sessions: Sessions, config: TrustConfig | None = None) -> Trusted:
+    """Leave out what no honest user would have to do, and say what and why.
+
+    The result depends on the events alone, never on their order.
+    """
+    config = config or TrustConfig()
+    judged = judge_influence(sessions.frame, config.influence)
+    judged = _without_bursts(judged, config)
+    believed = judged.filter(pl.col("left_out").is_null()).drop("left_out")
+    waiting = _new_pairs(believed, config) if config.wait else sessions.waiting
+    doubted = _doubted(judged)
+    left_out = _counts(judged, waiting, doubted)
+    health = replace(sessions.health, left_out={**sessions.health.left_out, **left_out})
+    return Trusted(
+        sessions=Sessions(frame=believed, health=health, waiting=waiting, doubted=doubted),
+        left_out=left_out,
+        clicks=judged.select(pl.col("clicked").sum()).item(),
+    )
+
+
+def may_judge(sessions: Sessions, boundary: datetime, config: JudgesConfig) -> pl.Series:
+    """Return the query_ids from the boundary on that may judge.
+
+    They are chosen by who searched and when, never by what was clicked: what is left is as fair
+    a sample of clicks as the whole.
+    """
+    searches = (
+        sessions.frame.group_by("query_id")
+        .agg(pl.col("client", "subnet").first(), pl.col("at").min())
+        .filter(~pl.col("client").is_in(sessions.doubted.implode()))
+    )
+    later = searches.filter(pl.col("at") >= boundary)
+    if config.known_only:
+        before = searches.filter((pl.col("at") < boundary) & (pl.col("client") != ""))
+        known = later.join(before, on="client", how="semi")
+        later = known if 2 * known.height >= later.height else later
+    later = _first_of("client", later, config.searches_a_client)
+    of_subnet = max(config.searches_a_client, round(config.share_a_subnet * later.height))
+    return _first_of("subnet", later, of_subnet).get_column("query_id")
+
+
+def _first_of(who: str, searches: pl.DataFrame, most: int) -> pl.DataFrame:
+    """Keep the first searches of each; those of nobody known are not counted."""
+    nth = pl.int_range(1, pl.len() + 1).over(who, order_by=["at", "query_id"])
+    return searches.filter((pl.col(who) == "") | (nth <= most))
+
+
+def _without_bursts(judged: pl.DataFrame, config: TrustConfig) -> pl.DataFrame:
+    """Leave out all that a bursting pair's window holds: without its skips it is no demotion."""
+    believed = judged.filter(pl.col("left_out").is_null())
+    bursts = find_bursts(believed, config.window_s, config.bursts)
+    key = ["query", "document_id", "window"]
+    return (
+        judged.with_columns(window_of(config.window_s))
+        .join(bursts.with_columns(burst=pl.lit(BURST)), on=key, how="left", maintain_order="left")
+        .with_columns(left_out=pl.coalesce("left_out", "burst"))
+        .drop("window", "burst")
+    )
+
+
+def _new_pairs(believed: pl.DataFrame, config: TrustConfig) -> pl.DataFrame:
+    """List the pairs that nobody clicked before the log's last window."""
+    window = window_of(config.window_s)
+    last = believed.select(window.max()).item()
+    return (
+        believed.filter("clicked")
+        .group_by("query", "document_id")
+        .agg(window.min())
+        .filter(pl.col("window") == last)
+        .select("query", "document_id")
+        .sort("query", "document_id")
+    )
+
+
+def _doubted(judged: pl.DataFrame) -> pl.Series:
+    clicks = judged.filter(pl.col("clicked") & (pl.col("client") != "")).group_by("client")
+    shares = clicks.agg(share=pl.col("left_out").is_not_null().mean())
+    return shares.filter(pl.col("share") >= _DOUBT).get_column("client").sort()
+
+
+def _counts(judged: pl.DataFrame, waiting: pl.DataFrame, doubted: pl.Series) -> dict[str, int]:
+    reasons = judged.filter(pl.col("clicked") & pl.col("left_out").is_not_null())
+    found = dict(reasons.group_by("left_out").len().sort("left_out").iter_rows())
+    counts = {**found, NEW: waiting.height, DOUBTED: doubted.len()}
+    return {name: count for name, count in counts.items() if count}
