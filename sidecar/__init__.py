@@ -47,10 +47,12 @@ Files; first what everything stands on, then the data's way, then the doors:
 - ``keyed_digests``     texts known again without being kept
 - ``client_names``      what clients go by, under salts that are thrown away
 - ``erased_list``       who and what was erased, so that no log brings it back
+- ``trained_on``        what cycles learned from, as digests
 - ``anonymising``       what happens to events before they touch our disk
 - ``event_ledger``      which files of an event archive count, and the cursor with them
 - ``event_archive``     pulled events by day, and how far the log was read
 - ``pulling``           from the click log into the archive, made private first
+- ``privacy``           what a target keeps of people, and the promises about it
 - ``target``            all the parts that one target is worked on with
 - ``run``               one re-embedding under way
 - ``cycle_report``      what one cycle did and why
@@ -96,6 +98,8 @@ Files; first what everything stands on, then the data's way, then the doors:
 - ``wiring``            the one place where configuration becomes parts
 - ``answering``         the HTTP server over one sidecar
 - ``doctor``            is everything in place
+- ``log_files``         a simulated log as files that the files source reads
+- ``simulating``        known answers become a written log and the truth beside it
 - ``http``, ``cli``, ``demo``  the doors
 """
 

@@ -20,6 +20,7 @@ from desireline.sidecar.headroom import Need
 from desireline.sidecar.hooks import Hooks
 from desireline.sidecar.lease import Lease, hold_lease
 from desireline.sidecar.patience import Patience
+from desireline.sidecar.privacy import Privacy
 from desireline.sidecar.pulling import Transform, as_it_is
 from desireline.sidecar.reencoding import Sample
 from desireline.sidecar.steps import Reached, go_on
@@ -46,6 +47,8 @@ class Target:
     archive: EventArchive | None = None
     #: What happens to events before they touch this machine's disk.
     protect: Transform = as_it_is
+    #: What is kept of people on this machine; None where nothing is.
+    privacy: Privacy | None = None
     hooks: Hooks = field(default_factory=Hooks)
     #: Told of every step of a re-embedding as it is passed.
     reached: Reached = go_on

@@ -20,6 +20,7 @@ from desireline.sidecar.errors import SidecarError
 from desireline.sidecar.event_archive import EventArchive
 from desireline.sidecar.hooks import Hooks
 from desireline.sidecar.operations import Sidecar
+from desireline.sidecar.privacy import Privacy
 from desireline.sidecar.serving import ClusterAddress
 from desireline.sidecar.steps import Reached, go_on
 from desireline.sidecar.target import Target
@@ -59,6 +60,10 @@ def open_sidecar(
     encoders = EncoderPool(load, keep=_ENCODERS_A_TARGET * len(config.targets))
     worker = WorkerProcess(environment=child_environment())
     cache = EmbeddingCache(config.cache_dir)
+    privacy = {
+        name: Privacy(config.data_dir, target=name, config=target.privacy, clock=clock)
+        for name, target in config.targets.items()
+    }
     targets = {
         name: Target(
             name=name,
@@ -71,6 +76,8 @@ def open_sidecar(
             worker=worker,
             log_source=log_source(target, settings),
             archive=EventArchive(config.events_dir / name),
+            protect=privacy[name].anonymise,
+            privacy=privacy[name],
             clock=clock,
             reached=reached,
             hooks=_hooks(config, target),

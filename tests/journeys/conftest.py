@@ -123,6 +123,7 @@ index = "{index}"
 text = ["title^2", "description"]
 model = "{model}"
 logs = {{ {logs} }}
+privacy = {{ mode = "local" }}
 [targets.{TARGET}.swap]
 replica_wait = "5s"
 {extra}

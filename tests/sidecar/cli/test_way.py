@@ -25,6 +25,7 @@ def served(command_line, tiny_static: Path):
         text = ["title"]
         model = "{tiny_static}"
         logs = {{ kind = "files", path = "clicks.ndjson" }}
+        privacy = {{ mode = "local" }}
 
         [targets.things.swap]
         hold = "0s"

@@ -1,0 +1,83 @@
+"""Which queries and clients a cycle learned from, as digests, to name its models by later.
+
+Kept before the training begins, by the cycle's id, which the model's manifest holds; so no model
+is ever registered of which this cannot be told.
+"""
+
+import os
+from collections.abc import Collection, Iterable
+from pathlib import Path
+
+from desireline.sidecar.erased_list import CLIENT, QUERY
+from desireline.sidecar.errors import SidecarError
+from desireline.sidecar.keyed_digests import DIGEST_BYTES, KeyedDigests
+from desireline.trainer.manifest import Manifest
+
+
+class TrainedOn:
+    """A folder of sorted digests, one file a cycle."""
+
+    def __init__(self, folder: Path, digests: KeyedDigests) -> None:
+        self._folder = folder
+        self._digests = digests
+
+    def keep(self, cycle: str, *, queries: Iterable[str], clients: Iterable[str]) -> None:
+        """Note what a cycle is about to learn from; durable on return.
+
+        Args:
+            cycle: its id.
+            queries: normalised texts.
+            clients: hashed names.
+
+        Raises:
+            SidecarError: the folder cannot be written; nothing was noted.
+
+        """
+        noted = {self._digests.of(QUERY, query) for query in queries}
+        noted |= {self._digests.of(CLIENT, client) for client in clients if client}
+        beside = self._folder / f"{cycle}.new"
+        try:
+            self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            with beside.open("wb") as file:
+                file.write(b"".join(sorted(noted)))
+                file.flush()
+                os.fsync(file.fileno())
+            beside.replace(self._folder / cycle)
+        except OSError as error:
+            raise SidecarError(
+                f"what the cycle learns from cannot be noted in {self._folder}:"
+                f" {error.strerror or error}; nothing was trained",
+                next_step="free some disk or mend the folder, then run the command again",
+            ) from error
+
+    def models(
+        self,
+        manifests: Iterable[Manifest],
+        *,
+        queries: Iterable[str],
+        clients: Iterable[str],
+    ) -> list[str]:
+        """Return the fingerprints of the models that learned from any of these."""
+        wanted = {self._digests.of(QUERY, query) for query in queries}
+        wanted |= {self._digests.of(CLIENT, client) for client in clients}
+        cycles = {path.name for path in self._files() if wanted & _digests(path)}
+        found: list[str] = []
+        for manifest in sorted(manifests, key=lambda each: each.created_at):
+            made = manifest.provenance
+            if made.cycle_id in cycles or made.parent in found:
+                found.append(manifest.fingerprint)
+        return found
+
+    def sweep(self, cycles: Collection[str]) -> None:
+        """Remove the notes of all but these cycles; models of the others are gone."""
+        for path in self._files():
+            if path.name not in cycles:
+                path.unlink(missing_ok=True)
+
+    def _files(self) -> list[Path]:
+        return [path for path in sorted(self._folder.glob("*")) if path.suffix != ".new"]
+
+
+def _digests(path: Path) -> set[bytes]:
+    held = path.read_bytes()
+    return {held[at : at + DIGEST_BYTES] for at in range(0, len(held), DIGEST_BYTES)}
