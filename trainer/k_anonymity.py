@@ -33,9 +33,16 @@ def clients_by(rows: pl.DataFrame, *keys: str) -> pl.DataFrame:
     return of_each_salt.group_by(*keys).agg(pl.col("clients").max()).collect()
 
 
-def known_to_enough(rows: pl.DataFrame, min_clients: int) -> pl.DataFrame:
-    """Leave out the queries that fewer clients typed."""
+def known_to_enough(rows: pl.DataFrame, searches: pl.DataFrame, min_clients: int) -> pl.DataFrame:
+    """Leave out the rows of queries that fewer clients typed.
+
+    Args:
+        rows: with a column `query`.
+        searches: `query` and `client` of each search.
+        min_clients: with 1 nothing is left out.
+
+    """
     if min_clients <= 1:
         return rows
-    enough = clients_by(rows, "query").filter(pl.col("clients") >= min_clients)
+    enough = clients_by(searches, "query").filter(pl.col("clients") >= min_clients)
     return rows.join(enough, on="query", how="semi", maintain_order="left")
