@@ -3,6 +3,8 @@
 - ``file_formats``    NDJSON, CSV and Parquet as records, from a position on
 - ``file_positions``  where reading stopped in each file, renamed and rotated ones too
 - ``field_map``       records of any shape as events
+- ``log_window``      which records of an index are read at all
+- ``shard_log``       indexes that only grow, read forward shard by shard
 - ``files``           click logs on disk
 - ``ubi``             the User Behavior Insights indexes of OpenSearch
 """

@@ -1,21 +1,19 @@
 """User Behavior Insights on a cluster: what users typed, saw and did, in the order it arrived."""
 
-import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import timedelta
-from typing import Annotated, Any, ClassVar, Literal, Self
+from typing import Any, ClassVar, Literal, Self
 
-import orjson
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from desireline.connectors.errors import EngineUnavailableError, LogFormatError
 from desireline.connectors.events import Action, Impression
 from desireline.connectors.log_source import Cursor, LogBatch
+from desireline.connectors.logs.log_window import Window, field_types, is_exactly, within
+from desireline.connectors.logs.shard_log import ShardLog
 from desireline.connectors.opensearch_client import Cluster, OpenSearchSettings, path
 from desireline.connectors.opensearch_shards import (
-    Shard,
-    read_shard,
     readable_shards,
     refresh,
     require_every_shard,
@@ -27,7 +25,6 @@ from desireline.connectors.ubi_records import (
     parse_query,
 )
 
-_PAGE = 5_000
 _QUERY_FIELDS = (
     *("query_id", "user_query", "timestamp", "client_id", "application", "query"),
     *("query_attributes", "query_response_hit_ids", "query_response_object_ids"),
@@ -39,13 +36,6 @@ _EVENT_FIELDS = (
 )
 _ORDINALS = ("event_attributes.position.ordinal", "event_attributes.position.index")
 _MOST_APPLICATIONS = 1_000
-_UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
-
-
-def _duration(value: object) -> object:
-    """Read "60d"; anything else is left to pydantic."""
-    written = re.fullmatch(r"(\d+)\s*([mhdw])", value.strip()) if isinstance(value, str) else None
-    return timedelta(**{_UNITS[written[2]]: int(written[1])}) if written else value
 
 
 class UbiConfig(BaseModel):
@@ -62,7 +52,7 @@ class UbiConfig(BaseModel):
         "are left out. Empty: every object id is a document's id.",
     )
     application: str = Field(default="", description="Only records of this application.")
-    window: Annotated[timedelta, BeforeValidator(_duration)] = Field(
+    window: Window = Field(
         default=timedelta(days=60), description='How far back to read: "60d", "12h".'
     )
     actions: tuple[str, ...] = Field(
@@ -110,44 +100,27 @@ class UbiLogs:
             PartialReadError: a shard did not answer.
 
         """
-        positions = _positions(since)
+        log = ShardLog(self._cluster, since)
         # The events' fence is taken first: every query before them is then in the queries' one.
         event_shards = readable_shards(self._cluster, self._config.events_index)
         query_shards = readable_shards(self._cluster, self._config.queries_index)
         query_filter = self._filter(self._config.queries_index)
         event_filter = self._filter(self._config.events_index)
         zero_based = self._zero_based()
-        yield from self._read(query_shards, query_filter, _QUERY_FIELDS, positions, _queries)
-        yield from self._read(
-            event_shards,
-            event_filter,
-            _EVENT_FIELDS,
-            positions,
-            lambda records: self._events(records, zero_based),
-        )
+        for records in log.read(query_shards, query_filter, _QUERY_FIELDS):
+            yield LogBatch(cursor=log.cursor, **_queries(self._wanted(records)))
+        for records in log.read(event_shards, event_filter, _EVENT_FIELDS):
+            yield LogBatch(cursor=log.cursor, **self._events(self._wanted(records), zero_based))
+        yield LogBatch(cursor=log.cursor)
 
     def close(self) -> None:
         """Release connections."""
         self._cluster.close()
 
-    def _read(
-        self,
-        shards: Iterable[Shard],
-        wanted: list[Mapping[str, Any]],
-        source: tuple[str, ...],
-        positions: dict[str, int],
-        batch: Callable[[Iterable[Mapping[str, Any]]], dict[str, Any]],
-    ) -> Iterator[LogBatch]:
-        """Yield one batch a page; its cursor stands behind the page's last record."""
-        for shard in shards:
-            news = {"gt": positions.get(shard.key, -1), "lte": shard.checkpoint}
-            query = {"bool": {"filter": [{"range": {"_seq_no": news}}, *wanted]}}
-            for hits in read_shard(self._cluster, shard, query, source, _PAGE):
-                positions[shard.key] = hits[-1]["_seq_no"]
-                parts = batch(hit.get("_source") or {} for hit in hits)
-                yield LogBatch(cursor=_cursor(positions), **parts)
-            positions[shard.key] = max(shard.checkpoint, news["gt"])
-        yield LogBatch(cursor=_cursor(positions))
+    def _wanted(self, records: Iterable[Mapping[str, Any]]) -> Iterable[Mapping[str, Any]]:
+        """Leave out other applications whose names an analysed field could not tell apart."""
+        wanted = self._config.application
+        return (record for record in records if not wanted or application(record) == wanted)
 
     def _events(
         self, records: Iterable[Mapping[str, Any]], zero_based: Callable[[str], bool]
@@ -170,35 +143,22 @@ class UbiLogs:
         }
 
     def _filter(self, index: str) -> list[Mapping[str, Any]]:
-        """Return the clauses of the window and the application, by the index's own mapping."""
-        time = self._field(index, "timestamp")
-        if time and time[1] not in {"date", "date_nanos"}:
-            raise LogFormatError(
-                f"{index}: timestamp is mapped as {time[1]}, expected date; nothing was read",
-                next_step="reindex it into an index whose timestamp is a date",
-            )
-        start = f"now-{int(self._config.window.total_seconds())}s"
-        recent = {"range": {"timestamp": {"gte": start}}}
-        # UBI's own mapping ignores malformed timestamps: those records have none to search by.
-        untimed = {"bool": {"must_not": {"exists": {"field": "timestamp"}}}}
-        clauses: list[Mapping[str, Any]] = [{"bool": {"should": [recent, untimed]}}]
+        """Return the clauses of the window and the application."""
+        for concrete, kind in field_types(self._cluster, index, "timestamp").items():
+            if kind not in {"date", "date_nanos"}:
+                raise LogFormatError(
+                    f"{concrete}: timestamp is mapped as {kind}, expected date; nothing was read",
+                    next_step="reindex it into an index whose timestamp is a date",
+                )
+        clauses = [within("timestamp", self._config.window)]
         if self._config.application:
-            clauses.append({"term": {self._exact(index): self._config.application}})
+            clauses.append(is_exactly("application", self._config.application))
         return clauses
 
     def _exact(self, index: str) -> str:
-        """Return the field to match the application by: dynamic mappings make it ``.keyword``."""
-        found = self._field(index, "application")
-        return "application.keyword" if found and found[1] == "text" else "application"
-
-    def _field(self, index: str, name: str) -> tuple[str, str] | None:
-        """Return the concrete index and the type of a field, None where nothing has it yet."""
-        answer = self._cluster.call("GET", path(index, "_mapping", "field", name))
-        for concrete, held in answer.items():
-            definition = held["mappings"].get(name, {}).get("mapping", {})
-            for how in definition.values():
-                return concrete, how.get("type", "object")
-        return None
+        """Return the field to count applications by: dynamic mappings make it ``.keyword``."""
+        types = field_types(self._cluster, index, "application")
+        return "application.keyword" if "text" in types.values() else "application"
 
     def _zero_based(self) -> Callable[[str], bool]:
         """Return which applications count positions from 0."""
@@ -221,19 +181,3 @@ def _queries(records: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
     found = [parse_query(record, defects) for record in records]
     queries = tuple(query for query in found if query is not None)
     return {"queries": queries, "defects": dict(+defects)}
-
-
-def _positions(since: Cursor | None) -> dict[str, int]:
-    if since is None:
-        return {}
-    try:
-        return {str(key): int(last) for key, last in orjson.loads(since.token)["shards"].items()}
-    except (orjson.JSONDecodeError, KeyError, TypeError, AttributeError, ValueError) as error:
-        raise LogFormatError(
-            "the cursor is not one of a UBI log; nothing was read",
-            next_step="pull without a cursor to read the whole window again",
-        ) from error
-
-
-def _cursor(positions: Mapping[str, int]) -> Cursor:
-    return Cursor(orjson.dumps({"shards": positions}, option=orjson.OPT_SORT_KEYS).decode())
