@@ -18,6 +18,9 @@ Files, in the order the data meets them:
 - ``opensearch_shards``  how far each shard has come, and reading one whole
 - ``ubi_records``    records of User Behavior Insights as our values
 - ``ubi_indexes``    the indexes of User Behavior Insights, for trials
+- ``relevance_judgments``  query sets and judgments as search-relevance keeps them
+- ``judgment_files``       the same on disk
+- ``search_relevance``     the same in a cluster
 - ``logs``, ``engines``, ``stores``  the implementations
 """
 

@@ -71,3 +71,7 @@ class StateUnavailableError(ConnectorError):
 
 class LogFormatError(ConnectorError):
     """A click log cannot be read as configured."""
+
+
+class JudgmentFormatError(ConnectorError):
+    """Judgments or a query set cannot be read as search-relevance writes them."""

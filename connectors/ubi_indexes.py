@@ -4,6 +4,8 @@ from desireline.connectors.errors import ConnectorError
 from desireline.connectors.opensearch_client import Cluster, OpenSearchSettings, path
 
 _KEYWORD = {"type": "keyword"}
+_TEXT = {"type": "text", "fields": {"keyword": {"type": "keyword", "ignore_above": 256}}}
+_INTEGER = {"type": "integer"}
 #: As the plugin maps them: the root of queries takes no other field, that of events does.
 _QUERIES = {
     "dynamic": False,
@@ -19,21 +21,43 @@ _QUERIES = {
         "application": _KEYWORD,
     },
 }
+_POSITION = {
+    **dict.fromkeys(("ordinal", "x", "y", "page_depth", "scroll_depth"), _INTEGER),
+    "trail": _TEXT,
+}
 _EVENTS = {
     "properties": {
         "application": _KEYWORD,
         "action_name": _KEYWORD,
         "client_id": _KEYWORD,
         "query_id": _KEYWORD,
+        "message": _KEYWORD,
+        "message_type": _KEYWORD,
         "user_query": _KEYWORD,
         "timestamp": {"type": "date", "ignore_malformed": True},
         "event_attributes": {
             "dynamic": True,
             "properties": {
-                "position": {"properties": {"ordinal": {"type": "integer"}}},
-                "object": {"properties": {"object_id": _KEYWORD, "object_id_field": _KEYWORD}},
+                "position": {"properties": _POSITION},
+                "object": {
+                    "properties": {
+                        "internal_id": _KEYWORD,
+                        "object_id": _KEYWORD,
+                        "object_id_field": _KEYWORD,
+                        "name": _KEYWORD,
+                        "description": _TEXT,
+                        "object_detail": {"type": "object"},
+                    }
+                },
             },
         },
+    }
+}
+#: Logs of UBI 1.2 have `ordinal: {index: 3}`, which the plugin's mapping would refuse.
+_FREE_ORDINAL = {
+    "properties": {
+        **_EVENTS["properties"],
+        "event_attributes": {"dynamic": True, "type": "object"},
     }
 }
 _SETTINGS = {"number_of_shards": 1, "auto_expand_replicas": "0-2"}
@@ -42,9 +66,26 @@ _SETTINGS = {"number_of_shards": 1, "auto_expand_replicas": "0-2"}
 class UbiIndexes:
     """Creates and fills the indexes of one trial; drops those of a former one."""
 
-    def __init__(self, settings: OpenSearchSettings, *, queries: str, events: str) -> None:
+    def __init__(
+        self,
+        settings: OpenSearchSettings,
+        *,
+        queries: str,
+        events: str,
+        ordinal_is_object: bool = False,
+    ) -> None:
         self._cluster = Cluster(settings)
-        self._mappings = {queries: _QUERIES, events: _EVENTS}
+        of_events = _FREE_ORDINAL if ordinal_is_object else _EVENTS
+        self._mappings = {queries: _QUERIES, events: of_events}
+
+    def not_of(self, application: str) -> int:
+        """Count the records that do not name the application; 0 where an index is absent."""
+        body = {"query": {"bool": {"must_not": [{"term": {"application": application}}]}}}
+        found = 0
+        for index in self._mappings:
+            if self._cluster.call("POST", path(index, "_refresh"), absent_ok=True) is not None:
+                found += self._cluster.call("POST", path(index, "_count"), body=body)["count"]
+        return found
 
     def create(self) -> None:
         """Drop and create both."""

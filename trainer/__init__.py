@@ -45,6 +45,7 @@ Files, in the order the data meets them:
 - ``evaluation``     qrels x run: a table with intervals
 - ``changes``        which queries a new encoder answers differently
 - ``gate``           candidate against incumbent: a verdict and its reason
+- ``judgment_exchange``    weak labels as search-relevance's judgments, and theirs as a truth
 - ``known_answers``  right answers from the files people have
 - ``simulation_config``    what may be said about simulated users
 - ``simulated_searches``   who types what when

@@ -2,42 +2,49 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, Field
 
 from desireline.connectors.events import Action, Query
-from desireline.connectors.log_source import Cursor, LogBatch
-from desireline.trainer.clickmodels.position_based import sample_clicks
+from desireline.connectors.log_source import LogBatch
 from desireline.trainer.errors import NothingToLearnError
-from desireline.trainer.measures.base import Run
+from desireline.trainer.measures.base import Qrels, Run
+from desireline.trainer.simulated_clicks import draw_clicks
+from desireline.trainer.simulated_events import LEAVE, EventWriter
+from desireline.trainer.simulated_searches import (
+    Searches,
+    draw_searches,
+    hasty,
+    in_haste,
+    other_words,
+)
+from desireline.trainer.simulation_config import SimulationConfig
+
+__all__ = ["LEAVE", "SimulatedLog", "SimulatedTruth", "SimulationConfig", "simulate"]
 
 _SEARCHES_A_BATCH = 5_000
-#: What a user does last; it is no click, it only says when the dwell of the last click ended.
-LEAVE = "leave"
+_DRIFT, _SECOND_TRIES = 6, 7
+
+Truth = Mapping[str, AbstractSet[str]] | Qrels
 
 
-class SimulationConfig(BaseModel, frozen=True, extra="forbid"):
-    """Who searches, what they look at, what they click."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SimulatedTruth:
+    """What is known for certain of a simulated log."""
 
-    searches: int = Field(default=60_000, ge=1)
-    #: The n-th most frequent query is typed n^-zipf times as often as the first.
-    zipf: float = Field(default=0.8, ge=0)
-    shown: int = Field(default=20, ge=1)
-    #: Position p is looked at with probability p^-examination_power.
-    examination_power: float = Field(default=0.6, ge=0)
-    attraction_relevant: float = Field(default=0.85, ge=0, le=1)
-    attraction_other: float = Field(default=0.04, ge=0, le=1)
-    clients: int = Field(default=20_000, ge=1)
-    #: Clients that click anything, on top of the searches of people.
-    bots: int = Field(default=5, ge=0)
-    searches_a_bot: int = Field(default=600, ge=1)
-    first_day: datetime = datetime(2025, 3, 3, tzinfo=UTC)
-    days: int = Field(default=42, ge=1)
-    seed: int = 0
+    #: Grades between 0 and 1 of what is relevant, by the query's text.
+    relevance: Qrels
+    #: Clients that are no people.
+    bots: tuple[str, ...]
+    #: From when on the answers of `drifted` hold instead; None where nothing changes.
+    turn: datetime | None = None
+    drifted: Qrels = field(default_factory=dict)
+    #: Searches that found nothing, and those with other words: (query_id, query_id that followed).
+    zero_results: tuple[tuple[str, str], ...] = ()
+    reformulations: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,8 +54,10 @@ class SimulatedLog:
     batches: tuple[LogBatch, ...]
     #: Of people; bots not counted.
     clicks: int
-    #: Share of people's clicks on documents that are not relevant.
+    #: Share of people's clicks on documents that are not relevant; a click on a document of
+    #: grade 0.3 is 0.7 of a wrong one.
     wrong_share: float
+    truth: SimulatedTruth
 
     def queries(self) -> Iterator[Query]:
         """Yield every search, oldest first."""
@@ -61,31 +70,22 @@ class SimulatedLog:
             yield from batch.actions
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Searches:
-    """Arrays with one row a search, sorted by time."""
-
-    query: NDArray[np.intp]
-    client: NDArray[np.intp]
-    #: Seconds since the first day.
-    second: NDArray[np.float64]
-    bot: NDArray[np.bool_]
-
-
 def simulate(
     queries: Sequence[str],
-    truth: Mapping[str, AbstractSet[str]],
+    truth: Truth,
     rank: Callable[[Sequence[str]], Run],
     config: SimulationConfig | None = None,
 ) -> SimulatedLog:
-    """Let users search and click as a position-based model says.
+    """Let users search and click as the click model of the configuration says.
 
-    Clicks know nothing but position and truth: the time a user stays is the same on right
-    and wrong documents, so that no method can read the truth from it.
+    Clicks know nothing but position and truth. Unless `dwell_ratio` says otherwise, the time a
+    user stays is the same on right and wrong documents, so that no method can read the truth
+    from it.
 
     Args:
         queries: what may be typed; how often each is typed is drawn.
-        truth: relevant document_ids by query.
+        truth: relevant document_ids by query, all alike or with grades above 0; the greatest
+            grade counts as 1.
         rank: answers a list of distinct queries, as the search of that time does.
         config: the users.
 
@@ -96,158 +96,201 @@ def simulate(
     config = config or SimulationConfig()
     if not queries:
         raise NothingToLearnError("there are no queries to simulate users with")
-    random = np.random.default_rng(config.seed)
-    searches = _draw_searches(len(queries), config, random)
-    typed = [queries[number] for number in np.unique(searches.query)]
-    answers = _cut(rank(typed), config.shown)
-    relevant = _relevance(queries, truth, answers, searches, config.shown)
-    clicked = _draw_clicks(relevant, searches, config, random)
-    people = clicked & ~searches.bot[:, None]
-    events = _Writer(
-        queries=queries,
-        answers=answers,
-        searches=searches,
-        clicked=clicked,
-        pauses=random.exponential(30.0, (len(clicked), 4)) + 2.0,
-        first_day=config.first_day,
-    )
-    starts = range(0, len(searches.query), _SEARCHES_A_BATCH)
-    return SimulatedLog(
-        batches=tuple(events.batch(start, start + _SEARCHES_A_BATCH) for start in starts),
-        clicks=int(people.sum()),
-        wrong_share=float((people & ~relevant).sum() / max(1, people.sum())),
-    )
-
-
-def _draw_searches(
-    queries: int, config: SimulationConfig, random: np.random.Generator
-) -> _Searches:
-    """Draw who types what when; popular queries are popular with everyone, bots type anything."""
-    share = np.arange(1.0, queries + 1) ** -config.zipf
-    order = random.permutation(queries)
-    by_people = order[random.choice(queries, config.searches, p=share / share.sum())]
-    by_bots = random.integers(0, queries, config.bots * config.searches_a_bot)
-    people = random.integers(0, config.clients, config.searches)
-    bots = config.clients + np.repeat(np.arange(config.bots), config.searches_a_bot)
-    second = _times(people, config, random)
-    first = np.repeat(random.uniform(0, config.days - 1, config.bots), config.searches_a_bot)
-    burst = first * 86_400 + random.uniform(0, 86_400, len(by_bots))
-    at = np.concatenate([second, burst])
-    by_time = np.argsort(at, kind="stable")
-    return _Searches(
-        query=np.concatenate([by_people, by_bots])[by_time],
-        client=np.concatenate([people, bots])[by_time],
-        second=at[by_time],
-        bot=np.repeat([False, True], [len(by_people), len(by_bots)])[by_time],
-    )
-
-
-def _times(
-    people: NDArray[np.intp], config: SimulationConfig, random: np.random.Generator
-) -> NDArray[np.float64]:
-    """Spread the searches of people over the days, most of them at noon."""
-    day = random.integers(0, config.days, len(people))
-    hour = np.clip(random.normal(13.0, 4.0, len(people)), 0.0, 23.9)
-    return day * 86_400 + hour * 3_600
-
-
-def _cut(run: Run, shown: int) -> dict[str, tuple[str, ...]]:
-    return {query: tuple(ranked[:shown]) for query, ranked in run.items()}
-
-
-def _relevance(
-    queries: Sequence[str],
-    truth: Mapping[str, AbstractSet[str]],
-    answers: Mapping[str, Sequence[str]],
-    searches: _Searches,
-    shown: int,
-) -> NDArray[np.bool_]:
-    """Whether each position of each search holds a relevant document."""
-    typed, of = np.unique(searches.query, return_inverse=True)
-    table = np.zeros((len(typed), shown), dtype=np.bool_)
-    for row, number in enumerate(typed):
-        wanted = truth.get(queries[number], frozenset())
-        for place, document_id in enumerate(answers.get(queries[number], ())):
-            table[row, place] = document_id in wanted
-    return np.asarray(table[of])
-
-
-def _draw_clicks(
-    relevant: NDArray[np.bool_],
-    searches: _Searches,
-    config: SimulationConfig,
-    random: np.random.Generator,
-) -> NDArray[np.bool_]:
-    """Let people look from the top and bots click one position each, whichever."""
-    examination = np.arange(1.0, config.shown + 1) ** -config.examination_power
-    attraction = np.where(relevant, config.attraction_relevant, config.attraction_other)
-    clicked = sample_clicks(examination, attraction, random)
-    somewhere = random.integers(0, config.shown, len(clicked))
-    of_bot = np.arange(config.shown) == somewhere[:, None]
-    return np.where(searches.bot[:, None], of_bot, clicked)
+    searches, random = draw_searches(len(queries), config)
+    answers = _answers(queries, searches, rank, config)
+    relevance = _graded(truth)
+    pages = _Pages.of(queries, relevance, answers, config)
+    drawn = _people_and_bots(pages, searches, config, random)
+    pauses = random.exponential(30.0, (len(searches.query), 4)) + 2.0
+    drawn, pauses = _with_second_tries(pages, drawn, pauses, config)
+    return _log(pages, drawn, pauses, config)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Writer:
-    """Turns drawn numbers into events."""
+class _Drawn:
+    searches: Searches
+    grades: NDArray[np.float64]
+    clicked: NDArray[np.bool_]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Pages:
+    """What each query shows, and how good it is before and after the turn."""
 
     queries: Sequence[str]
     answers: Mapping[str, tuple[str, ...]]
-    searches: _Searches
-    clicked: NDArray[np.bool_]
-    #: Seconds between what a user does after a search, shape (searches, 4).
-    pauses: NDArray[np.float64]
-    first_day: datetime
+    relevance: Qrels
+    drifted: Qrels
+    #: Shape (queries, positions), NaN where nothing is shown; last a row that shows nothing.
+    before: NDArray[np.float64]
+    after: NDArray[np.float64]
+    turn_s: float
 
-    def batch(self, start: int, end: int) -> LogBatch:
-        """Write the searches from start to end and what followed each."""
-        searches = [self._search(row) for row in range(start, min(end, len(self.clicked)))]
-        actions = [
-            action
-            for row, search in enumerate(searches, start)
-            if self.clicked[row].any()
-            for action in self._actions(row, search)
-        ]
-        return LogBatch(
-            cursor=Cursor(str(start + len(searches))),
-            queries=tuple(searches),
-            actions=tuple(actions),
+    @classmethod
+    def of(
+        cls,
+        queries: Sequence[str],
+        relevance: Qrels,
+        answers: Mapping[str, tuple[str, ...]],
+        config: SimulationConfig,
+    ) -> "_Pages":
+        random = np.random.default_rng([config.seed, _DRIFT])
+        drifting = (random.random(len(queries)) < config.drift).tolist()
+        drifted = {
+            query: _turned(relevance, query, answers)
+            for query, drifts in zip(queries, drifting, strict=True)
+            if drifts
+        }
+        before = _grade_table(queries, relevance, answers, config.shown)
+        later = _grade_table(queries, {**relevance, **drifted}, answers, config.shown)
+        return cls(
+            queries=queries,
+            answers=answers,
+            relevance=relevance,
+            drifted=drifted,
+            before=before,
+            after=later if drifted else before,
+            turn_s=config.turn_s,
         )
 
-    def _search(self, row: int) -> Query:
-        text = self.queries[self.searches.query[row]]
-        return Query(
-            query_id=f"s{row}",
-            text=text,
-            at=self.first_day + timedelta(seconds=round(float(self.searches.second[row]), 3)),
-            client=f"client-{self.searches.client[row]}",
-            shown=self.answers.get(text, ()),
-        )
-
-    def _actions(self, row: int, search: Query) -> Iterator[Action]:
-        """Yield clicks from the top down, then the moment the user leaves."""
-        at = search.at
-        document_id, position = "", None
-        for number, place in enumerate(np.flatnonzero(self.clicked[row])):
-            if place >= len(search.shown):
-                break
-            at += timedelta(seconds=round(float(self.pauses[row, number % 4]), 3))
-            document_id, position = search.shown[place], int(place) + 1
-            yield _action(search, "click", document_id, position, at)
-        if document_id:
-            at += timedelta(seconds=round(float(self.pauses[row, 3]), 3))
-            yield _action(search, LEAVE, document_id, position, at)
+    def grades(self, searches: Searches) -> NDArray[np.float64]:
+        """Return the grade of each position of each search, as it was at its time."""
+        row = np.minimum(searches.query, len(self.queries))
+        turned = (searches.second >= self.turn_s)[:, None]
+        return np.where(turned, self.after[row], self.before[row])
 
 
-def _action(
-    search: Query, kind: str, document_id: str, position: int | None, at: datetime
-) -> Action:
-    return Action(
-        query_id=search.query_id,
-        document_id=document_id,
-        kind=kind,
-        at=at,
-        position=position,
-        client=search.client,
-        text=search.text,
+def _answers(
+    queries: Sequence[str],
+    searches: Searches,
+    rank: Callable[[Sequence[str]], Run],
+    config: SimulationConfig,
+) -> dict[str, tuple[str, ...]]:
+    """Ask for the page of every query that can be typed."""
+    every = range(len(queries)) if config.reformulations else np.unique(searches.query).tolist()
+    run = rank([queries[number] for number in every])
+    return {query: tuple(ranked[: config.shown]) for query, ranked in run.items()}
+
+
+def _graded(truth: Truth) -> Qrels:
+    """Return grades between 0 and 1."""
+    greatest = max(
+        (
+            max(given.values(), default=0.0)
+            for given in truth.values()
+            if isinstance(given, Mapping)
+        ),
+        default=1.0,
+    )
+    return {
+        query: {key: grade / greatest for key, grade in given.items() if grade > 0}
+        if isinstance(given, Mapping)
+        else dict.fromkeys(sorted(given), 1.0)
+        for query, given in truth.items()
+    }
+
+
+def _turned(
+    relevance: Qrels, query: str, answers: Mapping[str, tuple[str, ...]]
+) -> dict[str, float]:
+    """Say what is right after the turn: the page's grades from the bottom up."""
+    shown, before = answers.get(query, ()), relevance.get(query, {})
+    turned = {
+        document_id: before.get(other, 0.0)
+        for document_id, other in zip(shown, reversed(shown), strict=True)
+    }
+    return {key: grade for key, grade in {**before, **turned}.items() if grade > 0}
+
+
+def _grade_table(
+    queries: Sequence[str],
+    relevance: Qrels,
+    answers: Mapping[str, tuple[str, ...]],
+    shown: int,
+) -> NDArray[np.float64]:
+    table = np.full((len(queries) + 1, shown), np.nan)
+    for row, query in enumerate(queries):
+        wanted = relevance.get(query, {})
+        page = answers.get(query, ())
+        table[row, : len(page)] = [wanted.get(document_id, 0.0) for document_id in page]
+    return table
+
+
+def _people_and_bots(
+    pages: _Pages, searches: Searches, config: SimulationConfig, random: np.random.Generator
+) -> _Drawn:
+    """Let people look and click, and bots click one position each, whichever."""
+    grades = pages.grades(searches)
+    clicked = draw_clicks(grades, config, random)
+    somewhere = random.integers(0, config.shown, len(clicked))
+    of_bot = (np.arange(config.shown) == somewhere[:, None]) & ~np.isnan(grades)
+    clicked = np.where(searches.bot[:, None], of_bot, clicked)
+    return _Drawn(searches=searches, grades=grades, clicked=clicked)
+
+
+def _with_second_tries(
+    pages: _Pages, drawn: _Drawn, pauses: NDArray[np.float64], config: SimulationConfig
+) -> tuple[_Drawn, NDArray[np.float64]]:
+    """Put in the searches typed in haste and those with other words, by time."""
+    if not config.zero_results and not config.reformulations:
+        return drawn, pauses
+    random = np.random.default_rng([config.seed, _SECOND_TRIES])
+    first = drawn.searches
+    extra = hasty(first, pages.queries, config) + other_words(
+        first, drawn.clicked, pages.queries, pages.relevance, config
+    )
+    grades = pages.grades(extra)
+    clicked = draw_clicks(grades, config, random)
+    order = np.argsort(np.concatenate([first.second, extra.second]), kind="stable")
+    both = _Drawn(
+        searches=(first + extra).rows(order),
+        grades=np.concatenate([drawn.grades, grades])[order],
+        clicked=np.concatenate([drawn.clicked, clicked])[order],
+    )
+    more = random.exponential(30.0, (len(clicked), 4)) + 2.0
+    return both, np.concatenate([pauses, more])[order]
+
+
+def _log(
+    pages: _Pages, drawn: _Drawn, pauses: NDArray[np.float64], config: SimulationConfig
+) -> SimulatedLog:
+    people = drawn.clicked & ~drawn.searches.bot[:, None]
+    haste = config.zero_results > 0
+    texts = [*pages.queries, *(map(in_haste, pages.queries) if haste else ())]
+    events = EventWriter(
+        texts=texts,
+        answers=pages.answers,
+        searches=drawn.searches,
+        clicked=drawn.clicked,
+        grades=drawn.grades,
+        pauses=pauses,
+        config=config,
+    )
+    return SimulatedLog(
+        batches=tuple(events.batches(_SEARCHES_A_BATCH)),
+        clicks=int(people.sum()),
+        wrong_share=float((1 - drawn.grades[people]).sum() / max(1, people.sum())),
+        truth=_truth(pages, drawn.searches, config),
+    )
+
+
+def _truth(pages: _Pages, searches: Searches, config: SimulationConfig) -> SimulatedTruth:
+    row = {name: number for number, name in enumerate(searches.name.tolist())}
+    followed = [
+        (f"s{row[first]}", f"s{number}")
+        for number, first in enumerate(searches.follows.tolist())
+        if first >= 0
+    ]
+    drawn = config.searches + config.bots * config.searches_a_bot
+    found_nothing = np.flatnonzero(searches.query >= len(pages.queries)).tolist()
+    return SimulatedTruth(
+        relevance=pages.relevance,
+        bots=tuple(f"client-{config.clients + bot}" for bot in range(config.bots)),
+        turn=config.first_day + timedelta(seconds=config.turn_s) if pages.drifted else None,
+        drifted=pages.drifted,
+        zero_results=tuple(
+            (f"s{number}", f"s{row[int(searches.name[number]) - drawn]}")
+            for number in found_nothing
+        ),
+        reformulations=tuple(followed),
     )

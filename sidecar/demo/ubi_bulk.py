@@ -5,30 +5,49 @@ The ``files`` log source reads the same lines from disk. Every record names the 
 """
 
 from collections.abc import Iterable, Iterator
-from typing import Any
+from typing import Any, Literal
 
 import orjson
 
-from desireline.connectors.events import Action, Query
+from desireline.connectors.events import Action, Impression, Query
 from desireline.connectors.log_source import LogBatch
 
 APPLICATION = "simulation"
 QUERIES = "ubi_queries"
 EVENTS = "ubi_events"
+#: Releases of the specification differ in how an event says its position.
+Spec = Literal["1.2", "1.3"]
 
 
-def bulk_lines(batch: LogBatch, *, prefix: str = "") -> Iterator[bytes]:
-    """Yield an action line and a record for each query and action; indexes get the prefix."""
-    yield from _lines(f"{prefix}{QUERIES}", ((q.query_id, query_record(q)) for q in batch.queries))
+def bulk_lines(
+    batch: LogBatch, *, prefix: str = "", spec: Spec = "1.3", part: str = ""
+) -> Iterator[bytes]:
+    """Yield an action line and a record for each search and event; indexes get the prefix.
+
+    Args:
+        batch: what is written.
+        prefix: before the names of both indexes.
+        spec: of UBI.
+        part: name of this batch, from which records get ids of their own; needed where a search
+            can occur twice or its events in several batches. Without it ids come from query_ids.
+
+    """
+    queries = (
+        (f"{part}-q{number}" if part else query.query_id, query_record(query))
+        for number, query in enumerate(batch.queries)
+    )
+    yield from _lines(f"{prefix}{QUERIES}", queries)
+    events: tuple[Action | Impression, ...] = (*batch.actions, *batch.impressions)
     numbered = (
-        (f"{action.query_id}-{number}", event_record(action))
-        for number, action in enumerate(batch.actions)
+        (f"{part}-e{number}" if part else f"{event.query_id}-{number}", event_record(event, spec))
+        for number, event in enumerate(events)
     )
     yield from _lines(f"{prefix}{EVENTS}", numbered)
 
 
 def query_record(query: Query) -> dict[str, Any]:
     """Return one ``ubi_queries`` record."""
+    attributes = {"query_attributes": dict(query.attributes)} if query.attributes else {}
     return {
         "application": APPLICATION,
         "query_id": query.query_id,
@@ -36,23 +55,30 @@ def query_record(query: Query) -> dict[str, Any]:
         "user_query": query.text,
         "timestamp": query.at.isoformat(),
         "query_response_hit_ids": list(query.shown),
+        **attributes,
     }
 
 
-def event_record(action: Action) -> dict[str, Any]:
+def event_record(event: Action | Impression, spec: Spec = "1.3") -> dict[str, Any]:
     """Return one ``ubi_events`` record."""
     return {
         "application": APPLICATION,
-        "action_name": action.kind,
-        "query_id": action.query_id,
-        "client_id": action.client,
-        "user_query": action.text,
-        "timestamp": action.at.isoformat(),
+        "action_name": event.kind if isinstance(event, Action) else "impression",
+        "query_id": event.query_id,
+        "client_id": event.client,
+        **({"user_query": event.text} if isinstance(event, Action) else {}),
+        "timestamp": event.at.isoformat(),
         "event_attributes": {
-            "object": {"object_id": action.document_id},
-            "position": {"ordinal": action.position},
+            "object": {"object_id": event.document_id},
+            "position": _position(event.position, spec),
         },
     }
+
+
+def _position(position: int | None, spec: Spec) -> dict[str, Any]:
+    if spec == "1.2":
+        return {} if position is None else {"ordinal": {"index": position}}
+    return {"ordinal": position}
 
 
 def _lines(index: str, records: Iterable[tuple[str, dict[str, Any]]]) -> Iterator[bytes]:

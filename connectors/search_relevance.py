@@ -1,0 +1,185 @@
+"""Query sets and judgments of a cluster: by the search-relevance plugin, or indexes like its.
+
+Where the plugin is installed, its API is asked: an index of the plugin must not be written past
+it. Where it is not, lists are kept in two indexes with the plugin's mappings, which a cluster with
+the plugin can take over by reindexing.
+"""
+
+import hashlib
+from collections.abc import Iterator, Mapping
+from typing import Any, TypeVar
+
+import orjson
+
+from desireline.connectors.errors import JudgmentFormatError, PermissionDeniedError
+from desireline.connectors.opensearch_client import Cluster, OpenSearchSettings, path
+from desireline.connectors.relevance_judgments import (
+    JudgmentList,
+    QuerySet,
+    documents_of,
+    judgments_document,
+    judgments_request,
+    parse_judgments,
+    parse_query_set,
+    query_set_document,
+    query_set_request,
+)
+
+_Found = TypeVar("_Found", JudgmentList, QuerySet)
+
+PLUGIN = "opensearch-search-relevance"
+JUDGMENTS_INDEX = "search-relevance-judgment"
+QUERY_SETS_INDEX = "search-relevance-queryset"
+_API = ("_plugins", "_search_relevance")
+#: Lists that are looked through by name.
+_MOST_LISTS = 1_000
+_KEYWORD = {"type": "keyword"}
+_UNSEARCHED = {"type": "text", "index": False}
+_HEAD = {"id": _KEYWORD, "timestamp": {"type": "date"}, "name": _KEYWORD, "type": _KEYWORD}
+_JUDGMENTS = {
+    "properties": {
+        **_HEAD,
+        "status": _KEYWORD,
+        "metadata": {"type": "object", "dynamic": True},
+        "judgmentRatings": {
+            "type": "nested",
+            "properties": {
+                "query": _UNSEARCHED,
+                "ratings": {
+                    "type": "nested",
+                    "properties": {
+                        "docId": _UNSEARCHED,
+                        "rating": {"type": "float", "index": False},
+                        "confidence": {"type": "float", "index": False},
+                    },
+                },
+            },
+        },
+    }
+}
+_QUERY_SETS = {
+    "properties": {
+        **_HEAD,
+        "description": {"type": "text"},
+        "sampling": _KEYWORD,
+        "querySetQueries": {"type": "nested", "properties": {"queryText": {"type": "text"}}},
+    }
+}
+#: A nested document for each rating: the default limit of 10,000 a document is soon reached.
+_SETTINGS = {
+    "number_of_shards": 1,
+    "auto_expand_replicas": "0-1",
+    "mapping.nested_objects.limit": 1_000_000,
+}
+
+
+class SearchRelevance:
+    """Lists of judgments and query sets of one cluster."""
+
+    def __init__(self, settings: OpenSearchSettings, *, prefix: str = "") -> None:
+        """Connect.
+
+        Args:
+            settings: how the cluster is reached.
+            prefix: of the two indexes that are used without the plugin.
+
+        """
+        self._cluster = Cluster(settings)
+        self._judgments = f"{prefix}{JUDGMENTS_INDEX}"
+        self._query_sets = f"{prefix}{QUERY_SETS_INDEX}"
+        self.by_plugin = self._installed()
+
+    def judgments(self, wanted: str) -> JudgmentList:
+        """Return the list with this id or, if there is just one, this name.
+
+        Raises:
+            JudgmentFormatError: there is none, or several have the name.
+
+        """
+        found = [parse_judgments(body, wanted) for body in self._named("judgments", wanted)]
+        return _the_only(found, "list of judgments", wanted)
+
+    def query_set(self, wanted: str) -> QuerySet:
+        """Return the query set with this id or, if there is just one, this name."""
+        found = [parse_query_set(body, wanted) for body in self._named("query_sets", wanted)]
+        return _the_only(found, "query set", wanted)
+
+    def add_judgments(self, judgments: JudgmentList) -> str:
+        """Keep a list under an id of its own; return the id."""
+        if self.by_plugin:
+            answer = self._put("judgments", judgments_request(judgments))
+            return str(answer.get("judgment_id", ""))
+        return self._index(self._judgments, _JUDGMENTS, judgments_document(judgments))
+
+    def add_query_set(self, queries: QuerySet) -> str:
+        """Keep a query set under an id of its own; return the id."""
+        if self.by_plugin:
+            return str(self._put("query_sets", query_set_request(queries)).get("query_set_id", ""))
+        return self._index(self._query_sets, _QUERY_SETS, query_set_document(queries))
+
+    def close(self) -> None:
+        """Release the connections."""
+        self._cluster.close()
+
+    def _installed(self) -> bool:
+        plugins = self._cluster.call("GET", "/_cat/plugins", params={"format": "json"})
+        return any(plugin.get("component") == PLUGIN for plugin in plugins)
+
+    def _named(self, kind: str, wanted: str) -> Iterator[Mapping[str, Any]]:
+        """Yield the documents with this id, else those with this name."""
+        by_id = list(documents_of(self._get(kind, wanted)))
+        if by_id:
+            yield from by_id
+            return
+        for body in documents_of(self._get(kind, "")):
+            if body.get("name") == wanted:
+                # A listing may leave the ratings out; the document itself has them.
+                yield from documents_of(self._get(kind, str(body["id"])))
+
+    def _get(self, kind: str, document_id: str) -> Any:
+        if self.by_plugin:
+            place = path(*_API, kind, *filter(None, [document_id]))
+            params = {} if document_id else {"size": str(_MOST_LISTS)}
+            return self._call("GET", place, params=params, absent_ok=True)
+        index = self._judgments if kind == "judgments" else self._query_sets
+        query = {"ids": {"values": [document_id]}} if document_id else {"match_all": {}}
+        body = {"size": _MOST_LISTS, "query": query}
+        body |= {} if document_id else {"_source": ["id", "name"]}
+        return self._cluster.call("POST", path(index, "_search"), body=body, absent_ok=True)
+
+    def _put(self, kind: str, body: Mapping[str, Any]) -> Mapping[str, Any]:
+        answer: Mapping[str, Any] = self._call("PUT", path(*_API, kind), body=body)
+        return answer
+
+    def _call(self, method: str, place: str, **asked: Any) -> Any:
+        try:
+            return self._cluster.call(method, place, **asked)
+        except PermissionDeniedError as error:
+            raise PermissionDeniedError(
+                str(error),
+                next_step="set plugins.search_relevance.workbench_enabled to true in the cluster,"
+                " or let this user use search-relevance",
+            ) from error
+
+    def _index(self, index: str, mapping: Mapping[str, Any], body: dict[str, Any]) -> str:
+        if self._cluster.call("GET", path(index), absent_ok=True) is None:
+            made = {"settings": _SETTINGS, "mappings": mapping}
+            self._cluster.call("PUT", path(index), body=made)
+        digest = hashlib.sha256(orjson.dumps(body, option=orjson.OPT_SORT_KEYS)).hexdigest()
+        document_id = body["id"] or digest[:32]
+        self._cluster.call(
+            "PUT",
+            path(index, "_doc", document_id),
+            params={"refresh": "true"},
+            body={**body, "id": document_id},
+        )
+        return str(document_id)
+
+
+def _the_only(found: list[_Found], what: str, wanted: str) -> _Found:
+    if len(found) == 1:
+        return found[0]
+    raise JudgmentFormatError(
+        f"the cluster has {len(found) or 'no'} {what} {wanted!r}; nothing was imported",
+        next_step="give the id of one, as search-relevance shows it",
+    )
