@@ -167,8 +167,13 @@ class SearchEngine(Protocol):
         """Count every document, and those stamped with the generation, after a refresh."""
         ...
 
-    def search_vectors(self, index: str, slot: str, vector: Vector, k: int) -> list[Hit]:
-        """Return the k nearest documents by the slot's similarity."""
+    def search_vectors(
+        self, index: str, slot: str, vector: Vector, k: int, *, generation: int
+    ) -> list[Hit]:
+        """Return the k nearest documents of a generation by the slot's similarity.
+
+        A vector without the generation's stamp does not count, however near it is.
+        """
         ...
 
     def search_text(

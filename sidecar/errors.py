@@ -44,6 +44,10 @@ class RevertRefusedError(SidecarError):
     """There is no generation to go back to; what serves is unchanged."""
 
 
+class GivenAwayError(SidecarError):
+    """A slot was given away while a round for it was under way; the next round knows."""
+
+
 class HoldError(SidecarError):
     """The slot that is needed still holds the generation one could revert to."""
 

@@ -20,7 +20,7 @@ from desireline.connectors.errors import ConnectorError, DesirelineError
 from desireline.connectors.search_engine import Fence, SearchEngine
 from desireline.sidecar.catchup import catch_up
 from desireline.sidecar.embedding_writer import EmbeddingWriter
-from desireline.sidecar.errors import LeaseLostError, SidecarError
+from desireline.sidecar.errors import GivenAwayError, LeaseLostError
 from desireline.sidecar.generations import Generation, Generations, State
 from desireline.sidecar.lease import Lease
 
@@ -99,15 +99,20 @@ class Follower:
         return refreshed
 
     def run(self, lease: Lease, stop: threading.Event, *, every_s: float) -> None:
-        """Follow until told to stop; a failing round is logged and tried again."""
+        """Follow until told to stop; a failing round is logged and tried again.
+
+        A round that only a swap overtook is no failure: the next one follows at once.
+        """
         delay_s = every_s
         while not stop.wait(delay_s):
             lease.check()
             try:
                 self.follow_once(lease)
                 delay_s = every_s
+            except GivenAwayError:
+                delay_s = 0.0
             except DesirelineError as error:
-                delay_s = min(delay_s * 2, 60.0)
+                delay_s = min(max(delay_s, every_s) * 2, 60.0)
                 self._tell(0)
                 log.warning(
                     "follower round failed; it will be tried again",
@@ -157,7 +162,7 @@ class Follower:
             generation.number for generation in generations if generation.number not in followed
         ]
         if gone:
-            raise SidecarError(
+            raise GivenAwayError(
                 f"generation {gone[0]} is neither live nor retained any more; nothing was written"
                 " for it, and the next round follows what is"
             )

@@ -9,6 +9,7 @@ from itertools import cycle
 
 from desireline.connectors.errors import ConnectorError
 from desireline.connectors.search_engine import Read, SearchEngine
+from desireline.sidecar.generations import Generation
 
 _WINDOW = 100
 _BASELINE = 40
@@ -89,11 +90,12 @@ class SearchProbe:
         return self._monotonic() - began
 
 
-def live_search(engine: SearchEngine, index: str, slot: str) -> Callable[[], object] | None:
-    """Return a search of one live slot, each time by another document's vector; None: it is empty.
+def live_search(engine: SearchEngine, live: Generation) -> Callable[[], object] | None:
+    """Return a search of what is live, each time by another document's vector; None: it is empty.
 
     The vectors are real ones, so that the probe walks the same graph as a user's query.
     """
+    index, slot, number = live.index, live.slot, live.number
     read = Read(slots=(slot,), embeddings=True, batch_size=_QUERIES)
     sample = [
         document.embeddings[slot]
@@ -103,7 +105,7 @@ def live_search(engine: SearchEngine, index: str, slot: str) -> Callable[[], obj
     if not sample:
         return None
     vectors = cycle(sample)
-    return lambda: engine.search_vectors(index, slot, next(vectors), _K)
+    return lambda: engine.search_vectors(index, slot, next(vectors), _K, generation=number)
 
 
 def _quantile(values: Sequence[float], share: float) -> float | None:

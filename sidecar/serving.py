@@ -24,7 +24,7 @@ class LiveGeneration:
     def search(self, engine: SearchEngine, text: str, k: int) -> list[Hit]:
         """Answer one query."""
         vector = self.encoder.encode_queries([text])[0]
-        return engine.search_vectors(self.index, self.slot, vector, k)
+        return engine.search_vectors(self.index, self.slot, vector, k, generation=self.number)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -116,7 +116,7 @@ def _probe(
         watch.unprobed = "nobody else searches this engine, so no searches are probed"
         return None
     try:
-        search = live_search(engine, live.index, live.slot)
+        search = live_search(engine, live)
         if search is None:
             return None
         probe = SearchProbe(search, floor_s=config.search_floor, monotonic=monotonic)

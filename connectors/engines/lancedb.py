@@ -176,13 +176,16 @@ class LanceDbEngine:
         )
         return Coverage(documents=len(stamps), stamped=stamped)
 
-    def search_vectors(self, index: str, slot: str, vector: Vector, k: int) -> list[Hit]:
+    def search_vectors(
+        self, index: str, slot: str, vector: Vector, k: int, *, generation: int
+    ) -> list[Hit]:
         """Return the k nearest documents; the score is the cosine or the dot product."""
         with self._tables.reading(index) as (table, _):
             target = _slot(table, index, slot)
             require_fit(vector, target)
             query = table.search(vector, vector_column_name=slot)
             query = query.distance_type(target.similarity).bypass_vector_index().limit(k)
+            query = query.where(f"{target.stamp_field}.generation = {generation}", prefilter=True)
             found = query.select(["_id", "_source", "_distance"]).to_arrow()
         return _hits(found, [1 - distance for distance in found["_distance"].to_pylist()])
 

@@ -147,12 +147,14 @@ class MemoryEngine(MemoryGenerations):
             stamped = sum(stamp is not None and stamp.generation == generation for stamp in stamps)
             return Coverage(documents=len(stamps), stamped=stamped)
 
-    def search_vectors(self, index: str, slot: str, vector: Vector, k: int) -> list[Hit]:
+    def search_vectors(
+        self, index: str, slot: str, vector: Vector, k: int, *, generation: int
+    ) -> list[Hit]:
         """Return the k nearest documents; the score is the cosine or the dot product."""
         self._about_to("search_vectors", index)
         with self._lock:
             held = self._index(index)
-            return held.search_vectors(held.slot(slot), vector, k)
+            return held.search_vectors(held.slot(slot), vector, k, generation)
 
     def search_text(
         self, index: str, fields: Sequence[tuple[str, float]], text: str, k: int

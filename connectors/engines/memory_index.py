@@ -43,6 +43,10 @@ class Row:
     #: Counted by the index, or given by who writes.
     version: int = 1
 
+    def holds(self, slot: str, generation: int) -> bool:
+        """Whether the slot holds a vector of this generation."""
+        return slot in self.vectors and self.stamps[slot].generation == generation
+
 
 class MemoryIndex:
     """Not safe between threads: the engine holds the lock."""
@@ -59,7 +63,8 @@ class MemoryIndex:
         #: Versions of deletes of copies, kept for ever.
         self.tombstones: dict[str, int] = {}
         self._texts: dict[str, tuple[int, FieldIndex]] = {}
-        self._vectors: dict[str, tuple[int, list[str], Vectors]] = {}
+        #: By slot and generation.
+        self._vectors: dict[tuple[str, int], tuple[int, list[str], Vectors]] = {}
 
     def next_seq_no(self) -> int:
         """Count one more write; deletes count too."""
@@ -187,15 +192,16 @@ class MemoryIndex:
             stamps=dict(row.stamps),
         )
 
-    def search_vectors(self, slot: Slot, vector: Vector, k: int) -> list[Hit]:
-        """Compare with every vector of the slot."""
+    def search_vectors(self, slot: Slot, vector: Vector, k: int, generation: int) -> list[Hit]:
+        """Compare with every vector of the generation."""
         require_fit(vector, slot)
-        seq_no, ids, vectors = self._vectors.get(slot.name, (-2, [], np.empty((0, 0), np.float32)))
+        place = slot.name, generation
+        seq_no, ids, vectors = self._vectors.get(place, (-2, [], np.empty((0, 0), np.float32)))
         if seq_no != self.last_seq_no:
-            ids = [key for key, row in self.rows.items() if slot.name in row.vectors]
+            ids = [key for key, row in self.rows.items() if row.holds(slot.name, generation)]
             held = [self.rows[key].vectors[slot.name] for key in ids]
             vectors = np.stack(held) if held else np.empty((0, slot.dimension), np.float32)
-            self._vectors[slot.name] = (self.last_seq_no, ids, vectors)
+            self._vectors[place] = (self.last_seq_no, ids, vectors)
         found = nearest(vectors, vector, slot.similarity, k)
         return [self._hit(ids[row], score) for row, score in found]
 

@@ -226,13 +226,21 @@ class OpenSearchEngine(OpenSearchGenerations, OpenSearchOwner):
             stamped=answer["aggregations"]["stamped"]["doc_count"],
         )
 
-    def search_vectors(self, index: str, slot: str, vector: Vector, k: int) -> list[Hit]:
-        """Return the k nearest documents; the score is the cosine or the dot product."""
+    def search_vectors(
+        self, index: str, slot: str, vector: Vector, k: int, *, generation: int
+    ) -> list[Hit]:
+        """Return the k nearest documents; the score is the cosine or the dot product.
+
+        The filter also makes the answer whole: without one, a graph of mostly deleted documents
+        is walked and what no edge leads to is not found. With one, Lucene compares with every
+        document of a segment where that is cheaper than its graph.
+        """
         similarity = self._slot(index, slot).similarity
         query = {
             "vector": np.asarray(vector, dtype=np.float32).tolist(),
             "k": k,
             "method_parameters": {"ef_search": max(k, _FEWEST_CANDIDATES)},
+            "filter": {"term": {f"{slot}_stamp.generation": generation}},
         }
         body = {"size": k, "query": {"knn": {slot: query}}, "_source": self._without_slots(index)}
         hits = self._search(index, body, _WHOLE)["hits"]["hits"]

@@ -5,7 +5,7 @@ a search body can hold a query: bool, hybrid, nested, function_score, filters, r
 aggregations and whatever is added later. A clause on a field that is not the target's is left
 for the cluster to answer. Scripts and their parameters are never looked into.
 
-Vector and field come from one generation, which the caller took once.
+Vector, field and documents come from one generation, which the caller took once.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -44,15 +44,26 @@ def query_texts(body: Mapping[str, Any], fields: frozenset[str], *, longest: int
 
 
 def rewritten(
-    body: Mapping[str, Any], fields: frozenset[str], slot: str, vectors: Sequence[Vector]
+    body: Mapping[str, Any],
+    fields: frozenset[str],
+    slot: str,
+    vectors: Sequence[Vector],
+    *,
+    generation: int,
 ) -> dict[str, Any]:
-    """Return the body with its neural clauses as knn clauses on `slot`, vectors in order."""
+    """Return the body with its neural clauses as knn clauses on `slot`, vectors in order.
+
+    Each is filtered to the documents of the generation, beside what the clause filters by itself.
+    """
     remaining = iter(vectors)
+    of_generation = {"term": {f"{slot}_stamp.generation": generation}}
 
     def answer(options: dict[str, Any], _place: str) -> dict[str, Any]:
         kept = {name: options[name] for name in options if name not in {"query_text", "model_id"}}
         if not kept.keys() & {"k", "min_score", "max_distance"}:
             kept["k"] = DEFAULT_K
+        both = [of_generation, kept["filter"]] if "filter" in kept else []
+        kept["filter"] = {"bool": {"filter": both}} if both else of_generation
         return {"knn": {slot: {"vector": next(remaining), **kept}}}
 
     changed: dict[str, Any] = _walk(body, fields, answer, "", 0)

@@ -79,7 +79,7 @@ class Search:
         live = self._operations.live(target)
         vectors = await self._encoding.encode(live.encoder, texts, "query")
         changed = orjson.dumps(
-            rewritten(body, fields.answerable, live.slot, list(vectors)),
+            rewritten(body, fields.answerable, live.slot, list(vectors), generation=live.number),
             option=orjson.OPT_SERIALIZE_NUMPY,
         )
         answer = await upstream.search(quote(live.index, safe=""), parameters, changed, accept)

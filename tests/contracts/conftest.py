@@ -13,7 +13,14 @@ from desireline.connectors.engines.lancedb import LanceDbEngine
 from desireline.connectors.engines.memory import MemoryEngine
 from desireline.connectors.engines.opensearch import OpenSearchEngine
 from desireline.connectors.opensearch_client import OpenSearchSettings
-from desireline.connectors.search_engine import Application, Fence, Read, SearchEngine, Slot
+from desireline.connectors.search_engine import (
+    Application,
+    Fence,
+    Hit,
+    Read,
+    SearchEngine,
+    Slot,
+)
 
 DIMENSION = 16
 
@@ -94,12 +101,19 @@ class Shop:
     def vector(*numbers: float) -> Vector:
         return np.array([*numbers, *[0.0] * (DIMENSION - len(numbers))], dtype=np.float32)
 
-    def nearest(self, *numbers: float, slot: Slot | None = None, k: int = 10) -> list[str]:
-        """Return the ids nearest to a vector, best first, once all is visible to searches."""
+    def search(
+        self, *numbers: float, slot: Slot | None = None, k: int = 10, generation: int = 1
+    ) -> list[Hit]:
+        """Return the hits nearest to a vector, best first, once all is visible to searches."""
         self.read()
         name = (slot or self.slot).name
-        hits = self.engine.search_vectors(self.index, name, self.vector(*numbers), k)
-        return [hit.document_id for hit in hits]
+        return self.engine.search_vectors(
+            self.index, name, self.vector(*numbers), k, generation=generation
+        )
+
+    def nearest(self, *numbers: float, **how: Any) -> list[str]:
+        """Return the ids of the hits."""
+        return [hit.document_id for hit in self.search(*numbers, **how)]
 
     def matching(self, text: str, *fields: tuple[str, float]) -> list[str]:
         """Return the ids that match a text, best first, once all is visible to searches."""

@@ -78,7 +78,8 @@ def test_a_copy_has_the_fields_and_is_found_by_its_vector(shop: Any, copied: str
     assert {key: d.source for key, d in now.items()} == {k: d.source for k, d in before.items()}
     assert now["a"].stamps["embedding__a"].generation == 1
     assert shop.engine.coverage(copied, SLOT.name, 1).complete
-    hits = shop.engine.search_vectors(copied, SLOT.name, np.eye(16, dtype=np.float32)[0], 3)
+    query = np.eye(16, dtype=np.float32)[0]
+    hits = shop.engine.search_vectors(copied, SLOT.name, query, 3, generation=1)
     assert {hit.document_id for hit in hits} == {"a", "b", "c"}
 
 

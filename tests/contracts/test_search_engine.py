@@ -121,7 +121,9 @@ def test_a_missing_index_is_named(engine: Any, new_index: str) -> None:
         lambda: engine.fence(new_index),
         lambda: list(engine.changes(new_index, fence, fence, read)),
         lambda: engine.coverage(new_index, "embedding__a", 1),
-        lambda: engine.search_vectors(new_index, "embedding__a", np.ones(16, np.float32), 1),
+        lambda: engine.search_vectors(
+            new_index, "embedding__a", np.ones(16, np.float32), 1, generation=1
+        ),
         lambda: engine.search_text(new_index, [("title", 1.0)], "shoe", 1),
     ]
     for call in calls:
@@ -307,8 +309,7 @@ def test_vector_hits_are_scored_best_first_and_carry_the_fields(shop: Any) -> No
     shop.put(a="x", b="y", c="z")
     for key, document in shop.read().items():
         shop.write(document, shop.vector(1, "abc".index(key)))
-    shop.read()
-    hits = shop.engine.search_vectors(shop.index, shop.slot.name, shop.vector(1, 2), 3)
+    hits = shop.search(1, 2, k=3)
     assert [hit.document_id for hit in hits] == ["c", "b", "a"]
     assert [hit.fields["title"] for hit in hits] == ["z", "y", "x"]
     cosines = [1.0, 3 / 10**0.5, 1 / 5**0.5]
@@ -325,22 +326,37 @@ def test_cosine_ignores_the_length_of_a_vector_and_dot_honours_it(shop: Any) -> 
             assert shop.write(document, vectors[key], slot=slot) is Outcome.WRITTEN
     assert shop.nearest(1) == ["aligned", "long"]
     assert shop.nearest(1, slot=dot) == ["long", "aligned"]
-    hits = shop.engine.search_vectors(shop.index, dot.name, shop.vector(-2), 2)
+    hits = shop.search(-2, slot=dot, k=2)
     assert [hit.document_id for hit in hits] == ["aligned", "long"]
     assert [hit.score for hit in hits] == pytest.approx([-2, -6], abs=1e-5)
+
+
+def test_a_search_meets_only_vectors_of_its_generation(shop: Any) -> None:
+    """Invariant 9: whoever still searches a slot that was given away meets nothing of the next."""
+    shop.put(a="a", b="b", c="c", d="d")
+    for key, generation in {"a": 1, "b": 2, "c": 2}.items():
+        shop.write(shop.read()[key], shop.vector(1, generation), generation=generation)
+    assert shop.nearest(1) == ["a"]
+    assert shop.nearest(1, generation=2) == ["b", "c"]
+    assert shop.nearest(1, generation=2, k=1) == ["b"]
+    assert shop.nearest(1, generation=3) == []
+    shop.write(shop.read()["b"], shop.vector(1), generation=1)
+    assert shop.nearest(1) == ["b", "a"]
 
 
 def test_a_query_vector_of_another_dimension_is_refused(shop: Any) -> None:
     shop.put(a="a")
     shop.write(shop.read()["a"], shop.vector(1))
     with pytest.raises(ConnectorError):
-        shop.engine.search_vectors(shop.index, shop.slot.name, np.ones(3, np.float32), 5)
+        shop.engine.search_vectors(
+            shop.index, shop.slot.name, np.ones(3, np.float32), 5, generation=1
+        )
 
 
 def test_a_slot_that_was_never_prepared_is_named(shop: Any) -> None:
     shop.put(a="a")
     with pytest.raises(FieldMissingError, match="absent__a"):
-        shop.engine.search_vectors(shop.index, "absent__a", shop.vector(1), 5)
+        shop.engine.search_vectors(shop.index, "absent__a", shop.vector(1), 5, generation=1)
 
 
 def test_text_search_finds_a_document_written_a_moment_ago(shop: Any) -> None:

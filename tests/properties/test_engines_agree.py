@@ -135,13 +135,13 @@ class EnginesAgree(RuleBasedStateMachine):
         ]
         assert found[0] == found[1]
 
-    @rule(slot=SLOT_NAMES)
-    def search_vectors(self, slot: str) -> None:
+    @rule(slot=SLOT_NAMES, generation=st.integers(1, 3))
+    def search_vectors(self, slot: str, generation: int) -> None:
         query = np.array([1.0, 0.25], np.float32)
         found = [
             {
                 hit.document_id: round(hit.score, 4)
-                for hit in engine.search_vectors("shop", slot, query, 10)
+                for hit in engine.search_vectors("shop", slot, query, 10, generation=generation)
             }
             for engine in self.engines
         ]

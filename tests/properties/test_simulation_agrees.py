@@ -155,7 +155,7 @@ class SimulationAgrees(RuleBasedStateMachine):
 
         def found(engine: OpenSearchEngine) -> dict[str, float]:
             engine.coverage(self.name, SLOT.name, 1)  # refreshes
-            hits = engine.search_vectors(self.name, SLOT.name, query, 10)
+            hits = engine.search_vectors(self.name, SLOT.name, query, 10, generation=1)
             return {hit.document_id: round(hit.score, 3) for hit in hits}
 
         self.same(found)

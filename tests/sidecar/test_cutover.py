@@ -134,7 +134,9 @@ def test_the_follower_keeps_both_slots_fresh_so_that_a_revert_misses_nothing(wor
         encoder = world.encoders[generation.fingerprint]
         for text, expected in (("beekeeper", "fresh"), ("lighthouse keeper", "d2")):
             vector = encoder.encode_queries([text])[0]
-            best = world.engine.search_vectors(INDEX, generation.slot, vector, 1)[0]
+            (best,) = world.engine.search_vectors(
+                INDEX, generation.slot, vector, 1, generation=generation.number
+            )
             assert best.document_id == expected
         covered = world.engine.coverage(INDEX, generation.slot, generation.number)
         assert covered.complete

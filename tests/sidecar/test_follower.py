@@ -1,5 +1,6 @@
 """The follower: both slots by one read, whatever happens to the index meanwhile (inv. 4, 5, 19)."""
 
+import threading
 from collections import Counter
 from typing import Any
 
@@ -231,3 +232,46 @@ def test_a_follower_whose_lease_was_taken_writes_nothing(staged: Staged, lease: 
     with pytest.raises(LeaseLostError):
         staged.follower.follow_once(lease)
     assert not staged.world.engine.coverage(INDEX, "embedding__b", 2).complete
+
+
+class Waits(threading.Event):
+    """Ends the work after so many waits, and remembers how long each was."""
+
+    def __init__(self, rounds: int) -> None:
+        super().__init__()
+        self.rounds = rounds
+        self.seconds: list[float | None] = []
+
+    def wait(self, timeout: float | None = None) -> bool:
+        self.seconds.append(timeout)
+        return len(self.seconds) > self.rounds
+
+
+def test_a_round_that_a_swap_overtook_is_followed_by_the_next_at_once(
+    staged: Staged, lease: Any
+) -> None:
+    staged.world.lease_now = lease
+    staged.put(fresh="beekeeper")
+
+    def give_away(method: str, _index: str) -> None:
+        if method == "changes":
+            staged.world.generations.give_up_way_back(now=staged.world.clock(), force=True)
+
+    staged.before = give_away
+    stop = Waits(rounds=2)
+    staged.follower.run(lease, stop, every_s=5.0)
+    assert stop.seconds == [5.0, 0.0, 5.0]
+    assert fresh(staged.world)
+
+
+def test_a_round_that_fails_is_tried_again_after_longer_and_longer(
+    staged: Staged, lease: Any
+) -> None:
+    def fail(method: str, _index: str) -> None:
+        if method == "fence" and len(stop.seconds) < 4:
+            raise PartialReadError("a shard did not answer")
+
+    staged.before = fail
+    stop = Waits(rounds=4)
+    staged.follower.run(lease, stop, every_s=5.0)
+    assert stop.seconds == [5.0, 10.0, 20.0, 40.0, 5.0]

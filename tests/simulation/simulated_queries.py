@@ -191,8 +191,9 @@ def filtered(source: Mapping[str, Any], wanted: Any) -> dict[str, Any]:
 def _nearest(rows: Iterable[Row], field: str, wanted: Mapping[str, Any]) -> list[tuple[float, Row]]:
     """Score as OpenSearch does for cosine: (1 + cosine) / 2."""
     query = wanted["vector"]
+    matches = matcher(wanted["filter"])
     scored = []
-    for row in rows:
+    for row in filter(matches, rows):
         vector = _value(row, field)
         if vector is not None:
             dot = sum(a * b for a, b in zip(query, vector, strict=True))

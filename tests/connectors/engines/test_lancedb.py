@@ -177,7 +177,7 @@ def test_reads_go_on_while_a_writer_writes_and_compacts(tmp_path: Path) -> None:
     searches = 0
     while process.poll() is None:
         vector = np.array([1, 2], np.float32)
-        assert len(engine.search_vectors("shop", SLOT.name, vector, 50)) == 50
+        assert len(engine.search_vectors("shop", SLOT.name, vector, 50, generation=1)) == 50
         assert len(engine.search_text("shop", [("title", 1)], "shoe", 60)) == 50
         searches += 1
     assert process.returncode == 0

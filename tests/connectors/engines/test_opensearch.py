@@ -402,8 +402,8 @@ def test_searches_carry_the_applications_fields_and_no_slot(
         engine.write_embeddings(index, slot.name, writes)
     engine.coverage(index, SLOT.name, 1)
     towards = np.array([1, 1, -1, 0], np.float32)
-    cosine = engine.search_vectors(index, SLOT.name, towards, 3)
-    dot = engine.search_vectors(index, other.name, towards, 3)
+    cosine = engine.search_vectors(index, SLOT.name, towards, 3, generation=1)
+    dot = engine.search_vectors(index, other.name, towards, 3, generation=1)
     assert {hit.document_id: round(hit.score, 3) for hit in cosine} == {
         "d0": 0.577,
         "d1": 0.577,

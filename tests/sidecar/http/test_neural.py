@@ -12,6 +12,8 @@ from desireline.sidecar.http.refusals import RequestRefusedError
 
 FIELDS = frozenset({"embedding", "embedding__a", "embedding__b"})
 SLOT = "embedding__b"
+GENERATION = 7
+OF_GENERATION = {"term": {"embedding__b_stamp.generation": 7}}
 
 
 def texts_of(body: dict) -> list[str]:
@@ -20,7 +22,7 @@ def texts_of(body: dict) -> list[str]:
 
 def rewrite(body: dict) -> dict:
     vectors = [np.full(2, place, dtype=np.float32) for place in range(len(texts_of(body)))]
-    return rewritten(body, FIELDS, SLOT, vectors)
+    return rewritten(body, FIELDS, SLOT, vectors, generation=GENERATION)
 
 
 def neural(text: str = "tea", **options) -> dict:
@@ -28,6 +30,7 @@ def neural(text: str = "tea", **options) -> dict:
 
 
 def knn(place: int, **options) -> dict:
+    options.setdefault("filter", OF_GENERATION)
     return {"knn": {SLOT: {"vector": [float(place)] * 2, **options}}}
 
 
@@ -68,7 +71,8 @@ def test_a_clause_is_found_wherever_a_query_can_stand(around) -> None:
 
 def test_options_of_the_clause_are_kept() -> None:
     body = {"query": neural(k=50, boost=2.0, filter={"term": {"a": 1}}, model_id="abc")}
-    kept = knn(0, k=50, boost=2.0, filter={"term": {"a": 1}})
+    both = {"bool": {"filter": [OF_GENERATION, {"term": {"a": 1}}]}}
+    kept = knn(0, k=50, boost=2.0, filter=both)
     assert plain(rewrite(body)) == {"query": kept}
 
 
@@ -92,10 +96,12 @@ def test_several_clauses_keep_their_order_even_inside_a_filter() -> None:
     texts = texts_of(body)
     assert sorted(texts) == ["a", "b", "c", "inner"]
     vectors = [np.array([ord(text[0])], dtype=np.float32) for text in texts]
-    should = rewritten(body, FIELDS, SLOT, vectors)["query"]["bool"]["should"]
+    changed = rewritten(body, FIELDS, SLOT, vectors, generation=GENERATION)
+    should = changed["query"]["bool"]["should"]
     found = [clause["knn"][SLOT]["vector"][0] for clause in should]
     assert found == [ord("a"), ord("b"), ord("c")]
-    assert should[1]["knn"][SLOT]["filter"]["knn"][SLOT]["vector"][0] == ord("i")
+    (_, filtered) = should[1]["knn"][SLOT]["filter"]["bool"]["filter"]
+    assert filtered["knn"][SLOT]["vector"][0] == ord("i")
 
 
 @pytest.mark.parametrize(

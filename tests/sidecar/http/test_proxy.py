@@ -44,7 +44,7 @@ class TestOnOpenSearch:
             "dimension": 32,
             "method": {"name": "hnsw", "engine": "lucene", "space_type": "cosinesimil"},
         }
-        stamp = {"type": "object", "enabled": False}
+        stamp = {"properties": {"generation": {"type": "long"}}}
         properties = {"title": {"type": "text"}, "parts": {"type": "nested"}}
         for slot in ("embedding__a", "embedding__b"):
             properties |= {slot: vector, f"{slot}_stamp": stamp}
@@ -204,7 +204,11 @@ def test_the_cluster_sees_the_sidecars_credentials_and_never_the_callers(proxied
     assert path.startswith("/shop/_search?_source_excludes=")
     assert headers["Authorization"] == "Basic c2lkZWNhcg=="
     assert not {"x-api-key", "cookie"} & {name.lower() for name in headers}
-    assert json.loads(body)["query"]["knn"].keys() == {"embedding__b"}
+    ((slot, asked),) = json.loads(body)["query"]["knn"].items()
+    assert (slot, asked["filter"]) == (
+        "embedding__b",
+        {"term": {"embedding__b_stamp.generation": 7}},
+    )
 
 
 def test_an_answer_passes_byte_for_byte_and_its_cookies_do_not(proxied, recorder) -> None:

@@ -174,8 +174,9 @@ class Shop:
             stamp = document.stamps[live.slot]
             assert (stamp.generation, stamp.digest) == (live.number, digest(text))
             assert document.embeddings[live.slot].shape == (live.dimension,)
+            query = encoder.encode_queries([text])[0]
             hits = self.engine.search_vectors(
-                live.index, live.slot, encoder.encode_queries([text])[0], 3
+                live.index, live.slot, query, 3, generation=live.number
             )
             assert document.document_id in [hit.document_id for hit in hits]
 
