@@ -90,6 +90,8 @@ Files; first what everything stands on, then the data's way, then the doors:
 - ``persistence``       what lost its lease to an absent cluster is begun again
 - ``quantising``        the live encoder's int8 form: made, judged, then served
 - ``reindexing``        planned, run and taken back because an operator wants it
+- ``log_reports``       the last health report of each click log, kept
+- ``log_words``         a click log's health in words, the same at every door
 - ``standing``          where a target stands
 - ``schedule``          cycles by the clock
 - ``operations``        all that can be asked of the sidecar

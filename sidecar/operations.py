@@ -23,6 +23,7 @@ from desireline.sidecar.follower import Follower
 from desireline.sidecar.hooks import HookPoint
 from desireline.sidecar.learning import pull_sessions
 from desireline.sidecar.lease import hold_lease, last_owner
+from desireline.sidecar.log_reports import keep_report, kept_report, report_of
 from desireline.sidecar.once import Once
 from desireline.sidecar.persistence import persistently
 from desireline.sidecar.plan import ReindexPlan
@@ -67,6 +68,7 @@ class Sidecar:
             for name, target in self._targets.items()
         }
         self._background = Background()
+        self._reading = Background()
 
     # The wheel.
 
@@ -92,6 +94,33 @@ class Sidecar:
     def pull_logs(self, target: str) -> Any:
         """Read the click log and judge its health; changes nothing."""
         return pull_sessions(self._target(target)).health
+
+    def read_logs(self, target: str) -> dict[str, Any]:
+        """Do as `pull_logs`, keep the report, and return it; see `log_reports.report_of`."""
+        parts = self._target(target)
+        report = report_of(
+            target,
+            self.pull_logs(target),
+            at=parts.clock(),
+            tune_from_clicks=parts.config.tune.min_clicks,
+        )
+        keep_report(self._store, report)
+        return report
+
+    def log_report(self, target: str) -> dict[str, Any]:
+        """Return the report kept last, and whether the log is being read here."""
+        self._target(target)
+        return {
+            "report": kept_report(self._store, target),
+            "reading": self._reading.busy(target),
+            "failed": self._reading.failed(target),
+        }
+
+    def start_log_reading(self, target: str) -> str:
+        """Begin to read the click log in the background, unless that is under way here."""
+        self._target(target)
+        begun = self._reading.begin(target, lambda: self.read_logs(target))
+        return f"the click log of {target} {'is being read' if begun else 'is read already'}"
 
     def quantise(self, target: str, reporter: Reporter, *, end_hold: bool = False) -> CycleReport:
         """Serve an int8 form of the live encoder, if the gate agrees."""

@@ -18,6 +18,8 @@ _PLAIN = (
     "queries",
     "impressions",
     "clicks",
+    "clicks_withheld",
+    "min_clients",
     "clients",
     "days",
     "tier",
@@ -45,6 +47,9 @@ class LogHealth:
     queries: int
     impressions: int
     clicks: int
+    #: Clicks that are not learned from: fewer than `min_clients` clients typed their query.
+    clicks_withheld: int
+    min_clients: int
     clients: int
     days: int
     first: datetime | None
@@ -103,6 +108,7 @@ class LogHealth:
             "defects": dict(self.defects),
             "explained": [asdict(each) for each in self.explained()],
             "bots": dict(self.bots),
+            "left_out": dict(self.left_out),
             "warnings": list(self.warnings),
         }
 
@@ -119,6 +125,7 @@ def examine(
     *,
     raw: RawCounts,
     queries: pl.DataFrame,
+    joined: pl.DataFrame,
     rows: pl.DataFrame,
     defects: Mapping[str, int],
     removed: Mapping[str, int],
@@ -126,8 +133,22 @@ def examine(
     events: EventCounts,
     figures: LogFigures,
 ) -> LogHealth:
-    """Count a joined log. `queries` and `rows` are without bots."""
-    clicked = rows.filter("clicked")
+    """Count a joined log.
+
+    Args:
+        raw: what was counted before the join.
+        queries: searches and their pages, without bots.
+        joined: what people saw and chose, also for queries that too few of them typed.
+        rows: those of them to be learned from.
+        defects: met on the way, by name.
+        removed: what was left out as a bot's.
+        min_clients: how many must have typed a query.
+        events: as they were logged.
+        figures: of what people saw and chose.
+
+    """
+    clicked = joined.filter("clicked")
+    clicks = rows.filter("clicked").height
     clients = queries.filter(pl.col("client") != "").get_column("client").n_unique()
     days = _days(queries)
     ready = readiness(_facts(clicked, clients=clients, days=days))
@@ -136,7 +157,9 @@ def examine(
         searches_with_results=rows.filter("shown").get_column("query_id").n_unique(),
         queries=queries.get_column("query").n_unique(),
         impressions=rows.filter("shown").height,
-        clicks=clicked.height,
+        clicks=clicks,
+        clicks_withheld=clicked.height - clicks,
+        min_clients=min_clients,
         clients=clients,
         days=days,
         first=cast("datetime | None", queries.get_column("at").min()),
@@ -146,7 +169,7 @@ def examine(
         readiness=ready,
         events=events,
         figures=figures,
-        defects=_defects(raw, rows, clicked, defects),
+        defects=_defects(raw, joined, clicked, defects),
         bots={name: count for name, count in removed.items() if count},
         warnings=_warnings(rows, clients=clients, min_clients=min_clients),
     )

@@ -95,8 +95,8 @@ _KNOWN: Mapping[str, _Entry] = {
     ),
     "queries without hit ids": _Entry(
         Effect.WEAKER,
-        "nothing tells what was shown, so what was seen and skipped is unknown (a search that"
-        " found nothing looks like that too)",
+        "the search does not list what it showed, so only impression events can tell what was"
+        " seen and skipped (a search that found nothing looks like that too)",
         "log the ids of the documents shown, best first: query_response_hit_ids",
         ("query without shown documents",),
     ),

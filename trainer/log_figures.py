@@ -11,8 +11,10 @@ from typing import Any
 
 import polars as pl
 
-#: A query is shown to people only when so many different clients typed it: words that fewer
-#: typed may say who they are.
+from desireline.trainer.k_anonymity import clients_by
+
+#: A query is shown to people only when so many clients typed it who surely are different
+#: people (see `k_anonymity`): words that fewer typed may say who they are.
 SHOWN_FROM_CLIENTS = 5
 #: Positions told one by one; what lies below is counted together.
 POSITIONS = 20
@@ -178,10 +180,10 @@ def draw(searches: pl.DataFrame, rows: pl.DataFrame) -> LogFigures:
     told = searches.join(outcomes, on="query_id", how="left").with_columns(
         pl.col("with_results", "clicked").fill_null(value=False)
     )
-    by_query = told.group_by("query").agg(
-        searches=pl.len(),
-        clients=pl.col("client").filter(pl.col("client") != "").n_unique(),
-        clicked=pl.col("clicked").any(),
+    by_query = (
+        told.group_by("query")
+        .agg(searches=pl.len(), clicked=pl.col("clicked").any())
+        .join(clients_by(searches, "query"), on="query", how="left")
     )
     by_document = rows.group_by("document_id").agg(
         impressions=pl.col("shown").sum(), clicks=pl.col("clicked").sum()

@@ -38,7 +38,7 @@ class Need:
     """One thing that a tier asks of a log."""
 
     met: bool
-    #: What was found and what is needed.
+    #: What is asked for, what was found, and how much is needed.
     sentence: str
     #: What to do about it.
     mend: str
@@ -84,7 +84,8 @@ def _ladder(facts: Facts) -> list[tuple[str, str, tuple[Need, ...]]]:
     return [
         (
             "documents",
-            "Learning without a click, self-supervised: fields of a document teach each other.",
+            "Learning without a click: the fields of a document teach each other"
+            " (self-supervised).",
             (),
         ),
         (
@@ -123,7 +124,7 @@ def _next_step(tiers: list[Tier], tier: int) -> str:
 def _some_clicks(facts: Facts) -> Need:
     return Need(
         met=facts.clicks > 0,
-        sentence=f"{facts.clicks:,} clicks can be joined to a search; one must",
+        sentence="a click: none can be joined to a search",
         mend="log clicks with the query_id of the search they belong to",
     )
 
@@ -131,8 +132,8 @@ def _some_clicks(facts: Facts) -> Need:
 def _placed(facts: Facts) -> Need:
     return Need(
         met=facts.clicks > 0 and facts.placed >= _MOST,
-        sentence=f"{facts.placed:.0%} of the clicks are on a document known to have been shown,"
-        f" at a known position; {_MOST:.0%} must be",
+        sentence=f"known positions: {facts.placed:.0%} of the clicks are on a document that the log"
+        f" says was shown, and where; {_MOST:.0%} must be",
         mend="log the ids of the documents shown (query_response_hit_ids)",
     )
 
@@ -140,7 +141,7 @@ def _placed(facts: Facts) -> Need:
 def _named(facts: Facts) -> Need:
     return Need(
         met=facts.clicks > 0 and facts.named >= _MOST,
-        sentence=f"{facts.named:.0%} of the clicks name a client; {_MOST:.0%} must",
+        sentence=f"clients: {facts.named:.0%} of the clicks name one; {_MOST:.0%} must",
         mend="log a client_id with every event",
     )
 
@@ -148,8 +149,7 @@ def _named(facts: Facts) -> Need:
 def _clients(facts: Facts) -> Need:
     return Need(
         met=facts.clients >= _ENOUGH_CLIENTS,
-        sentence=f"{facts.clients:,} {_plural(facts.clients, 'client')} searched;"
-        f" {_ENOUGH_CLIENTS} must have",
+        sentence=f"different clients: {facts.clients:,} searched; {_ENOUGH_CLIENTS} must have",
         mend="give each client an id of its own",
     )
 
@@ -157,8 +157,7 @@ def _clients(facts: Facts) -> Need:
 def _days(facts: Facts) -> Need:
     return Need(
         met=facts.days >= _ENOUGH_DAYS,
-        sentence=f"{facts.days:,} {_plural(facts.days, 'day')} with searches;"
-        f" {_ENOUGH_DAYS} are needed",
+        sentence=f"days: {facts.days:,} with searches; {_ENOUGH_DAYS} are needed",
         mend=f"let the log grow to {_ENOUGH_DAYS} days or more",
     )
 
@@ -166,11 +165,7 @@ def _days(facts: Facts) -> Need:
 def _with_dwell(facts: Facts) -> Need:
     return Need(
         met=facts.clicks > 0 and facts.with_dwell > _SOME,
-        sentence=f"after {facts.with_dwell:.0%} of the clicks the same client's next event is"
-        f" known; more than {_SOME:.0%} must be",
+        sentence=f"dwell: after {facts.with_dwell:.0%} of the clicks the log knows what the same"
+        f" client did next; it must after more than {_SOME:.0%}",
         mend="add dwell times (log what users do after a click)",
     )
-
-
-def _plural(count: int, noun: str) -> str:
-    return noun if count == 1 else f"{noun}s"

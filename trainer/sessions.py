@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
+from typing import Literal
 
 import polars as pl
 from pydantic import BaseModel, Field
@@ -9,6 +10,7 @@ from pydantic import BaseModel, Field
 from desireline.connectors.log_source import LogBatch
 from desireline.trainer.bots import BotConfig, bot_clients
 from desireline.trainer.health import LogHealth, RawCounts, examine
+from desireline.trainer.k_anonymity import known_to_enough
 from desireline.trainer.log_figures import EventCounts, count_events, draw
 from desireline.trainer.log_frames import TIME, LogFrames, gather
 
@@ -27,6 +29,7 @@ SCHEMA = {
     "dwell_s": pl.Float64,
 }
 
+_OF_SEARCH = ("query_id", "query", "client", "at")
 _ORDER = (pl.col("at"), pl.col("query_id"), pl.col("position").fill_null(0), pl.col("document_id"))
 
 
@@ -41,12 +44,21 @@ class SessionConfig(BaseModel, frozen=True, extra="forbid"):
     bots: BotConfig = Field(
         default=BotConfig(), description="When a client has done more than a person does."
     )
-    #: With 1 a single person's words can enter a pair (the health report warns); 3 or more is
-    #: right where queries are personal. Searches without a client count as one client each.
+    #: In a target's configuration 1 is for `privacy.mode = "local"` only.
     min_clients: int = Field(
-        default=1,
+        default=5,
         ge=1,
         description="Clients that must have typed a query before it may be learned from.",
+    )
+    min_pair_clients: int = Field(
+        default=3,
+        ge=1,
+        description="Clients whose clicks must speak for a pair of a query and a document.",
+    )
+    unnamed: Literal["one", "each"] = Field(
+        default="one",
+        description="How searches that name no client count towards min_clients: together as one"
+        " client, or each as one; each lets a person who repeats a query be several.",
     )
     once_a_day: bool = Field(
         default=True,
@@ -57,6 +69,10 @@ class SessionConfig(BaseModel, frozen=True, extra="forbid"):
         gt=0,
         description="A silence of more seconds is no dwell: the user had left.",
     )
+
+
+OF_NOBODY = SessionConfig(min_clients=1, min_pair_clients=1)
+"""For logs that nobody's privacy hangs on: simulated ones, and those of tests."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,20 +93,37 @@ class Sessions:
     )
     #: Clients whose searches teach but do not judge. Set by `trust`, heeded by `split_forward`.
     doubted: pl.Series = field(default_factory=lambda: pl.Series("client", [], dtype=pl.String))
+    #: Searches with no row in `frame`, for nothing was shown: query_id, query, client, at.
+    unanswered: pl.DataFrame = field(
+        default_factory=lambda: pl.DataFrame(schema={name: SCHEMA[name] for name in _OF_SEARCH})
+    )
 
     def only(self, keep: pl.Expr) -> "Sessions":
         """Return the sessions whose rows pass, with the same health report."""
-        return replace(self, frame=self.frame.filter(keep))
+        absent = (
+            pl.lit(None, dtype=kind).alias(name)
+            for name, kind in SCHEMA.items()
+            if name not in _OF_SEARCH
+        )
+        unanswered = self.unanswered.with_columns(*absent).filter(keep).select(_OF_SEARCH)
+        return replace(self, frame=self.frame.filter(keep), unanswered=unanswered)
 
 
 def to_sessions(batches: Iterable[LogBatch], config: SessionConfig | None = None) -> Sessions:
-    """Join events by query_id, leave bots out, and say how healthy the log is."""
+    """Join events by query_id, leave bots out, and say how healthy the log is.
+
+    Args:
+        batches: of a click log.
+        config: how; without one every query counts, however few typed it, which is right for
+            logs of nobody and for nothing else.
+
+    """
     return join_sessions(gather(batches), config)
 
 
 def join_sessions(frames: LogFrames, config: SessionConfig | None = None) -> Sessions:
     """Do as `to_sessions` with events that are in tables already."""
-    config = config or SessionConfig()
+    config = config or OF_NOBODY
     logged, frames = frames, _with_queries_from_actions(frames)
     raw = _raw_counts(frames)
     bots = bot_clients(frames.queries, frames.actions, config.bots)
@@ -98,11 +131,15 @@ def join_sessions(frames: LogFrames, config: SessionConfig | None = None) -> Ses
     searches = _searches(people)
     rows = _rows(people, searches, config)
     figures = draw(searches, rows)
-    rows = _once_a_day(rows) if config.once_a_day else rows
-    rows = _known_to_enough(rows, config.min_clients)
+    joined = _once_a_day(rows) if config.once_a_day else rows
+    typed = _who_typed(searches, config)
+    empty = searches.join(rows, on="query_id", how="anti").select(_OF_SEARCH)
+    unanswered = known_to_enough(empty, typed, config.min_clients)
+    rows = known_to_enough(joined, typed, config.min_clients)
     health = examine(
         raw=raw,
         queries=people.queries,
+        joined=joined,
         rows=rows,
         defects=frames.defects,
         removed=removed,
@@ -112,7 +149,7 @@ def join_sessions(frames: LogFrames, config: SessionConfig | None = None) -> Ses
     )
     reasons = dict(bots.group_by("reason").len().sort("reason").iter_rows())
     health = replace(health, left_out={f"clients: {reason}": n for reason, n in reasons.items()})
-    return Sessions(frame=rows.select(list(SCHEMA)), health=health)
+    return Sessions(frame=rows.select(list(SCHEMA)), health=health, unanswered=unanswered)
 
 
 def _raw_counts(frames: LogFrames) -> RawCounts:
@@ -270,8 +307,10 @@ def _once_a_day(rows: pl.DataFrame) -> pl.DataFrame:
     return pl.concat([named, anonymous]).sort(*_ORDER)
 
 
-def _known_to_enough(rows: pl.DataFrame, min_clients: int) -> pl.DataFrame:
-    if min_clients <= 1:
-        return rows
-    who = pl.when(pl.col("client") == "").then("query_id").otherwise("client")
-    return rows.filter(who.n_unique().over("query") >= min_clients)
+def _who_typed(searches: pl.DataFrame, config: SessionConfig) -> pl.DataFrame:
+    """Return `query` and `client` of each search; see `SessionConfig.unnamed`."""
+    if config.unnamed == "one":
+        return searches.select("query", "client")
+    alone = pl.concat_str(pl.lit("search "), "query_id")
+    named = pl.when(pl.col("client") == "").then(alone).otherwise("client")
+    return searches.select("query", client=named)

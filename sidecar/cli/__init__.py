@@ -9,6 +9,7 @@
 - ``session``         the configuration and the sidecar a command works with
 - ``arguments``       arguments that several commands share
 - ``ending``          how a cycle's report becomes the end of a command
+- ``log_health``      a click log's health in a terminal, as wide as it is
 - ``watch``           a run as it goes: a bar, plain lines or JSON lines
 - ``waiting``         for the end of a process that serves
 - ``demo``, ``init``, ``doctor``, ``logs``, ``tune``, ``quantise``, ``reindex``, ``serve``,

@@ -29,6 +29,16 @@ class Terminal:
         """Whether somebody can be asked."""
         return sys.stdin.isatty() and sys.stderr.isatty()
 
+    @property
+    def columns(self) -> int:
+        """How wide what `say` writes may be."""
+        return self._out().width
+
+    @property
+    def draws_blocks(self) -> bool:
+        """Whether it can write characters that are blocks of a bar."""
+        return self._out().encoding.lower().startswith("utf")
+
     def say(self, sentence: str, *, style: str = "") -> None:
         """Tell people a sentence; programs get it in their object."""
         if not self.as_json:

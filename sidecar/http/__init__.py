@@ -26,6 +26,8 @@ Files, in the order a request meets them:
 - ``probes``           ``/healthz`` and ``/metrics``
 - ``page``             the pages: targets, try a query, revert
 - ``run_page``         a run as it goes, and its buttons
+- ``log_page``         a click log's health, and what to mend
+- ``click_through``    click-through by position as columns
 - ``page_parts``       tables of a target
 - ``page_frame``       what every page has around it
 - ``measures_table``   before and after in figures
@@ -46,10 +48,13 @@ POST /v1/targets/{target}/revert        ``admin``   key
 POST /v1/targets/{target}/reindex       ``admin``   key
 POST /v1/targets/{target}/{wish}        ``admin``   key
 POST /v1/targets/{target}/tune          ``admin``   key
+POST /v1/targets/{target}/logs          ``admin``   key
 GET  /, /targets/{target}               ``read``    cookie of a sign-in
 POST /targets/{target}/try              ``read``    cookie and token of the form
 GET  /targets/{target}/run              ``read``    cookie of a sign-in
 POST /targets/{target}/run              ``admin``   cookie and token of the form
+GET  /targets/{target}/logs             ``read``    cookie of a sign-in
+POST /targets/{target}/logs             ``admin``   cookie and token of the form
 GET, POST /targets/{target}/revert      ``admin``   cookie and token of the form
 POST /logout                            ``read``    cookie and token of the form
 ======================================  ==========  ==========================

@@ -49,6 +49,24 @@ class Admin:
             raise NotFoundError(f"no cycle of {target!r} has run yet")
         return _json({"target": target, "cycle": report})
 
+    async def logs(self, call: Call) -> Response:
+        """Report the health of a target's click log, as read last."""
+        target = known_target(self._operations, call)
+        view = await self._threads.run(self._operations.log_report, target)
+        if view["report"] is None:
+            raise NotFoundError(
+                f"the click log of {target!r} has not been read yet",
+                next_step=f"POST /v1/targets/{target}/logs reads it; so does desireline logs",
+            )
+        return _json({"target": target, "reading": view["reading"], "logs": view["report"]})
+
+    async def read_logs(self, call: Call) -> Response:
+        """Begin to read the click log."""
+        target = known_target(self._operations, call)
+        sentence = await self._threads.run(self._operations.start_log_reading, target)
+        audit("a reading of the click log was asked for over http", call, target)
+        return _json({"target": target, "message": sentence})
+
     async def tune(self, call: Call) -> Response:
         """Start a cycle."""
         target = known_target(self._operations, call)

@@ -109,6 +109,18 @@ class Operations(Protocol):
         """Begin a re-embedding unless one runs; the same key again begins nothing."""
         ...
 
+    def log_report(self, target: str) -> dict[str, Any]:
+        """Health of the click log as read last.
+
+        Keys: report (as `log_reports.report_of` has it; None before the first), reading (whether
+        the log is being read here), failed (why the last reading begun here did).
+        """
+        ...
+
+    def start_log_reading(self, target: str) -> str:
+        """Begin to read the click log unless it is being read; return what was begun."""
+        ...
+
     def start_cycle(self, target: str) -> str:
         """Start a cycle unless one runs; return the sentence that says which."""
         ...

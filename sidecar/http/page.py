@@ -11,6 +11,7 @@ from desireline.connectors.errors import DesirelineError
 from desireline.sidecar.api_keys import Scope
 from desireline.sidecar.http import page_parts as parts
 from desireline.sidecar.http.admin import audit, known_target
+from desireline.sidecar.http.log_page import log_section
 from desireline.sidecar.http.markup import Child, Markup, element
 from desireline.sidecar.http.measures_table import measures_table
 from desireline.sidecar.http.operations import Operations
@@ -145,6 +146,7 @@ class Pages:
         generations = await self._threads.run(self._operations.generations, target)
         report = await self._threads.run(self._operations.last_cycle, target)
         run = await self._threads.run(self._operations.run, target)
+        logs = await self._threads.run(self._operations.log_report, target)
         return page(
             target,
             element("p", note, class_="note", role="status") if note else None,
@@ -153,6 +155,7 @@ class Pages:
             _try_form(call.sign_in, target, text),
             answers,
             _cycle(target, report),
+            log_section(target, logs),
             _generations(generations),
             sign_in=call.sign_in,
         )

@@ -104,6 +104,10 @@ class SmallSidecar:
     target: str = "products"
     cycle: dict[str, Any] | None = None
     cycles_started: int = 0
+    logs: dict[str, Any] | None = None
+    readings: int = 0
+    reading: bool = False
+    failed: str = ""
     store: MemoryStore = field(default_factory=MemoryStore)
     reindexes: list[tuple[Any, ...]] = field(default_factory=list)
 
@@ -219,6 +223,14 @@ class SmallSidecar:
             raise RevertRefusedError("there is no generation to go back to")
         self.live_number = 6
         return "generation 6 is live again"
+
+    def log_report(self, target: str) -> dict[str, Any]:
+        return {"report": self.logs, "reading": self.reading, "failed": self.failed}
+
+    def start_log_reading(self, target: str) -> str:
+        self.readings += 1
+        already, self.reading = self.reading, True
+        return f"the click log of {target} {'is read already' if already else 'is being read'}"
 
     def start_cycle(self, target: str) -> str:
         self.cycles_started += 1

@@ -12,6 +12,8 @@ ROUTES = [
     ("GET", "/v1/targets/products", "read"),
     ("GET", "/v1/targets/products/generations", "read"),
     ("GET", "/v1/targets/products/cycle", "read"),
+    ("GET", "/v1/targets/products/logs", "read"),
+    ("POST", "/v1/targets/products/logs", "admin"),
     ("POST", "/v1/targets/products/revert", "admin"),
     ("POST", "/v1/targets/products/tune", "admin"),
 ]
@@ -22,6 +24,8 @@ PAGES = [
     ("POST", "/targets/products/try"),
     ("GET", "/targets/products/revert"),
     ("POST", "/targets/products/revert"),
+    ("GET", "/targets/products/logs"),
+    ("POST", "/targets/products/logs"),
     ("POST", "/logout"),
 ]
 
