@@ -36,6 +36,12 @@ def headline(report: Report) -> str:
     return f"Tier {report['tier']} of {highest}: {report['next_tier']}."
 
 
+def next_step(report: Report) -> str:
+    """Return what is missing for the next tier, as a sentence."""
+    missing: str = report["next_tier"]
+    return f"{missing[:1].upper()}{missing[1:]}."
+
+
 def lacking(report: Report, tier: Report) -> list[Report]:
     """Return what the next tier lacks; of tiers beyond it nothing is told yet."""
     if tier["number"] != report["tier"] + 1:
@@ -134,7 +140,7 @@ def _to_learn_from(report: Report) -> Iterator[tuple[str, str]]:
         )
     yield "bots", _bots(report["bots"])
     for name, count in report["left_out"].items():
-        yield "left out", f"{name}: {count:,}"
+        yield "left out", _left_out(name, count)
 
 
 def _bots(bots: Report) -> str:
@@ -143,6 +149,13 @@ def _bots(bots: Report) -> str:
     # Each is counted under its plural.
     told = [_counted(count, name.removesuffix("s")) for name, count in bots.items()]
     return f"{', '.join(told)} left out"
+
+
+def _left_out(name: str, count: int) -> str:
+    of_clients = name.removeprefix("clients: ")
+    return (
+        f"{count:,} {name}" if of_clients == name else f"{_counted(count, 'client')}: {of_clients}"
+    )
 
 
 def _queries(figures: Report) -> Iterator[tuple[str, str]]:

@@ -17,7 +17,7 @@ from desireline.sidecar.http.requests import Call
 from desireline.sidecar.http.routes import Handler, Route, Shown, path
 from desireline.sidecar.http.sign_ins import SignIn
 from desireline.sidecar.http.threads import Threads
-from desireline.sidecar.log_words import Report, headline, lacking, parts, positions_sentence
+from desireline.sidecar.log_words import Report, lacking, next_step, parts, positions_sentence
 
 _REFRESH_S = 3
 
@@ -72,7 +72,7 @@ def log_section(target: str, view: Mapping[str, Any]) -> Markup:
     return element(
         "section",
         element("h2", told),
-        element("p", headline(report), class_="reason") if report else _never_read(target),
+        element("p", next_step(report), class_="reason") if report else _never_read(target),
         element("p", element("a", "How good the log is, and what to mend", href=address)),
         class_="log",
     )
@@ -92,7 +92,7 @@ def _heading(target: str, view: Mapping[str, Any], sign_in: SignIn | None) -> Ma
         element(
             "div",
             element("h1", ["Click log of ", target, " ", mark, at]),
-            element("p", headline(report), class_="reason") if report else _never_read(target),
+            element("p", next_step(report), class_="reason") if report else _never_read(target),
             reading if view["reading"] else None,
             element("p", failed, class_="warning") if view["failed"] else None,
         ),

@@ -1,9 +1,11 @@
 """A small but real sidecar behind the server: memory engine, memory store, fake encoders."""
 
+import json
 from collections.abc import Callable, Iterator
 from copy import deepcopy
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -11,6 +13,7 @@ import pytest
 
 from desireline.connectors.documents import Document, EmbeddingWrite, Stamp, TextTemplate, digest
 from desireline.connectors.engines.memory import MemoryEngine
+from desireline.connectors.logs.files import FileLogs, FileLogsConfig
 from desireline.connectors.search_engine import Hit, Read, Slot
 from desireline.connectors.stores.memory import MemoryStore
 from desireline.sidecar.api_keys import ApiKeys
@@ -26,6 +29,7 @@ from desireline.sidecar.http.app import create_app
 from desireline.sidecar.http.server import Server
 from desireline.sidecar.http.settings import HttpSettings
 from desireline.sidecar.lease import LEASE
+from desireline.sidecar.log_reports import report_of
 from desireline.sidecar.once import Once
 from desireline.sidecar.run_status import RUN, RunStatus, last_run
 from desireline.sidecar.serving import ClusterAddress, LiveGeneration, TargetFields
@@ -33,6 +37,12 @@ from desireline.sidecar.steering import run_view, steer
 from desireline.sidecar.steps import Step as Reached
 from desireline.sidecar.telemetry import Metrics
 from desireline.trainer.encoders.fake import FakeEncoder
+from desireline.trainer.health import LogHealth
+from desireline.trainer.log_figures import KnownQuery
+from desireline.trainer.readiness import Facts, readiness
+from desireline.trainer.sessions import to_sessions
+
+SAMPLE = Path(__file__).parents[2] / "data" / "esci_ubi" / "ubi_queries_events.ndjson.gz"
 
 FIELDS = TargetFields(
     vector="embedding",
@@ -289,6 +299,28 @@ def sidecar() -> SmallSidecar:
 def cycle() -> dict[str, Any]:
     """A report of a cycle that went live, as the page gets it."""
     return deepcopy(CYCLE)
+
+
+@pytest.fixture(scope="session")
+def sample_health() -> LogHealth:
+    """Health of the public UBI sample."""
+    return to_sessions(FileLogs(FileLogsConfig(path=str(SAMPLE))).pull()).health
+
+
+@pytest.fixture
+def log_report(sample_health: LogHealth) -> dict[str, Any]:
+    """The report on it as the page gets it, with one query that nobody ever clicks."""
+    seen = replace(
+        sample_health.figures,
+        never_clicked=(KnownQuery(query="garden hose", searches=9, clients=7),),
+    )
+    few = Facts(clicks=116, placed=1.0, named=1.0, with_dwell=0.1, clients=214, days=17)
+    ready = readiness(few)
+    health = replace(
+        sample_health, figures=seen, readiness=ready, tier=ready.tier, next_tier=ready.next_step
+    )
+    report = report_of("products", health, at=NOON, tune_from_clicks=50)
+    return json.loads(json.dumps(report))
 
 
 @pytest.fixture

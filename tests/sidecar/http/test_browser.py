@@ -267,3 +267,42 @@ def test_nothing_of_a_run_sticks_out(chromium, server, keys, with_cycle, shape) 
         if "SCREENSHOTS" in os.environ:
             name = f"run{page.replace('/', '-')}-{scheme}-{width}.png"
             chromium.screenshot(Path(os.environ["SCREENSHOTS"], name))
+
+
+@pytest.mark.parametrize("shape", [("light", 360), ("dark", 360), ("light", 1200), ("dark", 1200)])
+def test_nothing_of_a_log_sticks_out(chromium, server, keys, sidecar, log_report, shape) -> None:
+    scheme, width = shape
+    sidecar.logs = log_report
+    chromium.look(width=width, scheme=scheme)
+    sign_in(chromium, server, keys)
+    assert "tier 3 of 4" in chromium.text(".log")
+    chromium.click(".log a")
+    chromium.find(".ladder")
+    assert_fits(chromium, width, scheme)
+    assert chromium.ask("document.querySelectorAll('.through .column').length") == 20
+    heights = chromium.ask(
+        "Array.from(document.querySelectorAll('.through .column:not(.faint)'))"
+        ".map(e => e.getBoundingClientRect().height)"
+    )
+    told = [place["clicks"] / place["impressions"] for place in log_report["figures"]["places"]]
+    assert [round(height / heights[0], 1) for height in heights] == [
+        round(share / told[0], 1) for share in told[: len(heights)]
+    ]
+    assert heights[0] > 50
+    if "SCREENSHOTS" in os.environ:
+        chromium.screenshot(Path(os.environ["SCREENSHOTS"], f"logs-{scheme}-{width}.png"))
+
+
+def test_a_person_reads_the_log_again_and_the_page_shows_it_when_it_is_read(
+    chromium: Browser, server, keys, sidecar, log_report
+) -> None:
+    sign_in(chromium, server, keys)
+    assert "desireline logs products" in chromium.text(".log")
+    chromium.click(".log a")
+    chromium.click(".summary button")
+    assert chromium.says(".note", "is being read")
+    assert sidecar.readings == 1
+    sidecar.logs, sidecar.reading = log_report, False
+    chromium.find(".ladder")
+    assert "Lacks dwell" in chromium.text(".lacks")
+    assert "garden hose" in chromium.text("main")
