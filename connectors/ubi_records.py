@@ -42,7 +42,7 @@ def parse_query(record: Mapping[str, Any], defects: Counter[str]) -> Query | Non
         at=at,
         client=_text(record.get("client_id")),
         shown=shown,
-        first_position=_offset(record.get("query")) + 1,
+        first_position=page_offset(record.get("query")) + 1,
         attributes=_attributes(record),
     )
 
@@ -111,6 +111,16 @@ def application(record: Mapping[str, Any]) -> str:
     return _text(record.get("application"))
 
 
+def page_offset(request: object) -> int:
+    """Return ``from`` of a search request, which logs keep as JSON text; 0 without one."""
+    if isinstance(request, str):
+        try:
+            request = orjson.loads(request)
+        except orjson.JSONDecodeError:
+            return 0
+    return max(0, _whole(request.get("from")) or 0) if isinstance(request, Mapping) else 0
+
+
 def parse_time(value: object) -> datetime | None:
     """Read ISO 8601 text or an epoch number (seconds or milliseconds); UTC where it is silent."""
     number = _whole(value)
@@ -154,16 +164,6 @@ def _shown(record: Mapping[str, Any]) -> tuple[str, ...]:
     if isinstance(ids, str | int):
         ids = (ids,)
     return tuple(filter(None, map(_text, ids)))
-
-
-def _offset(request: object) -> int:
-    """Return ``from`` of the search request, which UBI keeps as JSON text."""
-    if isinstance(request, str):
-        try:
-            request = orjson.loads(request)
-        except orjson.JSONDecodeError:
-            return 0
-    return max(0, _whole(request.get("from")) or 0) if isinstance(request, Mapping) else 0
 
 
 def _attributes(record: Mapping[str, Any]) -> Mapping[str, str]:

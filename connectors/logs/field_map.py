@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from desireline.connectors.engines.source import look_up
 from desireline.connectors.events import Action, Event, Impression, Query
-from desireline.connectors.ubi_records import parse_time
+from desireline.connectors.ubi_records import page_offset, parse_time
 
 
 class FieldMap(BaseModel):
@@ -26,6 +26,11 @@ class FieldMap(BaseModel):
     shown: str = Field(default="shown", description="Ids of the documents shown, best first.")
     first_position: str = Field(
         default="first_position", description="Position of the first of `shown`."
+    )
+    request: str = Field(
+        default="request",
+        description="The search request as it was sent; its `from` says on which page `shown` is,"
+        " where `first_position` does not.",
     )
     document_id: str = Field(default="document_id", description="The document acted upon.")
     position: str = Field(default="position", description="Where the document was shown.")
@@ -65,6 +70,7 @@ def _query(
 ) -> Query:
     text, shown = _text(look_up(record, fields.text)), _ids(look_up(record, fields.shown))
     first = _position(look_up(record, fields.first_position), zero_based=zero_based)
+    offset = page_offset(look_up(record, fields.request))
     defects["query without text"] += not text
     defects["query without shown documents"] += not shown
     return Query(
@@ -73,7 +79,7 @@ def _query(
         at=at,
         client=_text(look_up(record, fields.client)),
         shown=shown,
-        first_position=first or 1,
+        first_position=first or offset + 1,
     )
 
 
@@ -110,7 +116,9 @@ def _about_document(
 
 
 def counted_position(value: object) -> int | None:
-    """Return a position as the log counts it; None where there is none."""
+    """Return a position as the log counts it, a number or `{index}`; None where there is none."""
+    if isinstance(value, Mapping):
+        value = value.get("index")
     try:
         number = float(value) if isinstance(value, int | float | str) else float("nan")
     except ValueError:

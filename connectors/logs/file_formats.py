@@ -1,20 +1,19 @@
 """Files of records, read forward from a position: NDJSON, CSV, Parquet, gzipped or not."""
 
 import csv
-import gzip
 import io
 import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
-from typing import IO, Any, Literal, cast
+from typing import IO, Any, Literal
 
 import orjson
 import polars as pl
 from polars.exceptions import PolarsError
 
 from desireline.connectors.errors import LogFormatError
+from desireline.connectors.logs.file_places import LogFile
 
 Format = Literal["ndjson", "csv", "tsv", "parquet"]
 
@@ -40,7 +39,7 @@ class Line:
     record: Mapping[str, Any] | None
 
 
-def format_of(path: Path) -> Format:
+def format_of(path: LogFile) -> Format:
     """Tell the format by the suffix. Raises LogFormatError."""
     name = path.name.removesuffix(".gz")
     for suffix, known in _BY_SUFFIX.items():
@@ -52,7 +51,7 @@ def format_of(path: Path) -> Format:
     )
 
 
-def read_lines(path: Path, kind: Format, start: int) -> Iterator[Line]:
+def read_lines(path: LogFile, kind: Format, start: int) -> Iterator[Line]:
     """Yield the records after `start`; a last line that is still being written is left."""
     if kind == "ndjson":
         return _read_ndjson(path, start)
@@ -62,7 +61,7 @@ def read_lines(path: Path, kind: Format, start: int) -> Iterator[Line]:
 
 
 @contextmanager
-def translated(path: Path) -> Iterator[None]:
+def translated(path: LogFile) -> Iterator[None]:
     """Turn what reading a file can raise into a LogFormatError that names it."""
     try:
         yield
@@ -74,14 +73,9 @@ def translated(path: Path) -> Iterator[None]:
         ) from error
 
 
-def open_unpacked(path: Path) -> IO[bytes]:
-    """Open a file for reading, unpacked where its name ends with .gz."""
-    return cast("IO[bytes]", gzip.open(path)) if path.suffix == ".gz" else path.open("rb")
-
-
-def _read_ndjson(path: Path, start: int) -> Iterator[Line]:
+def _read_ndjson(path: LogFile, start: int) -> Iterator[Line]:
     end = start
-    with open_unpacked(path) as file:
+    with path.open_unpacked() as file:
         file.seek(start)
         for number, line in enumerate(_until_cut(file), 1):
             record = _json_object(line)
@@ -108,8 +102,8 @@ def _json_object(line: bytes) -> Mapping[str, Any] | None:
     return record if isinstance(record, dict) else None
 
 
-def _read_csv(path: Path, start: int, delimiter: str) -> Iterator[Line]:
-    with open_unpacked(path) as file:
+def _read_csv(path: LogFile, start: int, delimiter: str) -> Iterator[Line]:
+    with path.open_unpacked() as file:
         lines = _CsvLines(
             io.TextIOWrapper(file, encoding="utf-8-sig", errors="replace", newline="")
         )
@@ -137,10 +131,11 @@ class _CsvLines:
             yield line
 
 
-def _read_parquet(path: Path, start: int) -> Iterator[Line]:
-    frame = pl.scan_parquet(path, glob=False)
+def _read_parquet(path: LogFile, start: int) -> Iterator[Line]:
     at = start
-    while len(rows := frame.slice(at, _PARQUET_ROWS).collect()):
-        for record in rows.iter_rows(named=True):
-            at += 1
-            yield Line(number=at - start, end=at, record=record)
+    with path.on_disk() as here:
+        frame = pl.scan_parquet(here, glob=False)
+        while len(rows := frame.slice(at, _PARQUET_ROWS).collect()):
+            for record in rows.iter_rows(named=True):
+                at += 1
+                yield Line(number=at - start, end=at, record=record)

@@ -3,13 +3,13 @@
 import hashlib
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
-from pathlib import Path
 
 import orjson
 
 from desireline.connectors.errors import LogFormatError
 from desireline.connectors.log_source import Cursor
-from desireline.connectors.logs.file_formats import open_unpacked, translated
+from desireline.connectors.logs.file_formats import translated
+from desireline.connectors.logs.file_places import LogFile
 
 _HEAD_BYTES = 4096
 
@@ -37,7 +37,7 @@ class FilePositions:
     `zero_based` goes with it: whether any position 0 was met so far.
     """
 
-    def __init__(self, cursor: Cursor | None, paths: Iterable[Path]) -> None:
+    def __init__(self, cursor: Cursor | None, paths: Iterable[LogFile]) -> None:
         before, self.zero_based = _read(cursor)
         self._files = {str(path): _Beginning.of(path) for path in paths}
         self._positions = {
@@ -56,12 +56,12 @@ class FilePositions:
                 lost.remove(position)
                 return
 
-    def start(self, path: Path) -> int:
+    def start(self, path: LogFile) -> int:
         """Return where to read on."""
         position = self._positions.get(str(path))
         return position.end if position else 0
 
-    def advance(self, path: Path, end: int) -> None:
+    def advance(self, path: LogFile, end: int) -> None:
         """Note that the file was read up to `end`."""
         file = self._files[str(path)]
         self._positions[str(path)] = Position(
@@ -82,10 +82,10 @@ class _Beginning:
     size: int
 
     @classmethod
-    def of(cls, path: Path) -> "_Beginning":
-        with translated(path), open_unpacked(path) as file:
+    def of(cls, path: LogFile) -> "_Beginning":
+        with translated(path), path.open_unpacked() as file:
             head = file.read(_HEAD_BYTES)
-            size = 0 if path.suffix == ".gz" else path.stat().st_size
+            size = 0 if path.is_packed else path.size()
         return cls(head=head, digest=_sha256(head), size=size)
 
     def continues(self, position: Position) -> bool:

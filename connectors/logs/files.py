@@ -1,9 +1,7 @@
-"""Click logs on disk."""
+"""Click logs in files, on disk or anywhere fsspec reaches."""
 
-import glob
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 from typing import Any, ClassVar, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -14,6 +12,7 @@ from desireline.connectors.events import Action, Event, Impression, Query
 from desireline.connectors.log_source import Cursor, LogBatch
 from desireline.connectors.logs.field_map import FieldMap, counted_position, event_of
 from desireline.connectors.logs.file_formats import Format, Line, format_of, read_lines, translated
+from desireline.connectors.logs.file_places import LogFile, find_files
 from desireline.connectors.logs.file_positions import FilePositions
 from desireline.connectors.opensearch_client import OpenSearchSettings
 from desireline.connectors.ubi_records import (
@@ -33,7 +32,8 @@ class FileLogsConfig(BaseModel):
 
     kind: Literal["files"] = "files"
     path: str | tuple[str, ...] = Field(
-        description='A file or a pattern such as "logs/*.ndjson.gz", or a list of them.'
+        description='A file or a pattern such as "logs/*.ndjson.gz" or "s3://logs/*.parquet", or a'
+        " list of them; addresses need fsspec's package for them."
     )
     format: Format | None = Field(
         default=None, description="ndjson, csv, tsv or parquet; not given: by the name's end."
@@ -110,19 +110,11 @@ class FileLogs:
         if batch.size or batch.defects.total():
             yield batch.closed(positions.cursor())
 
-    def _paths(self) -> list[Path]:
+    def _paths(self) -> list[LogFile]:
         given = self._config.path
-        patterns = (given,) if isinstance(given, str) else given
-        found = {Path(name) for pattern in patterns for name in _expand(pattern)}
-        paths = sorted(path for path in found if path.is_file())
-        if not paths:
-            raise LogFormatError(
-                f"no log file matches {', '.join(patterns)}; nothing was read",
-                next_step="correct `path` under logs in desireline.toml",
-            )
-        return paths
+        return find_files((given,) if isinstance(given, str) else given)
 
-    def _lines(self, path: Path, positions: FilePositions) -> Iterator[Line]:
+    def _lines(self, path: LogFile, positions: FilePositions) -> Iterator[Line]:
         """Yield records, without the action lines of a bulk file, and watch for a broken file."""
         start = positions.start(path)
         first_broken, any_whole = 0, False
@@ -140,7 +132,7 @@ class FileLogs:
                 next_step="see that its format is what its name or `format` says",
             )
 
-    def _zero_based(self, paths: list[Path], positions: FilePositions) -> bool:
+    def _zero_based(self, paths: list[LogFile], positions: FilePositions) -> bool:
         """Say how positions are counted: as told, or from 0 once a 0 was met."""
         if self._config.zero_based is not None:
             return self._config.zero_based
@@ -218,10 +210,6 @@ class _Batch:
             actions=tuple(event for event in self._events if isinstance(event, Action)),
             defects={name: count for name, count in self.defects.items() if count},
         )
-
-
-def _expand(pattern: str) -> list[str]:
-    return glob.glob(pattern, recursive=True)  # noqa: PTH207 - Path.glob takes no absolute pattern
 
 
 def _is_bulk_action(record: Mapping[str, Any]) -> bool:
