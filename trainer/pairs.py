@@ -1,7 +1,7 @@
 """What a loss eats: an anchor, its positive, its negatives, and how much the pair weighs."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import polars as pl
@@ -32,6 +32,8 @@ class Pair:
     weight: float = 1.0
     #: Which miner found it; several joined by +.
     source: str
+    #: What it was found by, in words for people; it never leaves the process with the pairs.
+    why: str = field(default="", compare=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,27 +97,25 @@ def merge(pairs: Iterable[Pair], related: Mapping[str, frozenset[str]]) -> PairS
 
 def _joined(first: Pair, second: Pair) -> Pair:
     sources = dict.fromkeys((*first.source.split("+"), *second.source.split("+")))
-    return Pair(
-        anchor=first.anchor,
-        positive=first.positive,
+    reasons = dict.fromkeys(filter(None, (first.why, second.why)))
+    return replace(
+        first,
         negatives=tuple(dict.fromkeys((*first.negatives, *second.negatives))),
         weight=max(first.weight, second.weight),
         source="+".join(sources),
+        why="; ".join(reasons),
     )
 
 
 def _without_related(pair: Pair, related: Mapping[str, frozenset[str]]) -> Pair:
     never = related.get(pair.anchor, frozenset()) | {pair.positive.document_id}
-    return Pair(
-        anchor=pair.anchor,
-        positive=pair.positive,
+    return replace(
+        pair,
         negatives=tuple(
             negative
             for negative in dict.fromkeys(pair.negatives)
             if negative.document_id not in never and negative.text
         ),
-        weight=pair.weight,
-        source=pair.source,
     )
 
 

@@ -15,7 +15,7 @@ from desireline.trainer.log_figures import EventCounts, count_events, draw
 from desireline.trainer.log_frames import TIME, LogFrames, gather
 
 #: One row a document of one execution of a query.
-SCHEMA = {
+SCHEMA: dict[str, pl.DataType | type[pl.DataType]] = {
     "query_id": pl.String,
     "query": pl.String,
     "client": pl.String,

@@ -46,7 +46,7 @@ def test_what_was_chosen_is_a_positive_weighted_by_its_grade(material):
 def test_a_purchase_weighs_more_than_a_click(log):
     for client in ("ann", "bob"):
         query_id = log.search("coffee", "abc", "ab", client=client)
-        log.act(query_id, "b", kind="purchase", client=client, after_s=60)
+        log.act(query_id, "b", kind="purchase", client=client, after_s=25)
     sessions = to_sessions(log.batches())
     material = Material(
         sessions=sessions, judgments=judge(sessions, ClickThroughRate()), documents=TEXTS

@@ -1,20 +1,30 @@
 """Port: find pairs in what users did and in what there is to find."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Protocol
 
+import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 from desireline.connectors.search_engine import Hit
 from desireline.trainer.document_text import DocumentText
 from desireline.trainer.judgments import Judgments
-from desireline.trainer.pairs import Pair, PairSet, Passage, merge
+from desireline.trainer.miners.likeness import Likeness
+from desireline.trainer.miners.voting import Found, Mined, weigh
+from desireline.trainer.pairs import Pair, PairSet, Passage
 from desireline.trainer.sessions import Sessions
 
 Search = Callable[[str, int], Sequence[Hit]]
 """Answers a query with that many hits, best first, as the users' search does."""
+
+Rerank = Callable[[Sequence[tuple[str, str]]], NDArray[np.float64]]
+"""P(right) of each (query, document text), by a cross-encoder."""
+
+Generate = Callable[[Sequence[str], int], Sequence[Sequence[str]]]
+"""Writes up to that many queries for each document text."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,8 +34,16 @@ class Material:
     sessions: Sessions
     judgments: Judgments
     documents: Mapping[str, DocumentText]
-    #: None where no engine is at hand; miners that need it find nothing.
+    #: The live vectors; None where no engine is at hand: miners that need it find nothing.
     search: Search | None = None
+    #: The engine's words (BM25); None where there is no engine.
+    lexical: Search | None = None
+    #: The incumbent's opinion; None where there is none yet.
+    likeness: Likeness | None = None
+    #: None unless a cross-encoder is configured.
+    rerank: Rerank | None = None
+    #: None unless a generator is configured.
+    generate: Generate | None = None
     #: Documents by query that are never a negative; see `related`.
     related: Mapping[str, frozenset[str]] = field(default_factory=lambda: MappingProxyType({}))
 
@@ -36,7 +54,11 @@ class Material:
 
 
 class Miner(Protocol):
-    """Finds pairs in its own way."""
+    """Finds pairs in its own way.
+
+    A miner whose positives are the judgments' own says so with a class attribute
+    `judged = True`: its finds tell the label model nothing that the grades do not.
+    """
 
     def mine(self, material: Material) -> Iterator[Pair]:
         """Yield pairs; `mine_all` drops repeats and negatives that are related to the anchor."""
@@ -57,15 +79,26 @@ def related(judgments: Judgments, *, doubt: float = 0.1) -> dict[str, frozenset[
 
 def mine_all(material: Material, miners: Iterable[Miner]) -> PairSet:
     """Let every miner look, and join what they find."""
-    known = related(material.judgments)
-    ready = Material(
-        sessions=material.sessions,
-        judgments=material.judgments,
-        documents=material.documents,
-        search=material.search,
-        related=known,
-    )
-    return merge((pair for miner in miners for pair in miner.mine(ready)), known)
+    return mine(material, miners).pairs
+
+
+def mine(material: Material, miners: Iterable[Miner]) -> Mined:
+    """Let every miner look, believe each as it deserves, and join what they find."""
+    ready = with_related(material)
+    found = (finding for miner in miners for finding in find(ready, miner))
+    return weigh(found, material.judgments, ready.related)
+
+
+def with_related(material: Material) -> Material:
+    """Return the material with what is never a negative."""
+    return replace(material, related=related(material.judgments))
+
+
+def find(material: Material, miner: Miner) -> Iterator[Found]:
+    """Yield what one miner finds, by itself."""
+    judged = bool(getattr(miner, "judged", False))
+    for pair in miner.mine(material):
+        yield Found(pair=pair, judged=judged)
 
 
 def believed(judgments: Judgments, min_grade: float) -> Iterator[tuple[str, str, float]]:

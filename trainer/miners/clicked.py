@@ -23,6 +23,8 @@ class Clicked:
     The negatives are left to the batch: other pairs' documents.
     """
 
+    judged = True
+
     def __init__(self, config: ClickedConfig | None = None) -> None:
         self._config = config or ClickedConfig()
 
@@ -30,4 +32,10 @@ class Clicked:
         """Yield one pair a judgment whose document is still there."""
         for query, document_id, weight in believed(material.judgments, self._config.min_grade):
             if positive := material.passage(document_id):
-                yield Pair(anchor=query, positive=positive, weight=weight, source="clicked")
+                yield Pair(
+                    anchor=query,
+                    positive=positive,
+                    weight=weight,
+                    source="clicked",
+                    why=f"judged right with weight {weight:.2f}",
+                )

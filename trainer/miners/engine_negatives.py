@@ -2,17 +2,21 @@
 
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
+from itertools import groupby, zip_longest
 from typing import Literal
 
+import numpy as np
 from pydantic import BaseModel, Field
 
-from desireline.connectors.search_engine import Hit
 from desireline.trainer.miners.base import Material, Search, believed
 from desireline.trainer.pairs import Pair, Passage
 
+Believed = tuple[str, str, float]
+"""Query, document_id and weight."""
+
 
 class EngineNegativesConfig(BaseModel, frozen=True, extra="forbid"):
-    """Where among the answers to look."""
+    """Where among the answers to look, and what to spare."""
 
     kind: Literal["engine_negatives"] = "engine_negatives"
     min_grade: float = Field(default=0.5, ge=0, le=1)
@@ -20,41 +24,96 @@ class EngineNegativesConfig(BaseModel, frozen=True, extra="forbid"):
     skip_top: int = Field(default=5, ge=0)
     depth: int = Field(default=30, ge=1)
     max_negatives: int = Field(default=4, ge=1)
+    #: Cosine to a right document, by the incumbent, at which an answer is taken for its double.
+    double: float = Field(default=0.95, gt=0, le=1)
+    #: How much nearer to the query than the right document an answer may be for the incumbent:
+    #: what is nearer by more is likely right as well.
+    margin: float = Field(default=0.3, ge=-1)
+    #: P(right) by the cross-encoder from which an answer is spared.
+    max_right: float = Field(default=0.3, gt=0, le=1)
 
 
 class EngineNegatives:
     """Answers below the best ones, unrelated to the query, are near yet wrong.
 
     Assumption (Xiong et al. 2021): what the present search ranks high and is wrong teaches
-    most. The first answers are left out, for many of them are right and merely not clicked.
+    most. The answers are those of words (BM25) and of the live vectors in turn. Spared are the
+    first answers, for many of them are right and merely not clicked; what was clicked or may be
+    right for the query; doubles of a right document; what the incumbent holds for much better
+    than the right document (after Moreira et al. 2024); and what a cross-encoder, where one is
+    configured, holds for right (Qu et al. 2021).
     """
+
+    judged = True
 
     def __init__(self, config: EngineNegativesConfig | None = None) -> None:
         self._config = config or EngineNegativesConfig()
 
     def mine(self, material: Material) -> Iterator[Pair]:
         """Yield one pair a believed judgment; nothing without a search."""
-        if material.search is None:
+        searches = [_remembering(s) for s in (material.lexical, material.search) if s]
+        if not searches:
             return
-        search = _remembering(material.search)
-        for query, document_id, weight in believed(material.judgments, self._config.min_grade):
-            if positive := material.passage(document_id):
-                hits = search(query, self._config.depth)
-                yield Pair(
-                    anchor=query,
-                    positive=positive,
-                    negatives=self._negatives(material, query, document_id, hits),
-                    weight=weight,
-                    source="engine_negatives",
-                )
+        rows = list(believed(material.judgments, self._config.min_grade))
+        if material.likeness:
+            material.likeness.read_queries([query for query, _, _ in rows])
+        for query, of_query in groupby(rows, key=lambda row: row[0]):
+            answers = self._answers(query, searches)
+            for row in of_query:
+                if positive := material.passage(row[1]):
+                    negatives = self._negatives(material, row, answers)
+                    yield Pair(
+                        anchor=query,
+                        positive=positive,
+                        negatives=negatives,
+                        weight=row[2],
+                        source="engine_negatives",
+                        why=f"{len(negatives)} answers below the best {self._config.skip_top}"
+                        " that nobody wanted",
+                    )
+
+    def _answers(self, query: str, searches: Sequence[Search]) -> list[str]:
+        """Take the answers of every search in turn, without the first ones of any."""
+        kept = self._config
+        ranked = [[hit.document_id for hit in search(query, kept.depth)] for search in searches]
+        best = {document_id for answers in ranked for document_id in answers[: kept.skip_top]}
+        in_turn = (each for place in zip_longest(*ranked) for each in place if each)
+        return [each for each in dict.fromkeys(in_turn) if each not in best]
 
     def _negatives(
-        self, material: Material, query: str, document_id: str, hits: Sequence[Hit]
+        self, material: Material, row: Believed, answers: Sequence[str]
     ) -> tuple[Passage, ...]:
-        spared = material.related.get(query, frozenset()) | {document_id}
-        below = (hit.document_id for hit in hits[self._config.skip_top :])
-        passages = (material.passage(each) for each in below if each not in spared)
-        return tuple(passage for passage in passages if passage)[: self._config.max_negatives]
+        query, right, _ = row
+        spared = material.related.get(query, frozenset()) | {right}
+        near = [each for each in answers if each not in spared and material.passage(each)]
+        near = self._told_apart(material, query, right, near)
+        near = self._wrong_by_cross_encoder(material, query, near)
+        passages = (material.passage(each) for each in near[: self._config.max_negatives])
+        return tuple(passage for passage in passages if passage)
+
+    def _told_apart(self, material: Material, query: str, right: str, near: list[str]) -> list[str]:
+        """Leave out doubles of the right document and what the incumbent puts far above it."""
+        if not near:
+            return near
+        own = material.documents[right].text
+        near = [each for each in near if material.documents[each].text != own]
+        if material.likeness is None or not near:
+            return near
+        to_right = material.likeness.to_document(right, near)
+        to_query = material.likeness.to_query(query, [right, *near])
+        kept = (to_right < self._config.double) & (
+            to_query[1:] - to_query[0] <= self._config.margin
+        )
+        return [each for each, fair in zip(near, kept, strict=True) if fair]
+
+    def _wrong_by_cross_encoder(self, material: Material, query: str, near: list[str]) -> list[str]:
+        """Ask the cross-encoder about a few more than are wanted."""
+        if material.rerank is None or not near:
+            return near
+        asked = near[: 2 * self._config.max_negatives]
+        right = material.rerank([(query, material.documents[each].text) for each in asked])
+        wrong = np.asarray(right) < self._config.max_right
+        return [each for each, fair in zip(asked, wrong, strict=True) if fair]
 
 
 def _remembering(search: Search) -> Search:

@@ -24,6 +24,8 @@ class SelfSupervised:
     what clicks never touch from drifting, which is why its weight is low but not zero.
     """
 
+    judged = False
+
     def __init__(self, config: SelfSupervisedConfig | None = None) -> None:
         self._config = config or SelfSupervisedConfig()
 
@@ -37,4 +39,5 @@ class SelfSupervised:
                     positive=Passage(document_id, document.rest),
                     weight=self._config.weight,
                     source="self_supervised",
+                    why="the title of the document's own text",
                 )
