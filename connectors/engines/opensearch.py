@@ -17,6 +17,7 @@ from desireline.connectors.engines.opensearch_documents import (
 )
 from desireline.connectors.engines.opensearch_enumeration import every_hit
 from desireline.connectors.engines.opensearch_generations import OpenSearchGenerations
+from desireline.connectors.engines.opensearch_likeness import versions_kept
 from desireline.connectors.engines.opensearch_load import OpenSearchLoad
 from desireline.connectors.engines.opensearch_owner import OpenSearchOwner
 from desireline.connectors.engines.opensearch_trial import OpenSearchTrial
@@ -197,10 +198,10 @@ class OpenSearchEngine(OpenSearchGenerations, OpenSearchOwner):
         """
         if not writes:
             return []
-        self._require_slot(index, slot)
+        mapping = self._require_slot(index, slot)
         broken = [_is_broken(write.vector) for write in writes]
         sound = [write for write, bad in zip(writes, broken, strict=True) if not bad]
-        if self.versions_kept(index) == "external":
+        if versions_kept(mapping) == "external":
             results = iter(self.rewrite_in_place(index, slot, sound))
         else:
             lines = (embedding_line(slot, write) for write in sound)
@@ -332,15 +333,16 @@ class OpenSearchEngine(OpenSearchGenerations, OpenSearchOwner):
                 next_step="install the opensearch-knn plugin on every node",
             )
 
-    def _require_slot(self, index: str, slot: str) -> None:
-        """Look into the mapping itself: what others did since must be seen before a write."""
-        self._slots.pop(index, None)
+    def _require_slot(self, index: str, slot: str) -> Mapping[str, Any]:
+        """Return the mapping as it is now: what others did since must be seen before a write."""
+        mapping = self._look_at_slots(index)
         self._slot(index, slot)
+        return mapping
 
     def _slot(self, index: str, slot: str) -> Slot:
-        known = self._known_slots(index)
-        if slot not in known:
-            known = self._known_slots(index, again=True)
+        if slot not in self._slots.get(index, {}):
+            self._look_at_slots(index)
+        known = self._slots[index]
         if slot not in known:
             raise FieldMissingError(
                 f"{index} has no slot {slot!r}; its slots: {', '.join(known) or 'none'}",
@@ -348,14 +350,15 @@ class OpenSearchEngine(OpenSearchGenerations, OpenSearchOwner):
             )
         return known[slot]
 
-    def _known_slots(self, index: str, *, again: bool = False) -> dict[str, Slot]:
-        if again or index not in self._slots:
-            _, _, mapping = self._index(index)
-            self._slots[index] = mapped.stamped(mapping)
-        return self._slots[index]
+    def _look_at_slots(self, index: str) -> Mapping[str, Any]:
+        _, _, mapping = self._index(index)
+        self._slots[index] = mapped.stamped(mapping)
+        return mapping
 
     def _without_slots(self, index: str) -> dict[str, list[str]]:
-        slots = self._known_slots(index).values()
+        if index not in self._slots:
+            self._look_at_slots(index)
+        slots = self._slots[index].values()
         return {"excludes": [part for slot in slots for part in (slot.name, slot.stamp_field)]}
 
 

@@ -101,11 +101,6 @@ class OpenSearchGenerations:
                     return "external"
         return "sequence"
 
-    def versions_kept(self, index: str) -> Versions:
-        """Say who numbers the documents, from the label alone."""
-        held = self.label(index)
-        return "sequence" if held is None else held.versions
-
     def _writes_counted(self, index: str) -> dict[str, int]:
         """Return how many writes each shard has counted; no document can have had more.
 

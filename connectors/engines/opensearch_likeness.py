@@ -87,6 +87,12 @@ def meta_with(mapping: Mapping[str, Any], label: IndexLabel) -> dict[str, Any]:
     return {**mapping.get("_meta", {}), _LABEL: told}
 
 
+def versions_kept(mapping: Mapping[str, Any]) -> Versions:
+    """Say who numbers the documents, from the label alone."""
+    held = label_in(mapping)
+    return "sequence" if held is None else held.versions
+
+
 def label_in(mapping: Mapping[str, Any]) -> IndexLabel | None:
     """Read the label; None where there is none."""
     told = mapping.get("_meta", {}).get(_LABEL)
