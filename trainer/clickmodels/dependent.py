@@ -25,6 +25,8 @@ class DependentConfig(BaseModel, frozen=True, extra="forbid"):
     kind: Literal["dcm"] = "dcm"
     #: 0 is the published way: count as if nobody had read on below a last click.
     iterations: int = Field(default=20, ge=0)
+    #: Clicks that draw the stopping of a rare position to one half.
+    stop_strength: float = Field(default=1.0, ge=0)
     prior: BackingOffConfig = Field(default=BackingOffConfig())
 
 
@@ -44,9 +46,10 @@ class Dependent:
     def fit(self, log: ClickLog, features: PairFeatures | None = None) -> FittedClickModel:
         """Estimate attraction by pair and stopping by position."""
         prior = BackingOff.of(log, features, self._config.prior)
-        state = _count(log, prior)
+        strength = self._config.stop_strength
+        state = _count(log, prior, strength)
         for _ in range(self._config.iterations):
-            state = _turn(log, prior, state)
+            state = _turn(log, prior, state, strength)
         hits = _hits(log)
         return fitted(
             log,
@@ -75,16 +78,20 @@ def _hits(log: ClickLog) -> Numbers:
     return sums.by_pair(log.pages.clicked.astype(np.float64)) + unplaced_clicks(log)
 
 
-def _count(log: ClickLog, prior: BackingOff) -> _State:
+def _count(log: ClickLog, prior: BackingOff, strength: float) -> _State:
     pages, sums = log.pages, Sums(pages=log.pages, pairs=log.pairs.height)
     last, ranks = pages.last_click[:, None], np.arange(pages.pair.shape[1])
     looked = ((ranks <= last) | (last < 0)) & pages.there
     looks = sums.by_pair(looked.astype(np.float64)) + unplaced_clicks(log)
-    stop = _stop(log, (ranks == last).astype(np.float64), pages.clicked.astype(np.float64))
-    return _State(attraction=prior.shrink(_hits(log), looks), looks=looks, stop=stop)
+    ends, clicks = (ranks == last).astype(np.float64), pages.clicked.astype(np.float64)
+    return _State(
+        attraction=prior.shrink(_hits(log), looks),
+        looks=looks,
+        stop=_stop(log, ends, clicks, strength),
+    )
 
 
-def _turn(log: ClickLog, prior: BackingOff, state: _State) -> _State:
+def _turn(log: ClickLog, prior: BackingOff, state: _State, strength: float) -> _State:
     """Do one turn of expectation and maximisation."""
     done = _read(log, state)
     looks = Sums(pages=log.pages, pairs=log.pairs.height).by_pair(done.looked)
@@ -92,7 +99,7 @@ def _turn(log: ClickLog, prior: BackingOff, state: _State) -> _State:
     return _State(
         attraction=prior.shrink(_hits(log), looks),
         looks=looks,
-        stop=_stop(log, done.stopped, done.tried),
+        stop=_stop(log, done.stopped, done.tried, strength),
     )
 
 
@@ -105,10 +112,9 @@ def _read(log: ClickLog, state: _State) -> Reading:
     return read(pages, state.attraction[pages.pair], stop, 1.0)
 
 
-def _stop(log: ClickLog, stopped: Numbers, clicked: Numbers) -> Numbers:
-    """P(stop | click) by place, drawn a little to one half where clicks are rare."""
+def _stop(log: ClickLog, stopped: Numbers, clicked: Numbers, strength: float) -> Numbers:
+    """P(stop | click) by place, drawn to one half where clicks are rare."""
     places, place = len(log.positions), log.place(log.pages.position)
     sums = Sums(pages=log.pages, pairs=log.pairs.height)
-    return (sums.by_place(stopped, place, places) + 0.5) / (
-        sums.by_place(clicked, place, places) + 1.0
-    )
+    stops, clicks = (sums.by_place(each, place, places) for each in (stopped, clicked))
+    return (stops + 0.5 * strength) / np.maximum(clicks + strength, 1e-12)
