@@ -134,7 +134,8 @@ def _placed(facts: Facts) -> Need:
         met=facts.clicks > 0 and facts.placed >= _MOST,
         sentence=f"known positions: {facts.placed:.0%} of the clicks are on a document that the log"
         f" says was shown, and where; {_MOST:.0%} must be",
-        mend="log the ids of the documents shown (query_response_hit_ids)",
+        mend="log the ids of the documents shown (query_response_hit_ids), the same ids that"
+        " clicks carry,",
     )
 
 
