@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Literal
 
 import polars as pl
 from pydantic import BaseModel, Field
@@ -27,10 +28,11 @@ class EvidenceConfig(BaseModel, frozen=True, extra="forbid"):
     long_dwell_weight: float = Field(
         default=1.5, ge=1, description="What such a click weighs, as a multiple of others."
     )
-    impute: bool = Field(
-        default=True,
-        description="Where a log holds clicks and nothing of what was shown: whether to add what"
-        " users must have passed over.",
+    impute: Literal["page", "last_click", "off"] = Field(
+        default="page",
+        description="Where a log holds clicks and nothing of what was shown: what to add as shown:"
+        " page = what others clicked for the query, where they did; last_click = of that, what"
+        " stands above the last click; off = nothing.",
     )
 
 
@@ -80,25 +82,24 @@ def judge(
     """
     evidence = evidence or EvidenceConfig()
     log = click_log(sessions, evidence)
-    imputed = evidence.impute and is_click_only(log.rows)
-    if imputed:
-        log = ClickLog(with_imputed_impressions(log.rows))
+    log, imputed = _as_shown(log, evidence)
     found = click_model.fit(log, features)
     return Judgments(
         frame=_graded(sessions, found, evidence),
         examination=found.examination,
         perplexity=found.perplexity(log),
-        sentence="; ".join(
-            filter(
-                None,
-                [
-                    found.sentence,
-                    "the log does not say what was shown: what users passed over was imputed"
-                    if imputed
-                    else "",
-                ],
-            )
-        ),
+        sentence="; ".join(filter(None, [found.sentence, imputed])),
+    )
+
+
+def _as_shown(log: ClickLog, evidence: EvidenceConfig) -> tuple[ClickLog, str]:
+    """Fill in what a log of clicks alone does not say, and say so."""
+    if evidence.impute == "off" or not is_click_only(log.rows):
+        return log, ""
+    filled = ClickLog(with_imputed_impressions(log.rows, evidence.impute))
+    return filled, (
+        "the log does not say what was shown:"
+        f" {filled.rows.height - log.rows.height:,} impressions were imputed from clicks"
     )
 
 

@@ -1,6 +1,11 @@
 """Logs that hold clicks and nothing of what was shown: what users must have seen beside."""
 
+from typing import Literal
+
 import polars as pl
+
+#: How much of a page to fill in: all of it, or what users who read from the top passed over.
+Extent = Literal["page", "last_click"]
 
 
 def is_click_only(rows: pl.DataFrame) -> bool:
@@ -8,17 +13,21 @@ def is_click_only(rows: pl.DataFrame) -> bool:
     return rows.height > 0 and not rows.get_column("shown").any()
 
 
-def with_imputed_impressions(rows: pl.DataFrame) -> pl.DataFrame:
-    """Add to each execution of a query what its user must have passed over.
+def with_imputed_impressions(rows: pl.DataFrame, extent: Extent = "page") -> pl.DataFrame:
+    """Add to each execution of a query what its user must have been shown.
 
-    Assumptions: users read from the top, so that all positions down to the last click were looked
-    at; and a position without a click held what other users clicked there for the same query, most
-    often, if that was not clicked elsewhere on the page. Where clicks carry no position, every
+    Assumption: a position without a click held what other users clicked there for the same query,
+    most often, if that was not clicked elsewhere on the page. Where clicks carry no position, every
     document that others clicked for the query was shown, nobody knows where. A document that
     nobody ever clicked is never shown: of it such a log knows nothing.
 
+    With the extent "page" it is left to the click model to say how far down users looked; with
+    "last_click" they looked down to their last click and no further, which flatters documents that
+    are clicked rarely and far down: they are only there when they are clicked.
+
     Args:
         rows: view, query, document_id, position, shown, clicked, share (`ClickLog.rows`).
+        extent: how much of a page to fill in.
 
     Returns:
         The same columns; all shown.
@@ -26,7 +35,7 @@ def with_imputed_impressions(rows: pl.DataFrame) -> pl.DataFrame:
     """
     clicks = rows.filter("clicked").with_columns(shown=pl.lit(value=True))
     placed = clicks.filter(pl.col("position").is_not_null())
-    passed = pl.concat([_passed_over(placed), _elsewhere(clicks)])
+    passed = pl.concat([_placed(placed, extent), _elsewhere(clicks)])
     added = (
         passed.join(clicks, on=["view", "document_id"], how="anti")
         .unique(["view", "document_id"], keep="first", maintain_order=True)
@@ -37,8 +46,8 @@ def with_imputed_impressions(rows: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def _passed_over(placed: pl.DataFrame) -> pl.DataFrame:
-    """List what usually stood above the last click of each view, where nothing was clicked."""
+def _placed(placed: pl.DataFrame, extent: Extent) -> pl.DataFrame:
+    """List what usually stood where a view has no click."""
     usual = (
         placed.group_by("query", "position", "document_id")
         .agg(seen=pl.col("share").sum())
@@ -51,7 +60,7 @@ def _passed_over(placed: pl.DataFrame) -> pl.DataFrame:
     )
     return (
         views.join(usual, on="query")
-        .filter(pl.col("position") < pl.col("last"))
+        .filter(pl.lit(extent == "page") | (pl.col("position") < pl.col("last")))
         .join(placed, on=["view", "position"], how="anti")
         .select("view", "query", "document_id", "position", "share")
         .sort("view", "position")
