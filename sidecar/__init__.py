@@ -61,6 +61,9 @@ Files; first what everything stands on, then the data's way, then the doors:
 - ``learning``          from the click log to a trained candidate
 - ``examination``       what every ranker answers on held-out queries
 - ``judging``           the gate's evidence and its verdict
+- ``retraining``        a model that learned from what was erased gives way
+- ``erasure_places``    where a person, or a query, may be found
+- ``erasing``           a client, or a query, leaves everything we hold
 - ``preflight``         why an index must not be embedded again
 - ``way``               slots in place or a new index, and why
 - ``slot_way``          slots in place: build, keep near, swap

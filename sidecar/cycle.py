@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from desireline.connectors.errors import DesirelineError
+from desireline.sidecar import retraining
 from desireline.sidecar.base_encoder import resolve
 from desireline.sidecar.building import put_live, take_over
 from desireline.sidecar.cycle_report import CycleReport, Diary, Outcome, mark_interrupted
@@ -18,6 +19,7 @@ from desireline.sidecar.learning import (
 from desireline.sidecar.lease import Lease
 from desireline.sidecar.reporting import Reporter
 from desireline.sidecar.target import Target
+from desireline.trainer.gate import GateConfig
 from desireline.trainer.splits import split_forward
 
 
@@ -85,12 +87,21 @@ def _turn(target: Target, lease: Lease, diary: Diary) -> CycleReport:
     candidate = train(target, pairs, base, sessions, diary)
     truth = held_out_truth(target, split)
     contest = Contest(candidate=candidate, incumbent=live.fingerprint, base=base)
-    verdict = judge_candidate(target, contest, truth, diary)
+    verdict = judge_candidate(target, contest, truth, diary, gate=_gate(target, diary))
     if not verdict.promote:
         return diary.end(Outcome.KEPT_INCUMBENT, verdict.reason)
     return _go_live(
         target, candidate, lease, diary, reason=verdict.reason, canaries=truth.queries[:10]
     )
+
+
+def _gate(target: Target, diary: Diary) -> GateConfig | None:
+    """Ask less of a candidate where what serves learned from what was erased."""
+    retrain = retraining.due(target)
+    if retrain is None or not retrain.models:
+        return None
+    diary.step("retrain", retrain.sentence, models=len(retrain.models))
+    return target.config.gate.for_cheaper
 
 
 def _first_generation(target: Target, lease: Lease, diary: Diary) -> Generation:

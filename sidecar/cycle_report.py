@@ -75,6 +75,11 @@ class CycleReport(BaseModel):
     generation: int | None = None
 
     @property
+    def running(self) -> bool:
+        """Whether it has not ended, as far as is known."""
+        return self.outcome is Outcome.RUNNING
+
+    @property
     def sentence(self) -> str:
         """The end of the story in one line."""
         return f"{self.outcome}: {self.reason}"

@@ -74,3 +74,11 @@ class HookFailedError(SidecarError):
 
 class HookRefusedError(SidecarError):
     """A hook stopped what it guards; what serves is unchanged."""
+
+
+class NothingNamedError(SidecarError):
+    """It was not said what to erase; nothing was erased."""
+
+
+class NotErasedError(SidecarError):
+    """Something was found again after it was removed."""

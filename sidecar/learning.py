@@ -1,6 +1,5 @@
 """From the click log to a trained candidate: sessions, judgments, pairs, fit."""
 
-import tempfile
 from dataclasses import replace
 from datetime import datetime, timedelta
 from importlib.metadata import version
@@ -119,7 +118,8 @@ def train(target: Target, pairs: PairSet, base: str, sessions: Sessions, diary: 
             queries=sessions.frame.get_column("query").unique(),
             clients=sessions.frame.get_column("client").unique(),
         )
-    with tempfile.TemporaryDirectory(prefix="desireline-pairs-") as folder:
+    # Beside the models: what a killed process leaves is found there, and swept.
+    with target.registry.workspace() as folder:
         pairs.write(Path(folder, "pairs"))
         job = FitJob(
             base=target.registry.folder(base),
@@ -142,6 +142,8 @@ def train(target: Target, pairs: PairSet, base: str, sessions: Sessions, diary: 
         )
         result = target.worker.run(job, diary)
     fingerprint = str(result["fingerprint"])
+    if target.privacy is not None:
+        target.privacy.trained_on.made(diary.cycle, fingerprint)
     diary.step(
         "fit",
         f"candidate {fingerprint[:12]} from {len(pairs.pairs):,} pairs: {result['sentence']}",

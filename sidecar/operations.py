@@ -8,13 +8,14 @@ import structlog
 
 from desireline.connectors.search_engine import Hit
 from desireline.connectors.state_store import StateStore
-from desireline.sidecar import reindexing
+from desireline.sidecar import reindexing, retraining
 from desireline.sidecar.api_keys import ApiKeys
 from desireline.sidecar.audit import audit_index, audit_slot
 from desireline.sidecar.background import Background
 from desireline.sidecar.controls import Answer, Wish
 from desireline.sidecar.cycle import run_cycle
-from desireline.sidecar.cycle_report import CycleReport
+from desireline.sidecar.cycle_report import CycleReport, cycles
+from desireline.sidecar.erasing import ErasureReport, What, erase
 from desireline.sidecar.errors import (
     LeaseHeldError,
     TargetUnknownError,
@@ -121,6 +122,23 @@ class Sidecar:
         self._target(target)
         begun = self._reading.begin(target, lambda: self.read_logs(target))
         return f"the click log of {target} {'is being read' if begun else 'is read already'}"
+
+    def erase(self, target: str, what: What, named: str, *, by: str) -> ErasureReport:
+        """Remove a client or a query from everything kept, and prove it; safe to repeat."""
+        return erase(self._target(target), what, named, by=by)
+
+    def keep_promises(self, target: str) -> None:
+        """Delete salts and events whose time is over, and begin a retrain that is due."""
+        parts = self._target(target)
+        if parts.privacy is None:
+            return
+        parts.privacy.keep_promises(parts.archive)
+        made = {manifest.provenance.cycle_id for manifest in parts.registry.list()}
+        models = {manifest.fingerprint for manifest in parts.registry.list()}
+        running = {report.cycle for report in cycles(parts.store, target) if report.running}
+        parts.privacy.trained_on.sweep({*models, *running, *filter(None, made)})
+        if retraining.begin_now(parts):
+            self.start_cycle(target)
 
     def quantise(self, target: str, reporter: Reporter, *, end_hold: bool = False) -> CycleReport:
         """Serve an int8 form of the live encoder, if the gate agrees."""

@@ -21,6 +21,8 @@ _REFRESH_S = 0.5
 _LOOKS_A_BEAT = 2
 _TAKE_OVER_S = 5.0
 _TIDY_S = 30.0
+#: How often salts and events whose time is over are looked for.
+_PROMISES_S = 600.0
 
 
 @contextmanager
@@ -36,6 +38,7 @@ def running(sidecar: Sidecar) -> Iterator[None]:
     with ExitStack() as stack:
         _thread(stack, stop, "refresh", lambda: _keep_refreshing(sidecar, stop))
         _thread(stack, stop, "tidying", lambda: _keep_tidy(sidecar, stop))
+        _thread(stack, stop, "promises", lambda: _keep_promises(sidecar, stop))
         for name in sidecar.targets():
             _thread(stack, stop, f"follower {name}", _follow(sidecar, name, stop))
         schedule.start()
@@ -81,6 +84,15 @@ def _keep_tidy(sidecar: Sidecar, stop: threading.Event) -> None:
             except DesirelineError as error:
                 log.warning("it will be tidied up later", target=name, reason=str(error))
         stop.wait(_TIDY_S)
+
+
+def _keep_promises(sidecar: Sidecar, stop: threading.Event) -> None:
+    while not stop.wait(_PROMISES_S):
+        for name in sidecar.targets():
+            try:
+                sidecar.keep_promises(name)
+            except DesirelineError as error:
+                log.warning("what is over will be deleted later", target=name, reason=str(error))
 
 
 def _show_life(sidecar: Sidecar) -> None:

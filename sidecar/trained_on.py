@@ -6,6 +6,8 @@ is ever registered of which this cannot be told.
 
 import os
 from collections.abc import Collection, Iterable
+from collections.abc import Set as AbstractSet
+from contextlib import suppress
 from pathlib import Path
 
 from desireline.sidecar.erased_list import CLIENT, QUERY
@@ -33,8 +35,7 @@ class TrainedOn:
             SidecarError: the folder cannot be written; nothing was noted.
 
         """
-        noted = {self._digests.of(QUERY, query) for query in queries}
-        noted |= {self._digests.of(CLIENT, client) for client in clients if client}
+        noted = self.digests(queries=queries, clients=clients)
         beside = self._folder / f"{cycle}.new"
         try:
             self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -50,34 +51,39 @@ class TrainedOn:
                 next_step="free some disk or mend the folder, then run the command again",
             ) from error
 
-    def models(
-        self,
-        manifests: Iterable[Manifest],
-        *,
-        queries: Iterable[str],
-        clients: Iterable[str],
-    ) -> list[str]:
-        """Return the fingerprints of the models that learned from any of these."""
-        wanted = {self._digests.of(QUERY, query) for query in queries}
-        wanted |= {self._digests.of(CLIENT, client) for client in clients}
-        cycles = {path.name for path in self._files() if wanted & _digests(path)}
+    def made(self, cycle: str, fingerprint: str) -> None:
+        """Put a cycle's note under the model it made.
+
+        The same weights may have been made before, from what has been erased since; the newest
+        making counts.
+        """
+        with suppress(FileNotFoundError):
+            (self._folder / cycle).replace(self._folder / fingerprint)
+
+    def digests(self, *, queries: Iterable[str] = (), clients: Iterable[str] = ()) -> set[bytes]:
+        """Return what stands for normalised queries and hashed clients in the notes."""
+        of_queries = {self._digests.of(QUERY, query) for query in queries}
+        return of_queries | {self._digests.of(CLIENT, client) for client in clients if client}
+
+    def models(self, manifests: Iterable[Manifest], wanted: AbstractSet[bytes]) -> list[str]:
+        """Return the fingerprints of the models that learned from any of these digests."""
         found: list[str] = []
         for manifest in sorted(manifests, key=lambda each: each.created_at):
             made = manifest.provenance
-            if made.cycle_id in cycles or made.parent in found:
+            noted = self._noted(manifest.fingerprint) or self._noted(made.cycle_id or "")
+            if wanted & noted or made.parent in found:
                 found.append(manifest.fingerprint)
         return found
 
-    def sweep(self, cycles: Collection[str]) -> None:
-        """Remove the notes of all but these cycles; models of the others are gone."""
-        for path in self._files():
-            if path.name not in cycles:
+    def sweep(self, names: Collection[str]) -> None:
+        """Remove the notes of all but these cycles and models."""
+        for path in sorted(self._folder.glob("*")):
+            if path.name not in names:
                 path.unlink(missing_ok=True)
 
-    def _files(self) -> list[Path]:
-        return [path for path in sorted(self._folder.glob("*")) if path.suffix != ".new"]
-
-
-def _digests(path: Path) -> set[bytes]:
-    held = path.read_bytes()
-    return {held[at : at + DIGEST_BYTES] for at in range(0, len(held), DIGEST_BYTES)}
+    def _noted(self, name: str) -> set[bytes]:
+        try:
+            held = (self._folder / name).read_bytes() if name else b""
+        except FileNotFoundError:
+            return set()
+        return {held[at : at + DIGEST_BYTES] for at in range(0, len(held), DIGEST_BYTES)}

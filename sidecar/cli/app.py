@@ -4,6 +4,7 @@ import typer
 
 from desireline.sidecar.cli.demo import demo
 from desireline.sidecar.cli.doctor import doctor
+from desireline.sidecar.cli.erase import erase
 from desireline.sidecar.cli.generations import generations
 from desireline.sidecar.cli.global_options import EPILOG, ForgivingGroup, set_globals
 from desireline.sidecar.cli.init import init
@@ -34,7 +35,7 @@ app = typer.Typer(
 COMMANDS = (
     *(demo, init, doctor, logs, tune, quantise, reindex, serve),
     *(status, pause, resume, throttle, postpone, cut_over, cancel),
-    *(generations, revert, verify, search, simulate),
+    *(generations, revert, verify, search, simulate, erase),
 )
 for _command in COMMANDS:
     app.command(_command.__name__.replace("_", "-"), epilog=EPILOG)(_command)

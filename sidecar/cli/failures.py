@@ -16,12 +16,13 @@ from desireline.sidecar.errors import (
     HoldError,
     HookRefusedError,
     LeaseHeldError,
+    NothingNamedError,
     RevertRefusedError,
     RunCancelledError,
     TargetUnknownError,
 )
 
-_USAGE = (ConfigError, RateError, TargetUnknownError)
+_USAGE = (ConfigError, NothingNamedError, RateError, TargetUnknownError)
 _REFUSED = (
     CutOverRefusedError,
     HoldError,

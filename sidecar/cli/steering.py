@@ -103,7 +103,7 @@ def _ask(
 ) -> None:
     terminal = terminal_of(ctx)
     with opened(ctx, target) as (_, sidecar):
-        answer = sidecar.steer(target, wish, by=_who(), documents_a_second=rate, run=run)
+        answer = sidecar.steer(target, wish, by=who(), documents_a_second=rate, run=run)
     terminal.result({"target": target, "sentence": answer.sentence, "changed": answer.changed})
     terminal.say(answer.sentence)
 
@@ -120,7 +120,7 @@ def _rate(text: str) -> float | None:
         ) from error
 
 
-def _who() -> str:
+def who() -> str:
     """Name whoever types, as the system knows them."""
     try:
         user = getpass.getuser()

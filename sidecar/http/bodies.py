@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from desireline.sidecar.http.refusals import RequestRefusedError
 from desireline.sidecar.http.requests import json_object
@@ -48,6 +48,19 @@ class ReindexBody(_Strict):
     model: Name | None = None
     way: Literal["auto", "slot", "index"] = "auto"
     end_hold: bool = False
+
+
+class EraseBody(_Strict):
+    """A client, by its id in the application's own log, or a query: one of them."""
+
+    client_id: Annotated[str, Field(min_length=1, max_length=1_000)] | None = None
+    query: Annotated[str, Field(min_length=1, max_length=1_000)] | None = None
+
+    @model_validator(mode="after")
+    def _one(self) -> "EraseBody":
+        if (self.client_id is None) == (self.query is None):
+            raise ValueError("give either client_id or query")
+        return self
 
 
 def read(body: bytes, model: type[_Body]) -> _Body:

@@ -4,6 +4,7 @@ from typing import Any, Literal, Protocol
 
 from desireline.connectors.search_engine import Hit
 from desireline.sidecar.controls import Answer, Wish
+from desireline.sidecar.erasing import ErasureReport
 from desireline.sidecar.serving import ClusterAddress, LiveGeneration, TargetFields
 
 
@@ -119,6 +120,12 @@ class Operations(Protocol):
 
     def start_log_reading(self, target: str) -> str:
         """Begin to read the click log unless it is being read; return what was begun."""
+        ...
+
+    def erase(
+        self, target: str, what: Literal["client", "query"], named: str, *, by: str
+    ) -> ErasureReport:
+        """Remove a client or a query from everything kept, and prove it; safe to repeat."""
         ...
 
     def start_cycle(self, target: str) -> str:

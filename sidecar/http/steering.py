@@ -1,7 +1,7 @@
 """``/v1/targets/{target}/…``: the hand on a run, for programs. Every call is safe to repeat."""
 
 from functools import partial
-from typing import Any
+from typing import Any, Literal
 
 import orjson
 from starlette.responses import Response
@@ -11,6 +11,7 @@ from desireline.sidecar.controls import Wish
 from desireline.sidecar.http.admin import audit, known_target
 from desireline.sidecar.http.bodies import (
     CancelBody,
+    EraseBody,
     NothingBody,
     ReindexBody,
     RevertBody,
@@ -40,6 +41,7 @@ class Steering:
             _post(Wish.CANCEL.value, self.cancel),
             _post("revert", self.revert),
             _post("reindex", self.reindex),
+            _post("erase", self.erase),
             Route(
                 name="run",
                 method="GET",
@@ -97,6 +99,21 @@ class Steering:
         )
         audit("a re-embedding asked for over http", call, target)
         return _json({"target": target, "message": sentence})
+
+    async def erase(self, call: Call) -> Response:
+        """Remove a client or a query from everything kept; the answer proves it."""
+        target = known_target(self._operations, call)
+        asked = read(call.body, EraseBody)
+        what: Literal["client", "query"] = "query" if asked.client_id is None else "client"
+        report = await self._threads.run(
+            self._operations.erase,
+            target,
+            what,
+            asked.client_id or asked.query or "",
+            by=_who(call),
+        )
+        audit(f"a {what} erased over http", call, target)
+        return _json({"message": report.sentence, **report.to_json()})
 
     async def _steer(self, call: Call, target: str, wish: Wish, **more: Any) -> Response:
         answer = await self._threads.run(

@@ -1,0 +1,273 @@
+"""Erasing: nothing is left, nothing comes back, and the models that learned from it give way."""
+
+import json
+import os
+import subprocess
+import sys
+import textwrap
+from contextlib import closing
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import polars as pl
+import pytest
+import structlog
+
+from desireline.connectors.documents import TextTemplate
+from desireline.sidecar import retraining
+from desireline.sidecar.config import load_config
+from desireline.sidecar.cycle_report import Diary, Outcome
+from desireline.sidecar.errors import NothingNamedError
+from desireline.sidecar.generations import State
+from desireline.sidecar.learning import pull_sessions
+from desireline.sidecar.reporting import SilentReporter
+from desireline.sidecar.wiring import open_sidecar
+from desireline.trainer.manifest import Provenance
+from desireline.trainer.pairs import Pair, PairSet, Passage
+
+NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
+TARGET = "shop"
+PEOPLE = ("ann-1", "bob-1", "cid-1", "dan-1", "eve-1", "fay-1")
+
+
+def write_log(folder: Path) -> None:
+    """Six people search for shoes and click; ann also for something of her own."""
+    records = []
+    for n, (who, text) in enumerate(
+        [*((who, "shoes") for who in PEOPLE), ("ann-1", "anns own words")]
+    ):
+        at = (NOW - timedelta(days=n)).isoformat()
+        records += [
+            {
+                "type": "query",
+                "query_id": f"q{n}",
+                "text": text,
+                "client": who,
+                "at": at,
+                "shown": ["a", "b"],
+            },
+            {
+                "type": "click",
+                "query_id": f"q{n}",
+                "document_id": "a",
+                "position": 1,
+                "client": who,
+                "at": at,
+            },
+        ]
+    (folder / "clicks.ndjson").write_text("".join(json.dumps(record) + "\n" for record in records))
+
+
+@pytest.fixture
+def shop(tmp_path: Path):
+    (tmp_path / "desireline.toml").write_text(
+        f"""
+        data_dir = "data"
+        [targets.{TARGET}]
+        index = "shop"
+        text = ["title"]
+        logs = {{ kind = "files", path = "{tmp_path}/clicks.ndjson" }}
+        """
+    )
+    write_log(tmp_path)
+    with closing(
+        open_sidecar(load_config(tmp_path / "desireline.toml"), clock=lambda: NOW)
+    ) as found:
+        pull_sessions(found.parts(TARGET))
+        yield found
+
+
+def archived(sidecar, table: str = "queries") -> pl.DataFrame:
+    with sidecar.parts(TARGET).archive.reading() as events:
+        return events.scan(table).collect()
+
+
+def erase(sidecar, what: str, named: str):
+    return sidecar.erase(TARGET, what, named, by="a test")
+
+
+def test_a_client_is_gone_and_the_others_stay(shop):
+    (anns,) = shop.parts(TARGET).privacy.names.all_names("ann-1") & set(archived(shop)["client"])
+    report = erase(shop, "client", "ann-1")
+    assert report.found == 4  # two searches, two clicks
+    assert all(place.left == 0 for place in report.places)
+    assert {place.place for place in report.places} >= {"event archive", "pairs on disk"}
+    for table in ("queries", "actions"):
+        left = archived(shop, table)
+        assert anns not in set(left["client"])
+        assert left.height == len(PEOPLE) - 1
+    assert report.models == ()
+    assert report.retrain == ""
+
+
+def test_a_query_is_gone_with_all_that_was_done_in_its_searches(shop):
+    report = erase(shop, "query", "  Anns OWN words")
+    assert report.found == 2
+    assert "q6" not in {*archived(shop)["query_id"], *archived(shop, "actions")["query_id"]}
+    assert archived(shop).height == len(PEOPLE)
+
+
+def test_erasing_again_finds_nothing_and_says_the_same(shop):
+    erase(shop, "client", "ann-1")
+    again = erase(shop, "client", "ann-1")
+    assert again.found == 0
+    assert erase(shop, "client", "nobody-1").found == 0
+
+
+def test_the_click_log_does_not_bring_it_back(shop, tmp_path):
+    erase(shop, "client", "ann-1")
+    parts = shop.parts(TARGET)
+    pull_sessions(parts)
+    assert archived(shop).height == len(PEOPLE) - 1
+    parts.archive.rewrite(lambda _, rows: rows.filter(pl.lit(value=False)))
+    for path in sorted(parts.archive.folder.glob("ledger.json")):
+        path.unlink()  # as after a change of the log's settings: it is read from its start
+    pull_sessions(parts)
+    assert archived(shop).height == len(PEOPLE) - 1
+
+
+def test_nothing_named_is_refused(shop):
+    with pytest.raises(NothingNamedError):
+        erase(shop, "client", "  ")
+    assert archived(shop).height == len(PEOPLE) + 1
+
+
+def test_pairs_that_a_killed_training_left_are_cleared(shop):
+    folder = shop.parts(TARGET).registry.root / ".adding-left" / "pairs"
+    pairs = tuple(
+        Pair(anchor=anchor, positive=Passage("a", "a shoe"), source="clicked")
+        for anchor in ("shoes", "anns own words")
+    )
+    PairSet(pairs=pairs, related={pair.anchor: frozenset({"a"}) for pair in pairs}).write(folder)
+    report = erase(shop, "query", "anns own words")
+    assert next(p for p in report.places if p.place == "pairs on disk").found == 2
+    assert [pair.anchor for pair in PairSet.read(folder).pairs] == ["shoes"]
+
+
+def test_a_sentence_of_a_report_that_names_it_is_redacted(shop):
+    parts = shop.parts(TARGET)
+    diary = Diary(parts.store, TARGET, SilentReporter(), parts.clock)
+    diary.step("hook", "the hook said: anns own words are odd")
+    diary.end(Outcome.KEPT_INCUMBENT, "anns own words")
+    report = erase(shop, "query", "anns own words")
+    assert next(p for p in report.places if p.place.startswith("reports")).found == 1
+    last = shop.last_cycle(TARGET)
+    assert last["reason"] == "[erased]"
+    assert last["steps"][0]["sentence"] == "the hook said: [erased] are odd"
+
+
+def test_neither_the_client_nor_the_text_is_logged(shop):
+    with structlog.testing.capture_logs() as logs:
+        erase(shop, "client", "ann-1")
+        erase(shop, "query", "anns own words")
+    assert logs
+    assert "ann" not in str(logs)
+
+
+@pytest.fixture
+def learned(shop, exported_static):
+    """A live model that a cycle made from what is in the archive."""
+    parts = shop.parts(TARGET)
+    names = set(archived(shop)["client"])
+    parts.privacy.trained_on.keep("cycle-1", queries=["shoes", "anns own words"], clients=names)
+    manifest = parts.registry.add(
+        exported_static,
+        template=TextTemplate(fields=("title",)),
+        similarity="cosine",
+        provenance=Provenance(base_model="b", parent="0" * 64, cycle_id="cycle-1"),
+    )
+    generation = parts.generations.create(
+        index="shop", slot="embedding__a", dimension=16, similarity="cosine",
+        fingerprint=manifest.fingerprint, created_at=NOW,
+    )  # fmt: skip
+    parts.generations.change(generation, state=State.LIVE)
+    return manifest.fingerprint
+
+
+@pytest.mark.parametrize(("what", "named"), [("client", "ann-1"), ("query", "anns own words")])
+def test_the_models_that_learned_from_it_are_named_and_a_retrain_is_due(shop, learned, what, named):
+    report = erase(shop, what, named)
+    assert report.models == (learned,)
+    assert "desireline tune shop" in report.retrain
+    assert erase(shop, what, named).models == (learned,)
+    assert erase(shop, "client", "nobody-1").models == ()
+    request = retraining.due(shop.parts(TARGET))
+    assert request is not None
+    assert request.models == (learned,)
+
+
+def test_a_retrain_is_begun_once_a_day_and_ends_when_no_such_model_may_serve(shop, learned):
+    erase(shop, "client", "ann-1")
+    parts = shop.parts(TARGET)
+    assert retraining.begin_now(parts)
+    assert not retraining.begin_now(parts)
+    (generation,) = parts.generations.all()
+    parts.generations.change(generation, state=State.RETIRED)
+    assert retraining.due(parts) is None
+    assert parts.store.get(retraining.RETRAIN, TARGET) is None
+
+
+def test_a_retrain_waits_for_a_cycle_that_read_the_log_before(shop, learned):
+    parts = shop.parts(TARGET)
+    (generation,) = parts.generations.all()
+    parts.generations.change(generation, state=State.RETIRED)
+    diary = Diary(parts.store, TARGET, SilentReporter(), parts.clock)
+    erase(shop, "client", "ann-1")
+    assert retraining.due(parts) is not None
+    diary.end(Outcome.KEPT_INCUMBENT, "no better")
+    assert retraining.due(parts) is None
+
+
+def test_the_same_weights_made_anew_without_it_are_not_accused(shop, learned):
+    parts = shop.parts(TARGET)
+    erase(shop, "client", "ann-1")
+    parts.privacy.trained_on.keep("cycle-2", queries=["shoes"], clients=[])
+    parts.privacy.trained_on.made("cycle-2", learned)
+    assert retraining.due(parts) is None
+
+
+def test_notes_of_models_that_are_gone_go_too(shop, learned):
+    parts = shop.parts(TARGET)
+    parts.privacy.trained_on.keep("cycle-of-no-model", queries=["shoes"], clients=[])
+    shop.keep_promises(TARGET)
+    folder = parts.registry.root.parent / "privacy" / TARGET / "trained-on"
+    assert [path.name for path in folder.iterdir()] == ["cycle-1"]
+
+
+KILLED = """
+    import os, signal, sys
+    from datetime import UTC, datetime
+    from pathlib import Path
+    from desireline.sidecar import event_archive
+    from desireline.sidecar.config import load_config
+    from desireline.sidecar.wiring import open_sidecar
+
+    when, write = sys.argv[2], event_archive.write_ledger
+
+    def die_around(folder, ledger):
+        if when == "after":
+            write(folder, ledger)
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    event_archive.write_ledger = die_around
+    sidecar = open_sidecar(load_config(Path(sys.argv[1])), clock=lambda: datetime(2026, 11, 21, 12, tzinfo=UTC))
+    sidecar.erase("shop", "client", "ann-1", by="a test")
+"""
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_killed_while_the_archive_is_rewritten_a_second_run_ends_it(shop, tmp_path, when):
+    program = [
+        sys.executable,
+        "-c",
+        textwrap.dedent(KILLED),
+        str(tmp_path / "desireline.toml"),
+        when,
+    ]
+    died = subprocess.run(program, check=False, capture_output=True, env=dict(os.environ))
+    assert died.returncode == -9, died.stderr
+    report = erase(shop, "client", "ann-1")
+    assert report.found == {"before": 4, "after": 0}[when]
+    assert archived(shop).height == len(PEOPLE) - 1
+    pull_sessions(shop.parts(TARGET))
+    assert archived(shop).height == len(PEOPLE) - 1
