@@ -58,7 +58,9 @@ Files; first what everything stands on, then the data's way, then the doors:
 - ``cycle_report``      what one cycle did and why
 - ``cycle``             the whole way in one short function
 - ``base_encoder``      the encoder a user names, in the registry
+- ``mining``            what the miners find, and from where each pair came
 - ``learning``          from the click log to a trained candidate
+- ``mining_report``     what a cycle would learn from now, told before it does
 - ``examination``       what every ranker answers on held-out queries
 - ``judging``           the gate's evidence and its verdict
 - ``retraining``        a model that learned from what was erased gives way
@@ -69,6 +71,7 @@ Files; first what everything stands on, then the data's way, then the doors:
 - ``slot_way``          slots in place: build, keep near, swap
 - ``building``          from a registered encoder to a live generation
 - ``windows``           documents gathered and cut into batches of like length
+- ``alongside``         one call beside the owner's own work
 - ``backfill``          old documents into the new slot
 - ``catchup``           documents written since a fence
 - ``verification``      what a proof found: kinds of difference, examples by id

@@ -1,34 +1,33 @@
 """From the click log to a trained candidate: sessions, judgments, pairs, fit."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 
 import polars as pl
 
-from desireline.connectors import plugins
+from desireline.connectors.documents import Document
+from desireline.connectors.errors import IndexMissingError
 from desireline.connectors.log_source import LogSource
-from desireline.connectors.search_engine import Hit
+from desireline.connectors.search_engine import Read
 from desireline.sidecar.cycle_report import Diary
 from desireline.sidecar.errors import SidecarError
-from desireline.sidecar.examination import document_texts
 from desireline.sidecar.judging import HeldOutTruth
+from desireline.sidecar.mining import mine_target
 from desireline.sidecar.pulling import pull_into
 from desireline.sidecar.target import Target
 from desireline.trainer.click_truth import corrected_qrels, estimate_noise
-from desireline.trainer.clickmodels.base import ClickModel
 from desireline.trainer.evaluation import by_frequency
 from desireline.trainer.jobs import FitJob
-from desireline.trainer.judgments import judge
 from desireline.trainer.log_frames import LogFrames, gather
 from desireline.trainer.manifest import Provenance
-from desireline.trainer.miners.base import Material, mine_all
-from desireline.trainer.pair_features import describe_pairs
 from desireline.trainer.pairs import PairSet
 from desireline.trainer.sessions import Sessions, join_sessions
+from desireline.trainer.shown_ids import without_document_numbers
 from desireline.trainer.splits import Split
-from desireline.trainer.supported_pairs import supported
 from desireline.trainer.trust import trust
 
 #: More held-out queries make the evaluation slower and the interval hardly narrower.
@@ -48,7 +47,9 @@ def pull_sessions(target: Target) -> Sessions:
             f"target {target.name!r} names no click log; nothing was changed",
             next_step=f'add logs = {{ kind = "ubi" }} to targets.{target.name}',
         )
-    return join_sessions(_events(target, target.log_source), target.config.session_config)
+    frames = _events(target, target.log_source)
+    frames = without_document_numbers(frames, partial(_documents_among, target))
+    return join_sessions(frames, target.config.session_config)
 
 
 def _events(target: Target, source: LogSource) -> LogFrames:
@@ -68,6 +69,16 @@ def _events(target: Target, source: LogSource) -> LogFrames:
     return replace(frames, defects={**frames.defects, _TOO_OLD: too_old}) if too_old else frames
 
 
+def _documents_among(target: Target, ids: Sequence[str]) -> set[str]:
+    """Return which ids are of documents; all where there is no index to ask."""
+    asked = [Document(document_id=each, fields={}) for each in ids]
+    try:
+        found = target.engine.fetch(target.config.index, asked, Read())
+    except IndexMissingError:
+        return set(ids)
+    return {document.document_id for document in found}
+
+
 def trusted_sessions(target: Target, sessions: Sessions, diary: Diary) -> Sessions:
     """Keep what is believed of the sessions; the diary tells what was left out and why."""
     trusted = trust(sessions, target.config.trust)
@@ -77,32 +88,22 @@ def trusted_sessions(target: Target, sessions: Sessions, diary: Diary) -> Sessio
 
 def mine_pairs(target: Target, sessions: Sessions, incumbent: str, diary: Diary) -> PairSet:
     """Judge what was shown, and let every miner look for pairs."""
-    documents = document_texts(target, incumbent)
-    encoder = target.encoder(incumbent)
-    features = describe_pairs(sessions.frame, documents, encoder)
-    judgments = judge(sessions, _click_model(target), features, target.config.tune.evidence)
-    slot = target.generations.live()
-
-    def search(text: str, k: int) -> list[Hit]:
-        assert slot is not None
-        vector = encoder.encode_queries([text])[0]
-        return target.engine.search_vectors(
-            slot.index, slot.slot, vector, k, generation=slot.number
-        )
-
-    material = Material(sessions=sessions, judgments=judgments, documents=documents, search=search)
-    miners = [plugins.load("miners", each)() for each in target.config.tune.miners]
-    pairs = supported(
-        mine_all(material, miners), sessions, target.config.session_config.min_pair_clients
+    mining = mine_target(target, sessions, incumbent)
+    judgments = mining.material.judgments
+    left_out = (
+        f"; {mining.left_out:,} pairs are left out, for too few clients stand behind them"
+        if mining.left_out
+        else ""
     )
     diary.step(
         "judgments",
-        f"{len(pairs.pairs):,} pairs from {judgments.frame.height:,} judged"
+        f"{mining.sentence}, from {judgments.frame.height:,} judged"
         f" ({target.config.tune.click_model}, perplexity {judgments.perplexity:.3f})"
-        + (f"; {judgments.sentence}" if judgments.sentence else ""),
-        pairs=len(pairs.pairs),
+        + (f"; {judgments.sentence}" if judgments.sentence else "")
+        + left_out,
+        pairs=len(mining.pairs.pairs),
     )
-    return pairs
+    return mining.pairs
 
 
 def train(target: Target, pairs: PairSet, base: str, sessions: Sessions, diary: Diary) -> str:
@@ -169,11 +170,6 @@ def held_out_truth(target: Target, split: Split) -> HeldOutTruth:
         qrels=qrels,
         segments=by_frequency({query: n for query, n in searches.iter_rows() if query in qrels}),
     )
-
-
-def _click_model(target: Target) -> ClickModel:
-    model: ClickModel = plugins.load("clickmodels", target.config.tune.click_model)()
-    return model
 
 
 def _window(sessions: Sessions) -> tuple[datetime, datetime] | None:

@@ -24,7 +24,8 @@ from desireline.sidecar.follower import Follower
 from desireline.sidecar.hooks import HookPoint
 from desireline.sidecar.learning import pull_sessions
 from desireline.sidecar.lease import hold_lease, last_owner
-from desireline.sidecar.log_reports import keep_report, kept_report, report_of
+from desireline.sidecar.log_reports import forget_report, keep_health, kept_report
+from desireline.sidecar.mining_report import mining_report
 from desireline.sidecar.once import Once
 from desireline.sidecar.persistence import persistently
 from desireline.sidecar.plan import ReindexPlan
@@ -45,6 +46,7 @@ from desireline.sidecar.telemetry import Metrics
 from desireline.sidecar.vector_spaces import Survey
 from desireline.sidecar.verification import Verification
 from desireline.sidecar.way import Wanted
+from desireline.trainer.trust import trust
 
 log = structlog.get_logger(__name__)
 
@@ -93,20 +95,24 @@ class Sidecar:
         return f"a cycle of {target} {'has begun' if begun else 'is running already'}"
 
     def pull_logs(self, target: str) -> Any:
-        """Read the click log and judge its health; changes nothing."""
-        return pull_sessions(self._target(target)).health
+        """Read the click log and judge its health, and whom of it to believe; changes nothing."""
+        parts = self._target(target)
+        return trust(pull_sessions(parts), parts.config.trust).sessions.health
 
     def read_logs(self, target: str) -> dict[str, Any]:
         """Do as `pull_logs`, keep the report, and return it; see `log_reports.report_of`."""
         parts = self._target(target)
-        report = report_of(
+        return keep_health(
+            self._store,
             target,
             self.pull_logs(target),
             at=parts.clock(),
             tune_from_clicks=parts.config.tune.min_clicks,
         )
-        keep_report(self._store, report)
-        return report
+
+    def mine(self, target: str, query: str | None = None) -> dict[str, Any]:
+        """Look for the pairs that a cycle would learn from now; see `mining_report`."""
+        return mining_report(self._target(target), query)
 
     def log_report(self, target: str) -> dict[str, Any]:
         """Return the report kept last, and whether the log is being read here."""
@@ -125,7 +131,9 @@ class Sidecar:
 
     def erase(self, target: str, what: What, named: str, *, by: str) -> ErasureReport:
         """Remove a client or a query from everything kept, and prove it; safe to repeat."""
-        return erase(self._target(target), what, named, by=by)
+        parts = self._target(target)
+        forget_report(self._store, target)
+        return erase(parts, what, named, by=by)
 
     def keep_promises(self, target: str) -> None:
         """Delete salts and events whose time is over, and begin a retrain that is due."""

@@ -155,6 +155,11 @@ class TuneConfig(Settings):
         description="What turns sessions, judgments and documents into pairs; the batch's other"
         " documents are the negatives of every pair anyway.",
     )
+    miner_settings: dict[str, dict[str, Any]] = Field(
+        default={},
+        examples=[{"clicked": {"min_grade": 0.6}}],
+        description="Settings of single miners, by name, read by their own configuration.",
+    )
     held_out: float = Field(
         default=0.1,
         gt=0,
@@ -176,6 +181,16 @@ class TuneConfig(Settings):
         default=FitConfig(),
         description="How a candidate is trained.",
     )
+
+    @model_validator(mode="after")
+    def _miners_understand(self) -> "TuneConfig":
+        for name, settings in self.miner_settings.items():
+            if name not in self.miners:
+                raise ValueError(
+                    f"miner_settings.{name} is of a miner that tune.miners does not name"
+                )
+            plugins.load("miners", name).config_type.model_validate(settings)
+        return self
 
     @model_validator(mode="after")
     def _said_once(self) -> "TuneConfig":

@@ -10,6 +10,7 @@ from desireline.sidecar.cli.global_options import EPILOG, ForgivingGroup, set_gl
 from desireline.sidecar.cli.init import init
 from desireline.sidecar.cli.keys import keys
 from desireline.sidecar.cli.logs import logs
+from desireline.sidecar.cli.mine import mine
 from desireline.sidecar.cli.quantise import quantise
 from desireline.sidecar.cli.reindex import reindex
 from desireline.sidecar.cli.revert import revert
@@ -33,7 +34,7 @@ app = typer.Typer(
     " 3 refused (nothing changed), 4 a defect in desireline, 130 interrupted.",
 )
 COMMANDS = (
-    *(demo, init, doctor, logs, tune, quantise, reindex, serve),
+    *(demo, init, doctor, logs, mine, tune, quantise, reindex, serve),
     *(status, pause, resume, throttle, postpone, cut_over, cancel),
     *(generations, revert, verify, search, simulate, erase),
 )

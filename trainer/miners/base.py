@@ -57,7 +57,8 @@ class Miner(Protocol):
     """Finds pairs in its own way.
 
     A miner whose positives are the judgments' own says so with a class attribute
-    `judged = True`: its finds tell the label model nothing that the grades do not.
+    `judged = True`: its finds tell the label model nothing that the grades do not. One that can
+    be configured names its pydantic model as `config_type` and takes one as its only argument.
     """
 
     def mine(self, material: Material) -> Iterator[Pair]:

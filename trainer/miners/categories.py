@@ -32,6 +32,7 @@ class Categories:
     """
 
     judged = False
+    config_type = CategoriesConfig
 
     def __init__(self, config: CategoriesConfig | None = None) -> None:
         self._config = config or CategoriesConfig()

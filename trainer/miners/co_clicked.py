@@ -34,6 +34,7 @@ class CoClicked:
     """
 
     judged = False
+    config_type = CoClickedConfig
 
     def __init__(self, config: CoClickedConfig | None = None) -> None:
         self._config = config or CoClickedConfig()

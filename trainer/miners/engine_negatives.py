@@ -45,6 +45,7 @@ class EngineNegatives:
     """
 
     judged = True
+    config_type = EngineNegativesConfig
 
     def __init__(self, config: EngineNegativesConfig | None = None) -> None:
         self._config = config or EngineNegativesConfig()

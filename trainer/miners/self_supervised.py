@@ -25,6 +25,7 @@ class SelfSupervised:
     """
 
     judged = False
+    config_type = SelfSupervisedConfig
 
     def __init__(self, config: SelfSupervisedConfig | None = None) -> None:
         self._config = config or SelfSupervisedConfig()

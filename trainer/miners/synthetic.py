@@ -36,6 +36,7 @@ class Synthetic:
     """
 
     judged = False
+    config_type = SyntheticConfig
 
     def __init__(self, config: SyntheticConfig | None = None) -> None:
         self._config = config or SyntheticConfig()

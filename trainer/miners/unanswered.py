@@ -32,6 +32,7 @@ class Unanswered:
     """
 
     judged = False
+    config_type = UnansweredConfig
 
     def __init__(self, config: UnansweredConfig | None = None) -> None:
         self._config = config or UnansweredConfig()
