@@ -91,7 +91,38 @@ class ClickLog:
     """
 
     def __init__(self, rows: pl.DataFrame) -> None:
-        self.rows = rows.select(pl.col(name).cast(kind) for name, kind in ROWS.items())
+        self._rows: pl.DataFrame | None = rows.select(
+            pl.col(name).cast(kind) for name, kind in ROWS.items()
+        )
+        self._counts: pl.DataFrame | None = None
+
+    @classmethod
+    def of_events(cls, events: pl.LazyFrame) -> "ClickLog":
+        """Count flat events in one pass over files of any size; memory holds the counts alone.
+
+        What one execution of a query showed is not kept: this is for models that count.
+
+        Args:
+            events: one row an event: query, document_id, position (null where unknown), kind
+                ("impression" or "click"; others say nothing). A click is taken to be one of an
+                impression that the log holds too.
+
+        """
+        kind = pl.col("kind")
+        counts = (
+            events.filter(kind.is_in(["impression", "click"]))
+            .group_by("query", "document_id", "position")
+            .agg(
+                impressions=(kind == "impression").sum(),
+                clicks=(kind == "click").sum(),
+            )
+            .with_columns(
+                shown=pl.lit(value=True),
+                impressions=pl.max_horizontal("impressions", "clicks"),
+            )
+            .collect(engine="streaming")
+        )
+        return cls.of_counts(counts)
 
     @classmethod
     def of_counts(cls, counts: pl.DataFrame) -> "ClickLog":
@@ -103,26 +134,44 @@ class ClickLog:
                 shown = False and as many impressions as clicks.
 
         """
+        log = cls(pl.DataFrame(schema=ROWS))
+        log._rows, log._counts = None, counts
+        return log
+
+    @cached_property
+    def rows(self) -> pl.DataFrame:
+        """One row a document of one execution of a query."""
+        if self._rows is not None:
+            return self._rows
         counted = pl.concat(
-            counts.select(*_KEY, clicked=pl.lit(clicked), share=share.cast(pl.Float64))
+            self.counts.select(*_KEY, clicked=pl.lit(clicked), share=share)
             for clicked, share in (
                 (True, pl.col("clicks")),
                 (False, pl.col("impressions") - pl.col("clicks")),
             )
         )
-        return cls(counted.filter(pl.col("share") > 0).with_row_index("view"))
+        numbered = counted.filter(pl.col("share") > 0).with_row_index("view")
+        return numbered.select(pl.col(name).cast(kind) for name, kind in ROWS.items())
 
     @cached_property
     def counts(self) -> pl.DataFrame:
         """Impressions and clicks by query, document_id, position and shown; sorted."""
-        return (
-            self.rows.lazy()
-            .with_columns(position=pl.when("shown").then("position"))
-            .group_by(_KEY)
-            .agg(
-                impressions=pl.col("share").sum(),
-                clicks=(pl.col("share") * pl.col("clicked")).sum(),
+        counted = self._counts
+        if counted is None:
+            counted = self.rows.select(
+                *_KEY, impressions="share", clicks=pl.col("share") * pl.col("clicked")
             )
+        return (
+            counted.lazy()
+            .select(
+                "query",
+                "document_id",
+                pl.when("shown").then("position").cast(pl.Int32).alias("position"),
+                "shown",
+                pl.col("impressions", "clicks").cast(pl.Float64),
+            )
+            .group_by(_KEY)
+            .agg(pl.col("impressions", "clicks").sum())
             .sort(_KEY)
             .collect()
         )

@@ -94,3 +94,38 @@ def test_pages_end_after_a_hundred_answers(log_of):
     log = log_of(("q", names, names[:1]))
     assert log.pages.pair.shape == (1, 100)
     assert log.arrays.impressions.sum() == pytest.approx(120)
+
+
+def test_flat_events_are_counted_in_files_of_any_size(tmp_path):
+    events = pl.DataFrame(
+        [
+            ("q", "a", 1, "impression"),
+            ("q", "a", 1, "impression"),
+            ("q", "a", 1, "click"),
+            ("q", "a", 2, "impression"),
+            ("q", "a", None, "click"),
+            ("q", "b", 2, "hover"),
+            ("r", "b", 2, "impression"),
+        ],
+        schema=["query", "document_id", "position", "kind"],
+        orient="row",
+    )
+    for number, part in enumerate((events[:3], events[3:])):
+        part.write_parquet(tmp_path / f"{number}.parquet")
+    counted = ClickLog.of_events(pl.scan_parquet(tmp_path / "*.parquet")).counts
+    assert counted.select("query", "document_id", "position", "impressions", "clicks").rows() == [
+        ("q", "a", None, 1, 1),
+        ("q", "a", 1, 2, 1),
+        ("q", "a", 2, 1, 0),
+        ("r", "b", 2, 1, 0),
+    ]
+
+
+@given(st.lists(SEARCH, min_size=1, max_size=20))
+def test_a_log_made_of_its_own_counts_counts_the_same(log_of, searches):
+    log = log_of(*searches)
+    again = ClickLog.of_counts(log.counts)
+    assert again.counts.equals(log.counts)
+    assert again.pairs.equals(log.pairs)
+    assert again.rows.get_column("share").sum() == log.rows.height
+    assert again.pages.pair.shape[1] == 1
