@@ -17,6 +17,7 @@ from desireline.sidecar.learning import (
     trusted_sessions,
 )
 from desireline.sidecar.lease import Lease
+from desireline.sidecar.log_reports import keep_health
 from desireline.sidecar.reporting import Reporter
 from desireline.sidecar.target import Target
 from desireline.trainer.gate import GateConfig
@@ -63,6 +64,13 @@ def _turn(target: Target, lease: Lease, diary: Diary) -> CycleReport:
         )
     sessions = pull_sessions(target)
     diary.step("logs", sessions.health.sentence)
+    keep_health(
+        target.store,
+        target.name,
+        sessions.health,
+        at=target.clock(),
+        tune_from_clicks=target.config.tune.min_clicks,
+    )
     if sessions.health.clicks < target.config.tune.min_clicks:
         return diary.end(
             Outcome.NOTHING_TO_DO,

@@ -38,6 +38,15 @@ def report_of(
     }
 
 
+def keep_health(
+    store: StateStore, target: str, health: "LogHealth", *, at: datetime, tune_from_clicks: int
+) -> dict[str, Any]:
+    """Make a health report, keep it, and return it."""
+    report = report_of(target, health, at=at, tune_from_clicks=tune_from_clicks)
+    keep_report(store, report)
+    return report
+
+
 def keep_report(store: StateStore, report: Mapping[str, Any]) -> None:
     """Keep a report in place of the one before; without it nothing else is worse off."""
     target = report["target"]

@@ -106,6 +106,17 @@ _KNOWN: Mapping[str, _Entry] = {
         "log event_attributes.position.ordinal, or the ids of the documents shown",
         ("event without position",),
     ),
+    "shown ids are Lucene document numbers": _Entry(
+        Effect.WEAKER,
+        "the search lists the numbers that hits have inside the index, not their ids, so it is"
+        " unknown what was seen and skipped",
+        "send object_id_field with every search (ext.ubi), or log impression events",
+    ),
+    "event from the future": _Entry(
+        Effect.MENDED,
+        "the clock that stamped it runs more than an hour ahead; it counts at the time it was read",
+        "set the clocks of whatever stamps the events by NTP",
+    ),
     "queries known only from the text beside an action": _Entry(
         Effect.WEAKER,
         "the search itself is not in the log; its words were taken from the action",
@@ -115,6 +126,11 @@ _KNOWN: Mapping[str, _Entry] = {
         Effect.LEFT_OUT,
         "this kind of action is not among those read",
         "list the kinds that say something for a document in logs.actions",
+    ),
+    "events older than privacy.keep, removed": _Entry(
+        Effect.LEFT_OUT,
+        "they are older than the time for which anything is kept of people",
+        "lengthen privacy.keep, if you may",
     ),
     "duplicate events": _Entry(
         Effect.MENDED,

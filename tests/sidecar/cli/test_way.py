@@ -1,6 +1,7 @@
 """The way a user goes, command by command, on the embedded engine with a small real encoder."""
 
 import json
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,8 @@ import pytest
 from desireline.connectors.documents import Document
 from desireline.connectors.engines.lancedb import LanceDbEngine
 from desireline.sidecar.cli.exit_codes import ExitCode
+from desireline.sidecar.config import load_config
+from desireline.sidecar.wiring import open_sidecar
 
 TITLES = ("the red shoe", "the garden", "a small house", "the river bank", "a dog", "the sea")
 
@@ -70,6 +73,15 @@ def test_a_user_goes_from_the_first_generation_to_a_tune_that_has_nothing_to_do(
     assert result.exit_code == ExitCode.DONE
     assert result.stdout.splitlines()[-1].startswith("nothing to do: ")
     assert served.json("status")["targets"]["things"]["last_cycle"]["outcome"] == "nothing to do"
+
+
+def test_a_cycle_keeps_the_health_of_the_log_for_the_page(served) -> None:
+    Path("clicks.ndjson").write_text("")
+    assert served("tune", "things").exit_code == ExitCode.DONE
+    with closing(open_sidecar(load_config())) as sidecar:
+        view = sidecar.log_report("things")
+    assert view["report"]["tier"] == 0
+    assert (view["reading"], view["failed"]) == (False, "")
 
 
 def test_doctor_is_content_with_a_served_target(served) -> None:
