@@ -97,12 +97,12 @@ class SearchRelevance:
 
         """
         found = [parse_judgments(body, wanted) for body in self._named("judgments", wanted)]
-        return _the_only(found, "list of judgments", wanted)
+        return _the_only(found, ("list of judgments", "lists of judgments"), wanted)
 
     def query_set(self, wanted: str) -> QuerySet:
         """Return the query set with this id or, if there is just one, this name."""
         found = [parse_query_set(body, wanted) for body in self._named("query_sets", wanted)]
-        return _the_only(found, "query set", wanted)
+        return _the_only(found, ("query set", "query sets"), wanted)
 
     def add_judgments(self, judgments: JudgmentList) -> str:
         """Keep a list under an id of its own; return the id."""
@@ -176,10 +176,11 @@ class SearchRelevance:
         return str(document_id)
 
 
-def _the_only(found: list[_Found], what: str, wanted: str) -> _Found:
+def _the_only(found: list[_Found], what: tuple[str, str], wanted: str) -> _Found:
     if len(found) == 1:
         return found[0]
+    some = f"{len(found)} {what[1]}" if found else f"no {what[0]}"
     raise JudgmentFormatError(
-        f"the cluster has {len(found) or 'no'} {what} {wanted!r}; nothing was imported",
+        f"the cluster has {some} {wanted!r}; nothing was imported",
         next_step="give the id of one, as search-relevance shows it",
     )

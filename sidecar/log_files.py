@@ -13,8 +13,9 @@ import polars as pl
 from desireline.connectors.errors import LogFormatError
 from desireline.connectors.events import Action, Impression, Query
 from desireline.connectors.log_source import LogBatch
-from desireline.connectors.logs.file_formats import Format, format_of
 from desireline.sidecar.demo.ubi_bulk import APPLICATION, Spec, bulk_lines
+
+_Writer = Callable[[Iterable[LogBatch], IO[bytes], Spec, bool], None]
 
 #: Columns of tables; `FieldMap` names them by default.
 COLUMNS: Mapping[str, Any] = {
@@ -55,10 +56,10 @@ def write_log(
         LogFormatError: the name says no format, or the file exists or cannot be written.
 
     """
-    kind = format_of(out)
+    writer = _writer(out)
     try:
         with _created(out) as file:
-            _WRITERS[kind](_told(batches, written), file, spec, in_parts)
+            writer(_told(batches, written), file, spec, in_parts)
     except FileExistsError as error:
         raise exists(out) from error
     except OSError as error:
@@ -69,6 +70,17 @@ def write_log(
 def exists(out: Path) -> LogFormatError:
     """Return the error of a file that must not be overwritten."""
     return LogFormatError(f"{out} exists; it was left as it is", next_step="name another --out")
+
+
+def _writer(out: Path) -> _Writer:
+    """Return what writes the format that the name says; Parquet is packed already."""
+    suffix = Path(out.name.removesuffix(".gz")).suffix
+    if suffix not in _WRITERS or out.name.endswith(".parquet.gz"):
+        raise LogFormatError(
+            f"cannot tell by the name in which format to write {out}; nothing was written",
+            next_step=f"end it with one of {', '.join(_WRITERS)} (or .gz, but for Parquet)",
+        )
+    return _WRITERS[suffix]
 
 
 def _created(out: Path) -> IO[bytes]:
@@ -148,9 +160,9 @@ def _about_document(event: Action | Impression) -> dict[str, Any]:
     }
 
 
-_WRITERS: Mapping[Format, Callable[[Iterable[LogBatch], IO[bytes], Spec, bool], None]] = {
-    "ndjson": _ndjson,
-    "parquet": _parquet,
-    "csv": _csv,
-    "tsv": _tsv,
+_WRITERS: Mapping[str, _Writer] = {
+    ".ndjson": _ndjson,
+    ".parquet": _parquet,
+    ".csv": _csv,
+    ".tsv": _tsv,
 }

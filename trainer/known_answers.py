@@ -1,14 +1,15 @@
 """Known answers: which documents are right for which query, from the files people have."""
 
+import gzip
 import io
 import math
 from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
+from typing import IO, cast
 
 from desireline.connectors.errors import LogFormatError
 from desireline.connectors.judgment_files import read_judgment_lists
-from desireline.connectors.logs.file_formats import open_unpacked
 from desireline.trainer.measures.base import Qrels, Run
 
 _TABLES = (".tsv", ".tsv.gz")
@@ -113,7 +114,9 @@ def _wrong(file: Path, number: int, expected: str) -> LogFormatError:
 
 def _lines(file: Path) -> Iterator[str]:
     try:
-        with open_unpacked(file) as raw, io.TextIOWrapper(raw, encoding="utf-8") as text:
+        with file.open("rb") as held:
+            raw = gzip.GzipFile(fileobj=held) if file.suffix == ".gz" else held
+            text = io.TextIOWrapper(cast("IO[bytes]", raw), encoding="utf-8")
             yield from (line.rstrip("\r\n") for line in text)
     except (OSError, EOFError, UnicodeDecodeError) as error:
         raise LogFormatError(f"{file} cannot be read: {error}; nothing was written") from error

@@ -80,7 +80,12 @@ def test_progress_is_told_batch_by_batch(tmp_path, log):
 
 
 @pytest.mark.parametrize(
-    ("name", "said"), [("log.xlsx", "cannot tell the format"), ("there.ndjson", "exists")]
+    ("name", "said"),
+    [
+        ("log.xlsx", "in which format"),
+        ("log.parquet.gz", "in which format"),
+        ("there.ndjson", "exists"),
+    ],
 )
 def test_what_cannot_be_written_is_said_and_nothing_is_lost(tmp_path, log, name, said):
     (tmp_path / "there.ndjson").write_text("mine")
