@@ -1,0 +1,82 @@
+"""Real documents, queries and answers, and a log of users who are simulated on them.
+
+Documents, queries and what answers what are real; the clicks are SIMULATED.
+"""
+
+import csv
+import json
+from collections import defaultdict
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from desireline.connectors.documents import TextTemplate
+from desireline.trainer.document_text import DocumentText
+from desireline.trainer.query_text import normalise
+
+Truth = Mapping[str, frozenset[str]]
+FIELDS = ("title", "body", "category")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class World:
+    """One data set in its fixed split; queries are normalised, no test query is in `train`."""
+
+    name: str
+    documents: Mapping[str, DocumentText]
+    train: Truth
+    #: For choosing the recipe; never reported.
+    dev: Truth
+    test: Truth
+
+
+def load(name: str, data: Path) -> World:
+    """Read a set of `../shared/data`; FileNotFoundError where it is not there."""
+    return {"onet": _onet, "tldr": _tldr}[name](data / name)
+
+
+def _onet(folder: Path) -> World:
+    template = TextTemplate(fields=("title", "description"))
+    found, parts = defaultdict(set), defaultdict(set)
+    for row in _rows(folder / "reported_titles.tsv"):
+        found[normalise(row["query"])].add(row["occupation"])
+        parts[row["split"]].add(normalise(row["query"]))
+    for row in _rows(folder / "alternate_titles.tsv"):
+        found[normalise(row["query"])].add(row["occupation"])
+        parts["train"].add(normalise(row["query"]))
+    return World(
+        name="onet",
+        documents=_documents(folder / "occupations.jsonl", template),
+        train=_truth(found, parts["train"] - parts["dev"] - parts["test"]),
+        dev=_truth(found, parts["dev"]),
+        test=_truth(found, parts["test"]),
+    )
+
+
+def _tldr(folder: Path) -> World:
+    template = TextTemplate(fields=("title", "text", "platform"))
+    found, parts = defaultdict(set), defaultdict(set)
+    for row in _rows(folder / "examples.tsv"):
+        found[normalise(row["query"])].add(row["page"])
+        parts[row["split"]].add(normalise(row["query"]))
+    return World(
+        name="tldr",
+        documents=_documents(folder / "pages.jsonl", template),
+        train=_truth(found, parts["train"] - parts["dev"] - parts["test"]),
+        dev=_truth(found, parts["dev"]),
+        test=_truth(found, parts["test"]),
+    )
+
+
+def _documents(path: Path, template: TextTemplate) -> dict[str, DocumentText]:
+    rows = map(json.loads, path.read_text(encoding="utf-8").splitlines())
+    return {str(row["id"]): DocumentText.of(row, template) for row in rows}
+
+
+def _rows(path: Path) -> list[dict[str, str]]:
+    lines = path.read_text(encoding="utf-8").splitlines()
+    return list(csv.DictReader(lines, delimiter="\t", quoting=csv.QUOTE_NONE))
+
+
+def _truth(found: Mapping[str, set[str]], queries: set[str]) -> Truth:
+    return {query: frozenset(found[query]) for query in sorted(queries)}
