@@ -9,6 +9,7 @@ Files, in the order the data meets them:
 - ``personal_data``  what in a query names a person
 - ``k_anonymity``    who surely are different people
 - ``log_frames``     events as flat tables, defects counted
+- ``shown_ids``      numbers in the place of document ids, not believed
 - ``bots``           clients no person could be
 - ``log_figures``    what a log looks like from above, in counts
 - ``log_defects``    what each defect means, and how to mend it
@@ -17,6 +18,8 @@ Files, in the order the data meets them:
 - ``sessions``       events become sessions: who saw what where, and clicked
 - ``influence``      how much one client, or one subnet, may say
 - ``bursts``         a pair that is clicked as never before
+- ``plausibility``   clicks that looks cannot explain
+- ``false_discovery``  which of many unlikely findings to believe
 - ``trust``          what may teach, what waits, what is left out, who may judge
 - ``splits``         forward in time and by query; nothing leaks
 - ``pair_features``  what is known of a query and a document beside clicks

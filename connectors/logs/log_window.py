@@ -9,6 +9,8 @@ from pydantic import BeforeValidator
 
 from desireline.connectors.opensearch_client import Cluster, path
 
+#: Types of a time that can be searched by.
+DATES = frozenset({"date", "date_nanos"})
 _UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 
 

@@ -12,7 +12,13 @@ from desireline.connectors.errors import EngineUnavailableError
 from desireline.connectors.events import Action, Event, Impression, Query
 from desireline.connectors.log_source import Cursor, LogBatch
 from desireline.connectors.logs.field_map import FieldMap, event_of
-from desireline.connectors.logs.log_window import Window, field_types, is_exactly, within
+from desireline.connectors.logs.log_window import (
+    DATES,
+    Window,
+    field_types,
+    is_exactly,
+    within,
+)
 from desireline.connectors.logs.shard_log import Record, ShardLog
 from desireline.connectors.opensearch_client import Cluster, OpenSearchSettings, path
 from desireline.connectors.opensearch_shards import (
@@ -22,8 +28,6 @@ from desireline.connectors.opensearch_shards import (
     require_every_shard,
 )
 from desireline.connectors.ubi_records import DOCUMENT_ACTIONS
-
-_DATES = {"date", "date_nanos"}
 
 
 class LogIndex(BaseModel):
@@ -148,7 +152,7 @@ class IndexLogs:
         """Return what the cluster can sort out; a time that is no date there is read as it is."""
         clauses = [is_exactly(field, value) for field, value in held.only.items()]
         types = field_types(self._cluster, held.index, held.fields.at).values()
-        if set(types) <= _DATES:
+        if set(types) <= DATES:
             clauses.append(within(held.fields.at, self._config.window))
         return clauses
 

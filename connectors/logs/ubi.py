@@ -7,10 +7,16 @@ from typing import Any, ClassVar, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from desireline.connectors.errors import EngineUnavailableError, LogFormatError
+from desireline.connectors.errors import EngineUnavailableError
 from desireline.connectors.events import Action, Impression
 from desireline.connectors.log_source import Cursor, LogBatch
-from desireline.connectors.logs.log_window import Window, field_types, is_exactly, within
+from desireline.connectors.logs.log_window import (
+    DATES,
+    Window,
+    field_types,
+    is_exactly,
+    within,
+)
 from desireline.connectors.logs.shard_log import ShardLog
 from desireline.connectors.opensearch_client import Cluster, OpenSearchSettings, path
 from desireline.connectors.opensearch_shards import (
@@ -34,7 +40,11 @@ _EVENT_FIELDS = (
     *("event_attributes.object.object_id", "event_attributes.object.object_id_field"),
     *("event_attributes.position.ordinal", "event_attributes.position.index"),
 )
-_ORDINALS = ("event_attributes.position.ordinal", "event_attributes.position.index")
+_ORDINALS = (
+    "event_attributes.position.ordinal",
+    "event_attributes.position.ordinal.index",
+    "event_attributes.position.index",
+)
 _MOST_APPLICATIONS = 1_000
 
 
@@ -69,8 +79,8 @@ class UbiLogs:
     """A LogSource over ``ubi_queries`` and ``ubi_events``.
 
     The cursor holds a position per shard, not a time: an event that arrives late is read
-    when it arrives, and none is read twice. Where timestamps could not be indexed, the
-    window cannot leave records out, and they are all read.
+    when it arrives, and none is read twice. Where timestamps could not be indexed as dates,
+    the window cannot leave records out, and they are all read.
     """
 
     config_class: ClassVar = UbiConfig
@@ -95,7 +105,7 @@ class UbiLogs:
         Queries come before events, so that an event's query is nearly always there first.
 
         Raises:
-            LogFormatError: a timestamp is mapped as something else, or the cursor is not ours.
+            LogFormatError: the cursor is not ours.
             IndexMissingError: one of the two indexes does not exist.
             PartialReadError: a shard did not answer.
 
@@ -143,14 +153,15 @@ class UbiLogs:
         }
 
     def _filter(self, index: str) -> list[Mapping[str, Any]]:
-        """Return the clauses of the window and the application."""
-        for concrete, kind in field_types(self._cluster, index, "timestamp").items():
-            if kind not in {"date", "date_nanos"}:
-                raise LogFormatError(
-                    f"{concrete}: timestamp is mapped as {kind}, expected date; nothing was read",
-                    next_step="reindex it into an index whose timestamp is a date",
-                )
-        clauses = [within("timestamp", self._config.window)]
+        """Return the clauses of the window and the application.
+
+        A timestamp that is mapped as something else, as the numbers that UBI's page shows are,
+        cannot be searched by: all records are then read.
+        """
+        clauses: list[Mapping[str, Any]] = []
+        types = field_types(self._cluster, index, "timestamp").values()
+        if set(types) <= DATES:
+            clauses.append(within("timestamp", self._config.window))
         if self._config.application:
             clauses.append(is_exactly("application", self._config.application))
         return clauses

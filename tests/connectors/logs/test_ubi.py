@@ -4,7 +4,7 @@ import gzip
 import json
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -163,10 +163,16 @@ def test_each_application_counts_positions_its_own_way(log: Log) -> None:
 
 
 @pytest.mark.opensearch
-def test_a_timestamp_that_is_no_date_is_named(log: Log) -> None:
-    log.create(timestamp={"type": "long"})
-    with pytest.raises(LogFormatError, match="timestamp is mapped as long"):
-        log.pull()
+@pytest.mark.parametrize(
+    ("kind", "written"), [("long", 1_735_819_200_000), ("keyword", "2025-01-02T12:00:00Z")]
+)
+def test_a_timestamp_that_is_mapped_as_no_date_is_read_as_it_is(
+    log: Log, kind: str, written: object
+) -> None:
+    log.create(timestamp={"type": kind})
+    log.add_events(click("a", timestamp=written))
+    ((at,),) = ([action.at for action in batch.actions] for batch in log.pull() if batch.actions)
+    assert at == datetime(2025, 1, 2, 12, tzinfo=UTC)
 
 
 @pytest.mark.opensearch
