@@ -7,6 +7,8 @@ other pairs burst, or hide a burst, by what they do elsewhere.
 import polars as pl
 from pydantic import BaseModel, Field
 
+from desireline.trainer.false_discovery import discovered
+
 BURST = "clicks in a burst"
 
 _MICROSECONDS = 1_000_000
@@ -103,21 +105,12 @@ def _unusual(cells: pl.DataFrame, bursting: pl.DataFrame, config: BurstConfig) -
         * ((n + pl.col("shape")) / (pl.col("expected") + pl.col("shape"))).log()
     )
     enough = (n >= config.min_clicks) & (n > pl.col("expected"))
-    tails = calm.with_columns(shape=shape, expected=expected).with_columns(
-        tail=pl.when(enough).then((-unlikely).exp()).otherwise(1.0)
+    tails = (
+        calm.with_columns(shape=shape, expected=expected, family=pl.len().over("query"))
+        .filter(enough)
+        .with_columns(tail=(-unlikely).exp())
     )
-    return _discovered(tails, config.false_discoveries).select(_CELL)
-
-
-def _discovered(tails: pl.DataFrame, share: float) -> pl.DataFrame:
-    """Keep, of each query, what Benjamini and Hochberg keep."""
-    rank = pl.int_range(1, pl.len() + 1).over("query", order_by=["tail", *_CELL[1:]])
-    passing = pl.when(pl.col("tail") <= share * pl.col("rank") / pl.len().over("query"))
-    return (
-        tails.with_columns(rank=rank)
-        .with_columns(last=passing.then("rank").max().over("query"))
-        .filter(pl.col("rank") <= pl.col("last"))
-    )
+    return discovered(tails, config.false_discoveries, order=_CELL[1:]).select(_CELL)
 
 
 def _went_on(

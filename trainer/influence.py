@@ -15,15 +15,17 @@ NOT_SHOWN = "clicks on documents that their search did not show"
 CLIENT = "clicks over a client's share"
 SUBNET = "clicks over a subnet's share"
 
+_ANY = pl.lit(value=True)
+
 
 class InfluenceConfig(BaseModel, frozen=True, extra="forbid"):
     """Most that one client or one subnet may say."""
 
     searches_a_client: int = Field(
-        default=3, ge=1, description="Most searches of one query that one client teaches by."
+        default=2, ge=1, description="Most searches of one query that one client teaches by."
     )
     queries_a_client: int = Field(
-        default=3,
+        default=2,
         ge=1,
         description="Most queries under which one client's clicks speak for one document.",
     )
@@ -50,21 +52,25 @@ class InfluenceConfig(BaseModel, frozen=True, extra="forbid"):
     )
 
 
-def judge_influence(rows: pl.DataFrame, config: InfluenceConfig) -> pl.DataFrame:
-    """Add a column `left_out`: why a row is not believed, null where it is.
+def limit_influence(rows: pl.DataFrame, config: InfluenceConfig) -> pl.DataFrame:
+    """Set `left_out`, which says why a row is not believed and is null where it is.
 
     Of what is over a limit the earliest is believed, so that a late flood cannot push out what
     was said before.
 
     Args:
-        rows: of sessions.
+        rows: of sessions, with that column.
         config: the limits.
 
     """
-    judged = rows.with_columns(left_out=pl.lit(None, dtype=pl.String))
+    judged = rows
     if config.only_shown:
         unseen = pl.col("clicked") & ~pl.col("shown") & pl.col("shown").any().over("query_id")
-        judged = judged.with_columns(left_out=pl.when(unseen).then(pl.lit(NOT_SHOWN)))
+        judged = rows.with_columns(
+            left_out=pl.when(pl.col("left_out").is_null() & unseen)
+            .then(pl.lit(NOT_SHOWN))
+            .otherwise("left_out")
+        )
     judged = _searches_over(judged, "client", CLIENT, pl.lit(config.searches_a_client))
     judged = _documents_over(judged, "client", CLIENT, config.queries_a_client)
     others = pl.len().over("query") - pl.len().over("subnet", "query")
@@ -87,7 +93,7 @@ def _searches_over(rows: pl.DataFrame, who: str, reason: str, limit: pl.Expr) ->
         )
         .filter((pl.col(who) != "") & (pl.col("nth") > pl.col("limit")))
     )
-    return _leave_out(rows, searches, ["query_id", "query"], reason, among=pl.lit(value=True))
+    return leave_out(rows, searches, ["query_id", "query"], reason)
 
 
 def _documents_over(rows: pl.DataFrame, who: str, reason: str, limit: int) -> pl.DataFrame:
@@ -102,13 +108,18 @@ def _documents_over(rows: pl.DataFrame, who: str, reason: str, limit: int) -> pl
         )
         .filter(pl.col("nth") > limit)
     )
-    return _leave_out(rows, queries, [who, "document_id", "query"], reason, among=clicked)
+    return leave_out(rows, queries, [who, "document_id", "query"], reason, among=clicked)
 
 
-def _leave_out(
-    rows: pl.DataFrame, over: pl.DataFrame, key: Sequence[str], reason: str, *, among: pl.Expr
+def leave_out(
+    rows: pl.DataFrame,
+    over: pl.DataFrame,
+    key: Sequence[str],
+    reason: str,
+    *,
+    among: pl.Expr = _ANY,
 ) -> pl.DataFrame:
-    """Give the reason to rows among those over a limit that no earlier limit left out."""
+    """Give the reason to the rows, of those among, with a key in `over` and no reason yet."""
     marked = rows.join(
         over.select(key).unique().with_columns(over=pl.lit(value=True)),
         on=key,

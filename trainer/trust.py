@@ -1,9 +1,10 @@
 """Whom to believe: what may teach, what waits, what is left out, and who may judge.
 
-Clicks are written by whoever sends them. Three defences stand between sessions and judgments:
-limits of influence (`influence`), bursts against a pair's own history (`bursts`), and a wait of
-one window for pairs that are new. Clients of whom half was left out teach what is left, but do
-not judge a candidate. None of it can tell many patient people from many patient attackers.
+Clicks are written by whoever sends them. Four defences stand between sessions and judgments:
+limits of influence (`influence`), clicks that looks cannot explain (`plausibility`), bursts
+against a pair's own history (`bursts`), and a wait of one window for pairs that are new. Clients
+of whom half was left out teach what is left, but do not judge a candidate. None of it can tell
+many patient people from many patient attackers who look and skip as people do.
 """
 
 from collections.abc import Mapping
@@ -14,7 +15,15 @@ import polars as pl
 from pydantic import BaseModel, Field
 
 from desireline.trainer.bursts import BURST, BurstConfig, find_bursts, window_of
-from desireline.trainer.influence import InfluenceConfig, judge_influence
+from desireline.trainer.influence import InfluenceConfig, leave_out, limit_influence
+from desireline.trainer.plausibility import (
+    FAR_DOWN,
+    TOO_EAGER,
+    PlausibilityConfig,
+    find_eager,
+    find_far_down,
+    looks_of,
+)
 from desireline.trainer.sessions import Sessions
 
 NEW = "new pairs that wait one window"
@@ -58,6 +67,9 @@ class TrustConfig(BaseModel, frozen=True, extra="forbid"):
     influence: InfluenceConfig = Field(
         default=InfluenceConfig(), description="Most that one client or one subnet may say."
     )
+    plausibility: PlausibilityConfig = Field(
+        default=PlausibilityConfig(), description="When clicks are too many for where they are."
+    )
     bursts: BurstConfig = Field(
         default=BurstConfig(), description="When clicks come too thick to be believed at once."
     )
@@ -93,9 +105,15 @@ def trust(sessions: Sessions, config: TrustConfig | None = None) -> Trusted:
     The result depends on the events alone, never on their order.
     """
     config = config or TrustConfig()
-    judged = judge_influence(sessions.frame, config.influence)
+    judged = sessions.frame.with_columns(left_out=pl.lit(None, dtype=pl.String))
+    far_down = find_far_down(judged, config.plausibility)
+    judged = leave_out(judged, far_down, ["client"], FAR_DOWN)
+    judged = limit_influence(judged, config.influence)
     judged = _without_bursts(judged, config)
-    believed = judged.filter(pl.col("left_out").is_null()).drop("left_out")
+    looks = looks_of(replace(sessions, frame=_believed(judged)), config.plausibility)
+    eager = find_eager(_believed(judged), looks, config.plausibility)
+    judged = leave_out(judged, eager, ["query", "document_id"], TOO_EAGER)
+    believed = _believed(judged)
     waiting = _new_pairs(believed, config) if config.wait else sessions.waiting
     doubted = _doubted(judged)
     left_out = _counts(judged, waiting, doubted)
@@ -134,17 +152,15 @@ def _first_of(who: str, searches: pl.DataFrame, most: int) -> pl.DataFrame:
     return searches.filter((pl.col(who) == "") | (nth <= most))
 
 
+def _believed(judged: pl.DataFrame) -> pl.DataFrame:
+    return judged.filter(pl.col("left_out").is_null()).drop("left_out")
+
+
 def _without_bursts(judged: pl.DataFrame, config: TrustConfig) -> pl.DataFrame:
     """Leave out all that a bursting pair's window holds: without its skips it is no demotion."""
-    believed = judged.filter(pl.col("left_out").is_null())
-    bursts = find_bursts(believed, config.window_s, config.bursts)
-    key = ["query", "document_id", "window"]
-    return (
-        judged.with_columns(window_of(config.window_s))
-        .join(bursts.with_columns(burst=pl.lit(BURST)), on=key, how="left", maintain_order="left")
-        .with_columns(left_out=pl.coalesce("left_out", "burst"))
-        .drop("window", "burst")
-    )
+    bursts = find_bursts(_believed(judged), config.window_s, config.bursts)
+    windowed = judged.with_columns(window_of(config.window_s))
+    return leave_out(windowed, bursts, bursts.columns, BURST).drop("window")
 
 
 def _new_pairs(believed: pl.DataFrame, config: TrustConfig) -> pl.DataFrame:
@@ -155,7 +171,7 @@ def _new_pairs(believed: pl.DataFrame, config: TrustConfig) -> pl.DataFrame:
         believed.filter("clicked")
         .group_by("query", "document_id")
         .agg(window.min())
-        .filter(pl.col("window") == last)
+        .filter(pl.col("window").eq_missing(last))
         .select("query", "document_id")
         .sort("query", "document_id")
     )

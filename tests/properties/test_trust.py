@@ -33,6 +33,8 @@ WAVES = st.fixed_dictionaries(
         "from_day": st.integers(0, 20),
         "days": st.integers(1, 7),
         "shown": st.booleans(),
+        "place": st.integers(1, 8),
+        "clicks": st.sampled_from([0.3, 1.0]),
     }
 )
 

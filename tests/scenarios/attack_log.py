@@ -13,7 +13,7 @@ START = datetime(2026, 3, 2, tzinfo=UTC)
 TARGET = "target"
 SHOWN = ("best", "good", "fair", "a", "b", "c", "d", TARGET)
 TARGET_QUERY = "query 0"
-HONEST = {"clients": 140, "searches_a_client": 3, "queries": 24, "days": 28}
+HONEST = {"clients": 210, "searches_a_client": 2, "queries": 24, "days": 28}
 
 
 def honest(random: Random) -> Iterator[tuple[Query, Sequence[Action]]]:
@@ -31,8 +31,10 @@ def honest(random: Random) -> Iterator[tuple[Query, Sequence[Action]]]:
 
 
 def attacker(wave: Mapping[str, Any], random: Random) -> Iterator[tuple[Query, Sequence[Action]]]:
-    """Clients that click nothing but the target."""
-    shown = SHOWN if wave.get("shown", True) else SHOWN[:-1]
+    """Clients that click nothing but the target, which stands last unless a place is told."""
+    shown = list(SHOWN[:-1])
+    if wave.get("shown", True):
+        shown.insert(wave.get("place", len(SHOWN)) - 1, TARGET)
     for number in range(wave["clients"] * wave["searches_a_client"]):
         client, nth = number % wave["clients"], number // wave["clients"]
         day = wave["from_day"] + (nth + random.random()) * wave["days"] / wave["searches_a_client"]
@@ -42,7 +44,7 @@ def attacker(wave: Mapping[str, Any], random: Random) -> Iterator[tuple[Query, S
             client=f"sybil-{client}",
             subnet=f"farm-{client % wave['subnets']}",
             at=START + timedelta(days=day),
-            clicked=TARGET,
+            clicked=TARGET if random.random() < wave.get("clicks", 1) else None,
             shown=shown,
         )
 

@@ -10,6 +10,7 @@ import pytest
 
 from desireline.trainer.bursts import BURST
 from desireline.trainer.influence import CLIENT, NOT_SHOWN, SUBNET
+from desireline.trainer.plausibility import FAR_DOWN, TOO_EAGER
 from desireline.trainer.sessions import Sessions
 from desireline.trainer.trust import Trusted, trust
 
@@ -21,7 +22,7 @@ told = importlib.util.module_from_spec(_spec)
 _spec.loader.exec_module(told)
 
 ATTACKS = json.loads((HERE / "attacks.json").read_text())
-REASONS = {NOT_SHOWN, CLIENT, SUBNET, BURST}
+REASONS = {NOT_SHOWN, CLIENT, SUBNET, BURST, TOO_EAGER, FAR_DOWN}
 HONEST_ROWS = pl.col("client").str.starts_with("person")
 
 
