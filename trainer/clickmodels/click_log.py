@@ -31,7 +31,7 @@ ROWS = {
 _KEY = ("query", "document_id", "position", "shown")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class CountArrays:
     """The counts as arrays: one entry a row, pairs and positions numbered."""
 
@@ -50,11 +50,23 @@ class CountArrays:
 
     def by_pair(self, values: Numbers) -> Numbers:
         """Add up the values of each pair's rows."""
-        return np.bincount(self.pair, values, minlength=self.pairs.height).astype(np.float64)
+        sums = np.bincount(self.pair, values, minlength=self.pairs.height)
+        return sums.astype(np.float64, copy=False)
 
     def by_place(self, values: Numbers) -> Numbers:
         """Add up the values of each position's rows."""
-        return np.bincount(self.place, values, minlength=len(self.positions)).astype(np.float64)
+        sums = np.bincount(self.place, values, minlength=len(self.positions))
+        return sums.astype(np.float64, copy=False)
+
+    @cached_property
+    def seen_by_pair(self) -> Numbers:
+        """Impressions of each pair."""
+        return self.by_pair(self.impressions)
+
+    @cached_property
+    def shown_by_place(self) -> Numbers:
+        """Impressions of each position, of what the log says was shown."""
+        return self.by_place(self.impressions * self.shown)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,9 +132,13 @@ class ClickLog:
                 shown=pl.lit(value=True),
                 impressions=pl.max_horizontal("impressions", "clicks"),
             )
+            .select(*_KEY, pl.col("impressions", "clicks").cast(pl.Float64))
+            .sort(_KEY)
             .collect(engine="streaming")
         )
-        return cls.of_counts(counts)
+        log = cls.of_counts(counts)
+        log.counts = counts
+        return log
 
     @classmethod
     def of_counts(cls, counts: pl.DataFrame) -> "ClickLog":
@@ -179,27 +195,42 @@ class ClickLog:
     @cached_property
     def pairs(self) -> pl.DataFrame:
         """Columns query, document_id, impressions, clicks; sorted by the first two."""
-        return (
-            self.counts.group_by("query", "document_id")
-            .agg(pl.col("impressions", "clicks").sum())
-            .sort("query", "document_id")
+        names = self.counts.select("query", "document_id").filter(self._begins)
+        sums = (
+            np.bincount(self._pair, self.counts.get_column(name).to_numpy(), names.height)
+            for name in ("impressions", "clicks")
         )
+        return names.with_columns(
+            pl.Series(name, values, dtype=pl.Float64)
+            for name, values in zip(("impressions", "clicks"), sums, strict=True)
+        )
+
+    @cached_property
+    def _begins(self) -> pl.Series:
+        """Whether each row of the counts is the first one of its pair."""
+        changes = (pl.col(name) != pl.col(name).shift() for name in ("query", "document_id"))
+        return self.counts.select(pl.any_horizontal(*changes).fill_null(value=True)).to_series()
+
+    @cached_property
+    def _pair(self) -> Indices:
+        """Number the pair of each row of the counts, which are sorted by pair."""
+        return np.asarray(np.cumsum(self._begins.to_numpy()) - 1, dtype=np.intp)
 
     @cached_property
     def arrays(self) -> CountArrays:
         """The counts, pairs and positions numbered; unknown positions come last."""
-        numbered = self._with_pair(self.counts).sort("pair", "position", "shown")
-        position = numbered.get_column("position").fill_null(UNKNOWN_POSITION).to_numpy()
+        counts = self.counts
+        position = counts.get_column("position").fill_null(UNKNOWN_POSITION).to_numpy()
         found, place = np.unique(position, return_inverse=True)
         if len(found) and found[0] == UNKNOWN_POSITION:
             found, place = np.roll(found, -1), (place - 1) % len(found)
         return CountArrays(
             pairs=self.pairs,
-            pair=numbered.get_column("pair").to_numpy().astype(np.intp),
+            pair=self._pair,
             place=place.astype(np.intp),
-            impressions=numbered.get_column("impressions").to_numpy(),
-            clicks=numbered.get_column("clicks").to_numpy(),
-            shown=numbered.get_column("shown").to_numpy().astype(np.bool_),
+            impressions=counts.get_column("impressions").to_numpy(),
+            clicks=counts.get_column("clicks").to_numpy(),
+            shown=counts.get_column("shown").to_numpy().astype(np.bool_),
             positions=tuple(found.tolist()),
         )
 

@@ -33,7 +33,7 @@ def better_theta(arrays: CountArrays, looks: Numbers, *, strength: float = 0.0) 
 
     That fixes the scale, which clicks alone cannot tell. `strength` draws rare places to one half.
     """
-    seen = arrays.by_place(arrays.impressions * arrays.shown)
+    seen = arrays.shown_by_place
     theta = (arrays.by_place(looks * arrays.shown) + 0.5 * strength) / np.maximum(
         seen + strength, 1e-12
     )

@@ -67,7 +67,7 @@ def harvest(log: ClickLog, config: HarvestingConfig | None = None) -> Propensiti
     prior = BackingOff(config=config.prior, links=None)
     for _ in range(config.iterations):
         looks, attracted = expected(arrays, theta, alpha)
-        alpha = prior.shrink(arrays.by_pair(attracted), arrays.by_pair(arrays.impressions))
+        alpha = prior.shrink(arrays.by_pair(attracted), arrays.seen_by_pair)
         theta = better_theta(arrays, looks)
     return Propensities(
         examination=dict(zip(arrays.positions, np.minimum(theta, 1.0).tolist(), strict=True)),
@@ -150,7 +150,7 @@ class Harvested:
         alpha = whole.attractiveness.get_column("attraction").to_numpy()
         for _ in range(self._config.iterations):
             _, attracted = expected(arrays, theta, alpha)
-            alpha = prior.shrink(arrays.by_pair(attracted), arrays.by_pair(arrays.impressions))
+            alpha = prior.shrink(arrays.by_pair(attracted), arrays.seen_by_pair)
         return replace(position_based_fit(log, theta, alpha, prior), sentence=found.sentence)
 
 

@@ -66,7 +66,7 @@ class PositionBased:
         """Do one turn of expectation and maximisation."""
         prior = prior or BackingOff(config=self._prior, links=None)
         looks, attracted = expected(arrays, theta, alpha)
-        alpha = prior.shrink(arrays.by_pair(attracted), arrays.by_pair(arrays.impressions))
+        alpha = prior.shrink(arrays.by_pair(attracted), arrays.seen_by_pair)
         return better_theta(arrays, looks), alpha
 
 
@@ -89,7 +89,7 @@ def position_based_fit(
         looks=seen,
         variance=prior.variance(alpha, seen),
         examination=theta,
-        usual=prior.usual(arrays.by_pair(attracted), arrays.by_pair(arrays.impressions)),
+        usual=prior.usual(arrays.by_pair(attracted), arrays.seen_by_pair),
     )
 
 

@@ -51,7 +51,7 @@ class UserBrowsing:
         cells = _cells(log)
         theta = np.full(len(cells.positions), 0.5)
         theta[:1] = 1.0
-        seen = cells.by_pair(cells.impressions)
+        seen = cells.seen_by_pair
         alpha = np.full(len(seen), prior.usual(cells.clicks, cells.impressions))
         for _ in range(self._config.iterations):
             looks, attracted = expected(cells, theta, alpha)
