@@ -13,8 +13,8 @@
 - ``watch``           a run as it goes: a bar, plain lines or JSON lines
 - ``waiting``         for the end of a process that serves
 - ``demo``, ``init``, ``doctor``, ``logs``, ``tune``, ``quantise``, ``reindex``, ``serve``,
-  ``status``, ``generations``, ``revert``, ``verify``, ``search``, ``simulate``, ``keys``
-                      the commands
+  ``status``, ``generations``, ``revert``, ``verify``, ``search``, ``simulate``, ``erase``,
+  ``keys``            the commands
 - ``steering``        ``pause``, ``resume``, ``throttle``, ``postpone``, ``cut-over``, ``cancel``
 - ``app``             all commands, in the order one meets them
 """

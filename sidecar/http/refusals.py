@@ -92,6 +92,7 @@ _STATUS: tuple[tuple[type[DesirelineError], HTTPStatus], ...] = (
     (sidecar.TargetUnknownError, HTTPStatus.NOT_FOUND),
     (sidecar.EncoderUnknownError, HTTPStatus.NOT_FOUND),
     (RateError, HTTPStatus.BAD_REQUEST),
+    (sidecar.NothingNamedError, HTTPStatus.BAD_REQUEST),
     (sidecar.NoGenerationError, HTTPStatus.SERVICE_UNAVAILABLE),
 )
 

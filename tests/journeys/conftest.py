@@ -105,6 +105,7 @@ def make_product(tmp_path: Path, static_model: Path) -> Iterator[MakeProduct]:
             model: str = str(static_model),
             fit: str = "",
             extra: str = "",
+            privacy: str = 'mode = "local"',
         ) -> Product:
             cluster = f'url = "{url}"\nstate = "{index}"' if url else 'engine = "lancedb"'
             logs = (
@@ -123,7 +124,7 @@ index = "{index}"
 text = ["title^2", "description"]
 model = "{model}"
 logs = {{ {logs} }}
-privacy = {{ mode = "local" }}
+privacy = {{ {privacy} }}
 [targets.{TARGET}.swap]
 replica_wait = "5s"
 {extra}

@@ -107,7 +107,7 @@ def test_a_wrong_clock_makes_no_salts_without_end(names, tmp_path):
         names.name("ann", datetime(year, 6, 1, tzinfo=UTC))
     assert len(salts(tmp_path)) <= 3
     assert names.name("ann", datetime(1970, 6, 1, tzinfo=UTC)) == names.name(
-        "ann", datetime(1, 1, 2)
+        "ann", datetime(1, 1, 2, tzinfo=UTC)
     )
 
 

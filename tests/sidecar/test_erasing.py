@@ -250,7 +250,8 @@ KILLED = """
         os.kill(os.getpid(), signal.SIGKILL)
 
     event_archive.write_ledger = die_around
-    sidecar = open_sidecar(load_config(Path(sys.argv[1])), clock=lambda: datetime(2026, 11, 21, 12, tzinfo=UTC))
+    now = datetime(2026, 11, 21, 12, tzinfo=UTC)
+    sidecar = open_sidecar(load_config(Path(sys.argv[1])), clock=lambda: now)
     sidecar.erase("shop", "client", "ann-1", by="a test")
 """
 

@@ -19,9 +19,11 @@ from desireline.connectors.stores.memory import MemoryStore
 from desireline.sidecar.api_keys import ApiKeys
 from desireline.sidecar.controls import Answer, Controls, Wish
 from desireline.sidecar.cycle_report import CycleReport, Interval, Outcome, Step
+from desireline.sidecar.erasing import ErasureReport, Searched
 from desireline.sidecar.errors import (
     EncoderUnknownError,
     NoGenerationError,
+    NothingNamedError,
     RevertRefusedError,
     TargetUnknownError,
 )
@@ -120,6 +122,7 @@ class SmallSidecar:
     failed: str = ""
     store: MemoryStore = field(default_factory=MemoryStore)
     reindexes: list[tuple[Any, ...]] = field(default_factory=list)
+    erased: list[tuple[str, ...]] = field(default_factory=list)
 
     def targets(self) -> list[str]:
         return [self.target]
@@ -233,6 +236,16 @@ class SmallSidecar:
             raise RevertRefusedError("there is no generation to go back to")
         self.live_number = 6
         return "generation 6 is live again"
+
+    def erase(self, target: str, what: Any, named: str, *, by: str) -> ErasureReport:
+        if not named.strip():
+            raise NothingNamedError(f"no {what} was named; nothing was erased")
+        found = 3 if (target, what, named) not in {entry[:3] for entry in self.erased} else 0
+        self.erased.append((target, what, named, by))
+        places = (Searched(place="event archive", found=found, left=0),)
+        return ErasureReport(
+            target=target, what=what, places=places, models=("f" * 64,), retrain=""
+        )
 
     def log_report(self, target: str) -> dict[str, Any]:
         return {"report": self.logs, "reading": self.reading, "failed": self.failed}

@@ -4,14 +4,15 @@ import json
 from datetime import UTC, datetime
 
 import pytest
+import structlog
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from desireline.sidecar.errors import HookRefusedError
 
 WISHES = ["pause", "resume", "throttle", "postpone", "cut-over", "cancel"]
-ALL = [*WISHES, "revert", "reindex"]
-BODIES = {"throttle": {"documents_a_second": 200}}
+ALL = [*WISHES, "revert", "reindex", "erase"]
+BODIES = {"throttle": {"documents_a_second": 200}, "erase": {"client_id": "ann"}}
 
 
 @pytest.fixture
@@ -36,6 +37,7 @@ def test_without_a_key_or_with_a_smaller_one_nothing_is_asked(
     assert sidecar.controls.read() == before
     assert sidecar.live_number == 7
     assert sidecar.reindexes == []
+    assert sidecar.erased == []
 
 
 @pytest.mark.parametrize("name", ALL)
@@ -158,6 +160,33 @@ def test_an_idempotency_key_that_is_none_is_refused(client, sidecar, key: str) -
     answer = client("admin").post(at("reindex"), headers={"Idempotency-Key": key})
     assert answer.status_code == 400
     assert sidecar.reindexes == []
+
+
+@pytest.mark.parametrize(
+    ("body", "what", "named"),
+    [({"client_id": "ann"}, "client", "ann"), ({"query": "her own name"}, "query", "her own name")],
+)
+def test_an_erasure_proves_itself_is_safe_to_repeat_and_is_not_logged_by_name(
+    client, sidecar, body, what, named
+) -> None:
+    caller = client("admin")
+    with structlog.testing.capture_logs() as logs:
+        first, again = (caller.post(at("erase"), json=body).json() for _ in range(2))
+    assert (first["found"], again["found"]) == (3, 0)
+    assert first["places"] == [{"place": "event archive", "found": 3, "left": 0}]
+    assert first["models"] == ["f" * 64]
+    assert first["message"] == first["sentence"]
+    assert sidecar.erased == [("products", what, named, "the key 'a test'")] * 2
+    assert logs
+    assert named not in str(logs)
+
+
+@pytest.mark.parametrize(
+    "body", [{}, {"client_id": "a", "query": "b"}, {"query": ""}, {"query": " "}]
+)
+def test_an_erasure_must_name_one_thing(client, sidecar, body) -> None:
+    assert client("admin").post(at("erase"), json=body).status_code == 400
+    assert sidecar.erased == []
 
 
 WRONG = [
