@@ -58,7 +58,12 @@ Files; first what everything stands on, then the data's way, then the doors:
 - ``cycle_report``      what one cycle did and why
 - ``cycle``             the whole way in one short function
 - ``base_encoder``      the encoder a user names, in the registry
+- ``text_model_config``  models that write queries or read pairs for the miners
+- ``query_endpoint``    queries for documents from an OpenAI-compatible endpoint
+- ``text_models``       the models that a target's miners may ask
 - ``mining``            what the miners find, and from where each pair came
+- ``judged_truth``      judgments of people as the truth a candidate is judged by
+- ``documents_alone``   learning without a click
 - ``learning``          from the click log to a trained candidate
 - ``mining_report``     what a cycle would learn from now, told before it does
 - ``examination``       what every ranker answers on held-out queries
@@ -66,6 +71,7 @@ Files; first what everything stands on, then the data's way, then the doors:
 - ``retraining``        a model that learned from what was erased gives way
 - ``erasure_places``    where a person, or a query, may be found
 - ``erasing``           a client, or a query, leaves everything we hold
+- ``labelling``         a target's weak labels by themselves
 - ``preflight``         why an index must not be embedded again
 - ``way``               slots in place or a new index, and why
 - ``slot_way``          slots in place: build, keep near, swap

@@ -70,6 +70,11 @@ def _path(value: str | None) -> Path | None:
     return Path(value).expanduser() if value else None
 
 
+def secret(variable: str, place: str) -> str:
+    """Read a secret from the environment. Raises ConfigError when it is not there."""
+    return _secret_from(variable, None, place)
+
+
 def _secret_from(variable: str | None, file: Path | None, place: str) -> str:
     if file is not None:
         try:

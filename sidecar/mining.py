@@ -9,7 +9,9 @@ from desireline.connectors.search_engine import Hit
 from desireline.sidecar.errors import SidecarError
 from desireline.sidecar.examination import document_texts
 from desireline.sidecar.target import Target
+from desireline.sidecar.text_models import cross_encoder_of, writer_of
 from desireline.trainer.clickmodels.base import ClickModel
+from desireline.trainer.judgment_exchange import read_ratings
 from desireline.trainer.judgments import judge
 from desireline.trainer.label_model import SourceQuality
 from desireline.trainer.miners.base import Material, Miner, find, with_related
@@ -173,6 +175,9 @@ def _material(target: Target, sessions: Sessions, incumbent: str) -> Material:
         search=near,
         lexical=by_words,
         likeness=Likeness(encoder, documents),
+        generate=writer_of(target),
+        rerank=cross_encoder_of(target),
+        ratings=read_ratings(rated) if (rated := target.config.tune.judgments) else {},
     )
 
 

@@ -24,6 +24,7 @@ from desireline.sidecar.durations import parse_duration
 from desireline.sidecar.hook_config import HookConfig
 from desireline.sidecar.log_settings import LogSettings
 from desireline.sidecar.privacy_config import PrivacyConfig
+from desireline.sidecar.text_model_config import WriterConfig
 from desireline.sidecar.throttle_config import ThrottleConfig
 from desireline.trainer.gate import GateConfig
 from desireline.trainer.jobs import FitConfig
@@ -160,6 +161,23 @@ class TuneConfig(Settings):
         examples=[{"clicked": {"min_grade": 0.6}}],
         description="Settings of single miners, by name, read by their own configuration.",
     )
+    judgments: ConfigPath | None = Field(
+        default=None,
+        examples=["ratings.json"],
+        description="Judgments of people (JSON of search-relevance) that the miner rated learns"
+        " from; not those that judge.",
+    )
+    query_writer: WriterConfig | None = Field(
+        default=None,
+        examples=[{"kind": "local", "folder": "./query-writer"}],
+        description="Who writes queries for the miner `synthetic`: a local model, or an endpoint.",
+    )
+    cross_encoder: ConfigPath | None = Field(
+        default=None,
+        examples=["./cross-encoder"],
+        description="Folder of a cross-encoder that the miner `engine_negatives` asks before it"
+        " calls an answer wrong.",
+    )
     held_out: float = Field(
         default=0.1,
         gt=0,
@@ -175,6 +193,11 @@ class TuneConfig(Settings):
     seed: int = Field(default=7, ge=0, description="Same log and seed, same pairs and split.")
     min_clicks: int = Field(
         default=50, ge=1, description="With fewer clicks there is nothing to do."
+    )
+    without_clicks: bool = Field(
+        default=False,
+        description="With fewer clicks than min_clicks: whether to learn from the documents alone,"
+        " judged by pieces of the titles of documents held out.",
     )
     min_pairs: int = Field(default=20, ge=1, description="With fewer pairs there is nothing to do.")
     fit: FitConfig = Field(
@@ -212,6 +235,12 @@ class TargetGateConfig(GateConfig, frozen=True):
         default=None,
         examples=["golden-queries.tsv"],
         description="File of queries whose document must stay in the first ten: query, tab, id.",
+    )
+    judgments: ConfigPath | None = Field(
+        default=None,
+        examples=["judgments.json"],
+        description="Judgments of people (JSON of search-relevance) that judge in place of"
+        " held-out clicks.",
     )
 
 
@@ -342,6 +371,18 @@ class TargetConfig(Settings):
     hooks: tuple[HookConfig, ...] = Field(
         default=(), description="Programs and webhooks at the named points of a run."
     )
+
+    @model_validator(mode="after")
+    def _judges_do_not_teach(self) -> "TargetConfig":
+        judgments = self.tune.judgments
+        if judgments is not None and judgments == self.gate.judgments:
+            raise ValueError(
+                f"tune.judgments and gate.judgments are both {judgments}: what is learned from"
+                " must not judge"
+            )
+        if "rated" in self.tune.miners and judgments is None:
+            raise ValueError("tune.miners names rated, but tune.judgments names no file")
+        return self
 
     @model_validator(mode="after")
     def _names_differ(self) -> "TargetConfig":

@@ -43,6 +43,8 @@ Files, in the order the data meets them:
 - ``registry``       manifests, fingerprints, lineage
 - ``quantise``       an encoder's int8 form, a candidate of its own
 - ``import_model``   a model from outside enters the registry
+- ``query_writer``   a local model writes queries for documents
+- ``cross_encoder``  reads a query and a document together
 - ``worker``         the child process in which torch lives
 - ``measures``       mRR, Recall, nDCG, hit as values
 - ``evaluation``     qrels x run: a table with intervals

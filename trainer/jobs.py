@@ -114,7 +114,34 @@ class QuantiseJob(BaseModel, frozen=True, extra="forbid"):
     registry: Path
 
 
-AnyJob = FitJob | ImportJob | QuantiseJob
+class WriteQueriesJob(BaseModel, frozen=True, extra="forbid"):
+    """Have a local sequence-to-sequence model write queries for documents."""
+
+    kind: Literal["write_queries"] = "write_queries"
+    #: Folder of the model: config.json, tokenizer, safetensors.
+    folder: Path
+    texts: tuple[str, ...]
+    #: Queries a document.
+    most: int = Field(default=2, ge=1)
+    #: Put before every text.
+    prompt: str = ""
+    document_tokens: int = Field(default=256, ge=8)
+    query_tokens: int = Field(default=24, ge=1)
+    seed: int = 0
+
+
+class RerankJob(BaseModel, frozen=True, extra="forbid"):
+    """Have a cross-encoder read queries and documents together."""
+
+    kind: Literal["rerank"] = "rerank"
+    #: Folder of the model: config.json, tokenizer, safetensors.
+    folder: Path
+    #: Query and document text.
+    pairs: tuple[tuple[str, str], ...]
+    tokens: int = Field(default=256, ge=8)
+
+
+AnyJob = FitJob | ImportJob | QuantiseJob | WriteQueriesJob | RerankJob
 Job = Annotated[AnyJob, Field(discriminator="kind")]
 _JOB: TypeAdapter[AnyJob] = TypeAdapter(Job)
 

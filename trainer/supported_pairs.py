@@ -36,7 +36,9 @@ class _Support:
 
     def __init__(self, sessions: Sessions) -> None:
         clicked = sessions.frame.filter(pl.col("clicked"))
-        self._typed = frozenset(sessions.frame.get_column("query").unique())
+        self._typed = frozenset(sessions.frame.get_column("query").unique()) | frozenset(
+            sessions.unanswered.get_column("query").unique()
+        )
         self._direct: dict[tuple[str, str], int] = {
             (query, document): n
             for query, document, n in clients_by(clicked, "query", "document_id").iter_rows()

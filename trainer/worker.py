@@ -23,7 +23,15 @@ import structlog
 
 from desireline.connectors.documents import TextTemplate
 from desireline.connectors.errors import DesirelineError
-from desireline.trainer.jobs import AnyJob, FitJob, ImportJob, QuantiseJob, read_job
+from desireline.trainer.jobs import (
+    AnyJob,
+    FitJob,
+    ImportJob,
+    QuantiseJob,
+    RerankJob,
+    WriteQueriesJob,
+    read_job,
+)
 
 log = structlog.get_logger(__name__)
 
@@ -65,6 +73,10 @@ def run(job: AnyJob, events: TextIO) -> dict[str, object]:
             return _import(job)
         case QuantiseJob():
             return _quantise(job)
+        case WriteQueriesJob():
+            return _write_queries(job, events)
+        case RerankJob():
+            return _rerank(job, events)
 
 
 def _fit(job: FitJob, events: TextIO) -> dict[str, object]:
@@ -114,6 +126,24 @@ def _quantise(job: QuantiseJob) -> dict[str, object]:
 
     manifest = quantise(Registry(job.registry), job.fingerprint)
     return {"fingerprint": manifest.fingerprint, "dimension": manifest.dimension}
+
+
+def _write_queries(job: WriteQueriesJob, events: TextIO) -> dict[str, object]:
+    from desireline.trainer.query_writer import write_queries  # noqa: PLC0415 - seconds of torch
+
+    def progress(done: int, total: int) -> None:
+        _say(events, "progress", {"name": "write_queries", "done": done, "total": total})
+
+    return {"queries": write_queries(job, progress)}
+
+
+def _rerank(job: RerankJob, events: TextIO) -> dict[str, object]:
+    from desireline.trainer.cross_encoder import rerank  # noqa: PLC0415 - seconds of torch
+
+    def progress(done: int, total: int) -> None:
+        _say(events, "progress", {"name": "rerank", "done": done, "total": total})
+
+    return {"right": rerank(job, progress)}
 
 
 def _say(events: TextIO, event: str, values: Mapping[str, object]) -> None:

@@ -12,4 +12,6 @@ what was clicked together.
 Of documents alone: ``self_supervised`` (field to field), ``pseudo_queries`` (a title cut up),
 ``crops`` (a piece of a text), ``categories`` (a label that documents share), ``synthetic``
 (queries that a configured generator writes).
+
+Of people's ratings: ``rated``.
 """

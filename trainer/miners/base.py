@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from desireline.connectors.search_engine import Hit
 from desireline.trainer.document_text import DocumentText
 from desireline.trainer.judgments import Judgments
+from desireline.trainer.measures.base import Qrels
 from desireline.trainer.miners.likeness import Likeness
 from desireline.trainer.miners.voting import Found, Mined, weigh
 from desireline.trainer.pairs import Pair, PairSet, Passage
@@ -44,6 +45,8 @@ class Material:
     rerank: Rerank | None = None
     #: None unless a generator is configured.
     generate: Generate | None = None
+    #: Grades between 0 and 1 that people gave, by query and document_id; see `tune.judgments`.
+    ratings: Qrels = field(default_factory=lambda: MappingProxyType({}))
     #: Documents by query that are never a negative; see `related`.
     related: Mapping[str, frozenset[str]] = field(default_factory=lambda: MappingProxyType({}))
 

@@ -9,7 +9,7 @@ import numpy as np
 from pydantic import BaseModel, Field
 
 from desireline.trainer.miners.base import Material, Search, believed
-from desireline.trainer.pairs import Pair, Passage
+from desireline.trainer.pairs import Pair
 
 Believed = tuple[str, str, float]
 """Query, document_id and weight."""
@@ -58,20 +58,27 @@ class EngineNegatives:
         rows = list(believed(material.judgments, self._config.min_grade))
         if material.likeness:
             material.likeness.read_queries([query for query, _, _ in rows])
-        for query, of_query in groupby(rows, key=lambda row: row[0]):
-            answers = self._answers(query, searches)
-            for row in of_query:
-                if positive := material.passage(row[1]):
-                    negatives = self._negatives(material, row, answers)
-                    yield Pair(
-                        anchor=query,
-                        positive=positive,
-                        negatives=negatives,
-                        weight=row[2],
-                        source="engine_negatives",
-                        why=f"{len(negatives)} answers below the best {self._config.skip_top}"
-                        " that nobody wanted",
-                    )
+        near = [
+            (row, self._near(material, row, answers))
+            for query, of_query in groupby(rows, key=lambda row: row[0])
+            for answers in [self._answers(query, searches)]
+            for row in of_query
+            if material.passage(row[1])
+        ]
+        for (query, right, weight), wrong in self._wrong(material, near):
+            positive = material.passage(right)
+            assert positive is not None, "documents that are gone were left out"
+            passages = (material.passage(each) for each in wrong[: self._config.max_negatives])
+            negatives = tuple(passage for passage in passages if passage)
+            yield Pair(
+                anchor=query,
+                positive=positive,
+                negatives=negatives,
+                weight=weight,
+                source="engine_negatives",
+                why=f"{len(negatives)} answers below the best {self._config.skip_top}"
+                " that nobody wanted",
+            )
 
     def _answers(self, query: str, searches: Sequence[Search]) -> list[str]:
         """Take the answers of every search in turn, without the first ones of any."""
@@ -81,16 +88,12 @@ class EngineNegatives:
         in_turn = (each for place in zip_longest(*ranked) for each in place if each)
         return [each for each in dict.fromkeys(in_turn) if each not in best]
 
-    def _negatives(
-        self, material: Material, row: Believed, answers: Sequence[str]
-    ) -> tuple[Passage, ...]:
+    def _near(self, material: Material, row: Believed, answers: Sequence[str]) -> list[str]:
+        """List the answers that may be negatives, as far as the incumbent can tell."""
         query, right, _ = row
         spared = material.related.get(query, frozenset()) | {right}
         near = [each for each in answers if each not in spared and material.passage(each)]
-        near = self._told_apart(material, query, right, near)
-        near = self._wrong_by_cross_encoder(material, query, near)
-        passages = (material.passage(each) for each in near[: self._config.max_negatives])
-        return tuple(passage for passage in passages if passage)
+        return self._told_apart(material, query, right, near)
 
     def _told_apart(self, material: Material, query: str, right: str, near: list[str]) -> list[str]:
         """Leave out doubles of the right document and what the incumbent puts far above it."""
@@ -107,14 +110,18 @@ class EngineNegatives:
         )
         return [each for each, fair in zip(near, kept, strict=True) if fair]
 
-    def _wrong_by_cross_encoder(self, material: Material, query: str, near: list[str]) -> list[str]:
-        """Ask the cross-encoder about a few more than are wanted."""
-        if material.rerank is None or not near:
-            return near
-        asked = near[: 2 * self._config.max_negatives]
-        right = material.rerank([(query, material.documents[each].text) for each in asked])
-        wrong = np.asarray(right) < self._config.max_right
-        return [each for each, fair in zip(asked, wrong, strict=True) if fair]
+    def _wrong(
+        self, material: Material, near: Sequence[tuple[Believed, list[str]]]
+    ) -> Iterator[tuple[Believed, list[str]]]:
+        """Ask the cross-encoder, all at once, about a few more than are wanted."""
+        if material.rerank is None:
+            yield from near
+            return
+        asked = [(row, some[: 2 * self._config.max_negatives]) for row, some in near]
+        texts = [(row[0], material.documents[each].text) for row, some in asked for each in some]
+        right = iter(np.asarray(material.rerank(texts)).tolist() if texts else ())
+        for row, some in asked:
+            yield row, [each for each in some if next(right) < self._config.max_right]
 
 
 def _remembering(search: Search) -> Search:

@@ -10,8 +10,6 @@ from desireline.trainer.miners.likeness import Likeness
 from desireline.trainer.pairs import Pair
 from desireline.trainer.query_text import normalise
 
-_AT_ONCE = 64
-
 
 class SyntheticConfig(BaseModel, frozen=True, extra="forbid"):
     """How many queries to have written, and which to keep."""
@@ -46,12 +44,10 @@ class Synthetic:
         if material.generate is None or material.likeness is None:
             return
         names = self._least_known(material)
-        for start in range(0, len(names), _AT_ONCE):
-            some = names[start : start + _AT_ONCE]
-            texts = [material.documents[name].text for name in some]
-            written = material.generate(texts, self._config.a_document)
-            for document_id, queries in zip(some, written, strict=True):
-                yield from self._round_trips(material, material.likeness, document_id, queries)
+        texts = [material.documents[name].text for name in names]
+        written = material.generate(texts, self._config.a_document) if texts else ()
+        for document_id, queries in zip(names, written, strict=True):
+            yield from self._round_trips(material, material.likeness, document_id, queries)
 
     def _least_known(self, material: Material) -> list[str]:
         clicked = set(material.sessions.frame.filter("clicked").get_column("document_id"))

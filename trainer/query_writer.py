@@ -1,0 +1,79 @@
+"""A local sequence-to-sequence model writes queries for documents; torch lives here."""
+
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from transformers import AutoModelForSeq2SeqLM, AutoTokenizer, set_seed
+
+from desireline.trainer.errors import UnsafeModelError
+from desireline.trainer.jobs import WriteQueriesJob
+
+_AT_ONCE = 16
+
+Progress = Callable[[int, int], None]
+"""Told after every batch: documents done, documents in all."""
+
+
+def write_queries(job: WriteQueriesJob, progress: Progress | None = None) -> list[list[str]]:
+    """Sample up to `job.most` queries for each text, in the order of the texts.
+
+    The same job writes the same queries on the same machine.
+
+    Raises:
+        UnsafeModelError: the folder holds no model that can be loaded without running its code.
+
+    """
+    tokenizer, model = _load(job.folder)
+    set_seed(job.seed)
+    written: list[list[str]] = []
+    for batch in _batches(job.texts):
+        written += _write(job, tokenizer, model, batch)
+        if progress:
+            progress(len(written), len(job.texts))
+    return written
+
+
+def _batches(texts: Sequence[str]) -> Iterator[list[str]]:
+    return (list(texts[at : at + _AT_ONCE]) for at in range(0, len(texts), _AT_ONCE))
+
+
+def _load(folder: Path) -> tuple[Any, Any]:
+    """Load weights from safetensors alone, without network and without code of the folder."""
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(
+            str(folder), local_files_only=True, trust_remote_code=False
+        )
+        model = AutoModelForSeq2SeqLM.from_pretrained(
+            str(folder), local_files_only=True, trust_remote_code=False, use_safetensors=True
+        )
+    except Exception as error:  # loaders of many families, no common class
+        raise UnsafeModelError(
+            f"{folder} cannot be loaded as a sequence-to-sequence model: {error};"
+            " nothing was written",
+            next_step="name a folder with config.json, a tokenizer and safetensors",
+        ) from error
+    return tokenizer, model.eval()
+
+
+def _write(job: WriteQueriesJob, tokenizer: Any, model: Any, texts: list[str]) -> list[list[str]]:
+    tokens = tokenizer(
+        [job.prompt + text for text in texts],
+        padding=True,
+        truncation=True,
+        max_length=job.document_tokens,
+        return_tensors="pt",
+    )
+    with torch.no_grad():
+        drawn = model.generate(
+            input_ids=tokens["input_ids"],
+            attention_mask=tokens["attention_mask"],
+            max_new_tokens=job.query_tokens,
+            do_sample=True,
+            top_p=0.95,
+            num_return_sequences=job.most,
+        )
+    said = tokenizer.batch_decode(drawn, skip_special_tokens=True)
+    groups = (said[at : at + job.most] for at in range(0, len(said), job.most))
+    return [list(dict.fromkeys(text.strip() for text in group if text.strip())) for group in groups]
