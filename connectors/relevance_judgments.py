@@ -49,6 +49,11 @@ class JudgmentList:
         """The greatest rating of the list; 0 without any above 0."""
         return max((each.rating for row in self.ratings.values() for each in row), default=0.0)
 
+    @property
+    def size(self) -> int:
+        """How many ratings there are."""
+        return sum(map(len, self.ratings.values()))
+
     def grades(self) -> dict[str, dict[str, float]]:
         """Return grades between 0 and 1 by query and document: ratings over the greatest."""
         greatest = self.greatest or 1.0

@@ -15,6 +15,7 @@ from desireline.connectors.log_source import LogSource
 from desireline.connectors.search_engine import Read
 from desireline.sidecar.cycle_report import Diary
 from desireline.sidecar.errors import SidecarError
+from desireline.sidecar.judged_truth import truth_of_people
 from desireline.sidecar.judging import HeldOutTruth
 from desireline.sidecar.mining import mine_target
 from desireline.sidecar.pulling import pull_into
@@ -157,8 +158,10 @@ def held_out_truth(target: Target, split: Split) -> HeldOutTruth:
     """Say what clicks of held-out queries mean, by how users of the training part look and err.
 
     No encoder has a say in it: the incumbent's own opinion must not be in the truth that it
-    is judged by.
+    is judged by. Where people judged, as `gate.judgments` says, their word is the truth.
     """
+    if target.config.gate.judgments is not None:
+        return truth_of_people(target.config.gate.judgments, split)
     qrels = corrected_qrels(
         split.held_out,
         estimate_noise(split.train),

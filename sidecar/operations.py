@@ -22,6 +22,7 @@ from desireline.sidecar.errors import (
 )
 from desireline.sidecar.follower import Follower
 from desireline.sidecar.hooks import HookPoint
+from desireline.sidecar.labelling import weak_labels
 from desireline.sidecar.learning import pull_sessions
 from desireline.sidecar.lease import hold_lease, last_owner
 from desireline.sidecar.log_reports import forget_report, keep_health, kept_report
@@ -113,6 +114,10 @@ class Sidecar:
     def mine(self, target: str, query: str | None = None) -> dict[str, Any]:
         """Look for the pairs that a cycle would learn from now; see `mining_report`."""
         return mining_report(self._target(target), query)
+
+    def weak_labels(self, target: str) -> Any:
+        """Read the click log and grade what it shows; changes nothing. See `Judgments`."""
+        return weak_labels(self._target(target))
 
     def log_report(self, target: str) -> dict[str, Any]:
         """Return the report kept last, and whether the log is being read here."""

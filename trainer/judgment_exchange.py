@@ -2,9 +2,11 @@
 
 from collections.abc import Iterable
 from datetime import datetime
+from pathlib import Path
 
 import polars as pl
 
+from desireline.connectors.judgment_files import read_judgment_lists
 from desireline.connectors.relevance_judgments import JudgmentList, QuerySet, Rating
 from desireline.trainer.judgments import Judgments
 from desireline.trainer.measures.base import Qrels
@@ -70,6 +72,11 @@ def to_qrels(lists: Iterable[JudgmentList]) -> Qrels:
             for document_id, grade in grades.items():
                 row[document_id] = max(grade, row.get(document_id, 0.0))
     return qrels
+
+
+def read_ratings(file: Path) -> Qrels:
+    """Read the judgments of a file as one truth; see `to_qrels`. Raises JudgmentFormatError."""
+    return to_qrels(read_judgment_lists(file))
 
 
 def golden_of(qrels: Qrels, *, least_grade: float) -> list[tuple[str, str]]:

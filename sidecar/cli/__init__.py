@@ -14,7 +14,7 @@
 - ``waiting``         for the end of a process that serves
 - ``demo``, ``init``, ``doctor``, ``logs``, ``tune``, ``quantise``, ``reindex``, ``serve``,
   ``status``, ``generations``, ``revert``, ``verify``, ``search``, ``simulate``, ``erase``,
-  ``keys``            the commands
+  ``keys``, ``judgments``   the commands
 - ``steering``        ``pause``, ``resume``, ``throttle``, ``postpone``, ``cut-over``, ``cancel``
 - ``app``             all commands, in the order one meets them
 """

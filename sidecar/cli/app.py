@@ -8,6 +8,7 @@ from desireline.sidecar.cli.erase import erase
 from desireline.sidecar.cli.generations import generations
 from desireline.sidecar.cli.global_options import EPILOG, ForgivingGroup, set_globals
 from desireline.sidecar.cli.init import init
+from desireline.sidecar.cli.judgments import judgments
 from desireline.sidecar.cli.keys import keys
 from desireline.sidecar.cli.logs import logs
 from desireline.sidecar.cli.mine import mine
@@ -40,4 +41,5 @@ COMMANDS = (
 )
 for _command in COMMANDS:
     app.command(_command.__name__.replace("_", "-"), epilog=EPILOG)(_command)
+app.add_typer(judgments, name="judgments")
 app.add_typer(keys, name="keys")

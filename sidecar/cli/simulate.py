@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -70,13 +70,19 @@ def simulate(
         int, typer.Option(min=1, help="Over how many days.", rich_help_panel=_USERS)
     ] = 42,
     first_day: Annotated[
-        datetime, typer.Option(formats=["%Y-%m-%d"], help="From when.", rich_help_panel=_USERS)
-    ] = datetime(2025, 3, 3),  # noqa: DTZ001 - typer reads days; they are of UTC
+        datetime | None,
+        typer.Option(
+            formats=["%Y-%m-%d"],
+            help="From when [so that the log ends yesterday].",
+            rich_help_panel=_USERS,
+        ),
+    ] = None,
     click_model: Annotated[
         _ClickModel, typer.Option(help="How people look and click.", rich_help_panel=_USERS)
     ] = "pbm",
     seed: Annotated[
-        int, typer.Option(min=0, help="Same seed, same log.", rich_help_panel=_USERS)
+        int,
+        typer.Option(min=0, help="Same seed and first day, same log.", rich_help_panel=_USERS),
     ] = 0,
     ranked_by: Annotated[
         _RankedBy,
@@ -132,9 +138,10 @@ def simulate(
     answers = read_known_answers(truth, split=split)
     asked = simulating.read_settings(settings) if settings else simulating.Users()
     asked = simulating.MESSY if messy else asked
-    day = first_day.replace(tzinfo=UTC)
-    said = {"searches": searches, "days": days, "first_day": day, "click_model": click_model}
+    said: dict[str, object] = {"searches": searches, "days": days, "click_model": click_model}
     kept = {name: value for name, value in said.items() if not settings or _typed(ctx, name)}
+    if first_day is not None or "first_day" not in asked.users.model_fields_set:
+        kept["first_day"] = _first_day(first_day, kept.get("days", asked.users.days))
     asked = asked.reseeded(seed if not settings or _typed(ctx, "seed") else None, **kept)
     reporter = terminal.reporter()
     with _ranking(
@@ -172,6 +179,18 @@ def _check(target: str | None, *, out: Path | None, into: str | None, needs_inde
         )
     if out is not None and out.exists():
         raise LogFormatError(f"{out} exists; it was left as it is", next_step="name another --out")
+
+
+def _first_day(asked: datetime | None, days: object) -> datetime:
+    """Return the day that was asked for, or the one with which the log ends yesterday.
+
+    What is older than the windows of logs and of privacy would be left out.
+    """
+    if asked is not None:
+        return asked.replace(tzinfo=UTC)
+    assert isinstance(days, int)
+    today = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+    return today - timedelta(days=days)
 
 
 def _typed(ctx: typer.Context, name: str) -> bool:
@@ -249,5 +268,8 @@ def _tell(
     for number, line in enumerate(counted or ["  nothing"]):
         terminal.say(f"{'' if number else 'planted':<8}{line}")
     terminal.say(f"truth     {beside}: right answers, bots, and everything planted")
+    terminal.say(
+        'privacy   users who do not exist are few: say privacy = { mode = "local" } beside'
+    )
     terminal.say(f"next      logs = {{ {logs} }} under [targets.{target or 'TARGET'}],")
     terminal.say(f"          then {next_step}")

@@ -1,6 +1,7 @@
 """`desireline simulate`, without an index and with one of each kind."""
 
 import json
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -47,6 +48,7 @@ def test_the_end_says_what_was_written_what_is_planted_and_what_is_next(folder):
     assert lines[1] == "users     pbm, 20,000 clients, 10 days"
     assert "100 searches with personal data" in result.stdout
     assert "5 bots" in result.stdout
+    assert lines[-3].startswith("privacy   ")
     assert lines[-2] == (
         'next      logs = { kind = "files", path = "clicks.ndjson" } under [targets.shop],'
     )
@@ -57,12 +59,21 @@ def test_the_end_says_what_was_written_what_is_planted_and_what_is_next(folder):
     assert all(each["value"] in written for each in personal)
 
 
+def test_a_log_ends_yesterday_unless_its_first_day_is_said(folder):
+    command = ("simulate", "--truth", "truth.tsv", "--ranked-by", "noisy", *QUICK)
+    folder(*command, "--out", "a.ndjson")
+    folder(*command, "--out", "b.ndjson", "--first-day", "2025-03-03")
+    first = json.loads(Path("a.truth.json").read_text())["users"]["first_day"]
+    assert datetime.now(UTC) - datetime.fromisoformat(first) < timedelta(days=11, minutes=5)
+    assert "2025-03-03" in json.loads(Path("b.truth.json").read_text())["users"]["first_day"]
+
+
 def test_the_same_seed_writes_the_same_log_and_another_one_another(folder):
     logs = {}
     for name, seed in (("a", "1"), ("b", "1"), ("c", "2")):
         folder(
             *("simulate", "--truth", "truth.tsv", "--ranked-by", "noisy", "--messy"),
-            *("--out", f"{name}.ndjson", "--seed", seed, *QUICK),
+            *("--out", f"{name}.ndjson", "--seed", seed, "--first-day", "2025-03-03", *QUICK),
         )
         logs[name] = Path(f"{name}.ndjson").read_bytes()
     assert logs["a"] == logs["b"] != logs["c"]

@@ -1,0 +1,130 @@
+"""`desireline judgments`: weak labels out, judgments of people in."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from desireline.sidecar.cli.exit_codes import ExitCode
+from desireline.trainer.known_answers import read_known_answers
+
+SAMPLE = Path(__file__).parents[2] / "data" / "esci_ubi" / "esci_us_judgments.json.gz"
+QUERIES = [f"query {number}" for number in range(12)]
+TARGET = """
+[targets.shop]
+index = "shop"
+text = ["title"]
+logs = { kind = "files", path = "clicks.ndjson" }
+
+[targets.shop.tune]
+click_model = "pbm"
+
+[targets.shop.privacy]
+mode = "local"
+"""
+
+
+@pytest.fixture
+def shop(command_line):
+    """A target with a simulated log and no generation yet."""
+    command_line.write(f'[cluster]\nengine = "lancedb"\n{TARGET}')
+    Path("truth.tsv").write_text("".join(f"{q}\td{n % 5}\n" for n, q in enumerate(QUERIES)))
+    command_line(
+        *("simulate", "--truth", "truth.tsv", "--ranked-by", "noisy"),
+        *("--searches", "3000", "--out", "clicks.ndjson"),
+    )
+    return command_line
+
+
+def test_the_labels_of_a_log_are_written_and_say_what_is_right(shop):
+    told = shop.json("judgments", "export", "shop", "--out", "judgments.json")
+    assert told["queries"] == len(QUERIES)
+    body = json.loads(Path("judgments.json").read_text())
+    assert body["type"] == "IMPORT_JUDGMENT"
+    truth = read_known_answers(Path("truth.tsv"))
+    for entry in body["judgmentRatings"]:
+        best = entry["ratings"][0]
+        assert truth[entry["query"]] == {best["docId"]: 1.0}
+        assert 0 <= float(best["rating"]) <= 1
+        assert 0 < best["confidence"] < 1
+
+
+def test_what_was_exported_is_a_truth_to_simulate_with(shop):
+    shop("judgments", "export", "shop", "--out", "judgments.json")
+    told = shop.json(
+        *("simulate", "--truth", "judgments.json", "--ranked-by", "noisy"),
+        *("--searches", "100", "--out", "again.ndjson"),
+    )
+    assert told["searches"] == 100
+
+
+def test_only_labels_that_are_trusted_enough_go_out(shop):
+    every = shop.json("judgments", "export", "shop", "--out", "a.json")["ratings"]
+    some = shop.json(
+        "judgments", "export", "shop", "--out", "b.json", "--least-confidence", "0.98"
+    )["ratings"]
+    assert 0 < some < every
+    result = shop("judgments", "export", "shop", "--out", "c.json", "--least-confidence", "1")
+    assert result.exit_code == ExitCode.FAILED
+    assert "has a confidence of 1" in result.stderr
+    assert not Path("c.json").exists()
+
+
+def test_a_file_that_exists_is_not_overwritten(shop):
+    Path("judgments.json").write_text("mine")
+    result = shop("judgments", "export", "shop", "--out", "judgments.json")
+    assert result.exit_code == ExitCode.FAILED
+    assert Path("judgments.json").read_text() == "mine"
+
+
+@pytest.mark.parametrize("arguments", [(), ("--out", "a.json", "--to-cluster")])
+def test_an_export_goes_to_one_place(shop, arguments):
+    assert shop("judgments", "export", "shop", *arguments).exit_code == ExitCode.USAGE
+
+
+def test_without_a_cluster_there_is_nobody_to_hand_them_to(shop):
+    result = shop("judgments", "export", "shop", "--to-cluster")
+    assert result.exit_code == ExitCode.FAILED
+    assert "names no cluster" in result.stderr
+
+
+def test_the_sample_of_search_relevance_is_checked_and_pins_golden_queries(command_line):
+    told = command_line.json("judgments", "import", str(SAMPLE), "--golden", "golden.tsv")
+    assert (told["queries"], told["ratings"]) == (150, 6_678)
+    pins = [line.split("\t") for line in Path("golden.tsv").read_text().splitlines()]
+    assert told["golden"] == len(pins) > 0
+    answers = read_known_answers(SAMPLE)
+    by_query = {" ".join(query.lower().split()): grades for query, grades in answers.items()}
+    for query, document_id in pins:
+        best = [key for key, grade in by_query[query].items() if grade == 1]
+        assert best == [document_id]
+
+
+def test_golden_queries_that_exist_are_left_as_they_are(command_line):
+    Path("golden.tsv").write_text("mine")
+    result = command_line("judgments", "import", str(SAMPLE), "--golden", "golden.tsv")
+    assert result.exit_code == ExitCode.FAILED
+    assert Path("golden.tsv").read_text() == "mine"
+
+
+def test_a_file_that_is_not_there_is_said(command_line):
+    result = command_line("judgments", "import", "ratings.json")
+    assert result.exit_code == ExitCode.FAILED
+    assert "there is no file ratings.json" in result.stderr
+
+
+@pytest.mark.opensearch
+def test_labels_go_to_a_cluster_and_come_back_by_name(shop, opensearch_url, index_prefix):
+    state = index_prefix.strip("-")
+    shop.write(f'[cluster]\nurl = "{opensearch_url}"\nstate = "{state}"\n{TARGET}')
+    told = shop.json(
+        *("judgments", "export", "shop", "--to-cluster", "--prefix", index_prefix),
+        *("--name", "ours", "--queries", "5"),
+    )
+    assert told["judgment_id"]
+    assert told["query_set_id"]
+    back = shop.json("judgments", "import", "ours", "--out", "ours.json", "--prefix", index_prefix)
+    assert back["ratings"] == told["ratings"]
+    result = shop("judgments", "import", "theirs", "--out", "x.json", "--prefix", index_prefix)
+    assert result.exit_code == ExitCode.FAILED
+    assert "has no list of judgments 'theirs'" in result.stderr
