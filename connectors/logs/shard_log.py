@@ -2,12 +2,13 @@
 
 The position in a shard is the number of a write (`_seq_no`), not a time: a record that arrives
 days late is read when it arrives, and none is read twice. A page is a range of numbers, so it
-needs no snapshot, no sorting and no former page, and the next is fetched while one is parsed.
+needs no snapshot, no sorting and no former page, and the next are fetched while one is parsed.
 """
 
 import gc
+from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Self
@@ -21,19 +22,29 @@ from desireline.connectors.opensearch_shards import Shard, require_every_shard
 
 #: Most records of a page: what an index returns at once unless it is told otherwise.
 PAGE = 10_000
-#: Records outside the window leave numbers without a match: pages then reach further.
-_WIDEST = 10_000_000
+#: Pages that are fetched at once.
+_AHEAD = 2
+#: How many times the numbers of a full page one may span.
+_WIDEST = 1_000
 _ANSWER = "timed_out,_shards.failed,hits.hits._source"
 
 Record = Mapping[str, Any]
 
 
 class ShardLog:
-    """How far each shard was read, and what lies behind that."""
+    """How far each shard was read, and what lies behind that.
 
-    def __init__(self, cluster: Cluster, since: Cursor | None) -> None:
+    Args:
+        cluster: where the shards are.
+        since: a cursor of another ShardLog; None for the start.
+        page: most records that are asked for at once.
+
+    """
+
+    def __init__(self, cluster: Cluster, since: Cursor | None, *, page: int = PAGE) -> None:
         self._cluster = cluster
         self._positions = _positions(since)
+        self._page = page
 
     @property
     def cursor(self) -> Cursor:
@@ -57,7 +68,7 @@ class ShardLog:
         """
         for shard in shards:
             start = self._positions.get(shard.key, -1)
-            with _Pages(self._cluster, shard, clauses, fields) as pages:
+            with _Pages(self._cluster, shard, clauses, fields, self._page) as pages:
                 for end, records in pages.since(start):
                     self._positions[shard.key] = end
                     yield records
@@ -72,7 +83,7 @@ class _Range:
 
 
 class _Pages:
-    """The pages of one shard, each fetched while the one before it is parsed."""
+    """The pages of one shard; some are fetched while those before them are parsed."""
 
     def __init__(
         self,
@@ -80,40 +91,55 @@ class _Pages:
         shard: Shard,
         clauses: Sequence[Mapping[str, Any]],
         fields: Sequence[str],
+        page: int,
     ) -> None:
         self._cluster, self._shard = cluster, shard
-        self._clauses, self._fields = clauses, fields
-        self._ahead = ThreadPoolExecutor(1, thread_name_prefix="log-page")
+        self._clauses, self._fields, self._page = clauses, fields, page
+        self._fetchers = ThreadPoolExecutor(_AHEAD, thread_name_prefix="log-page")
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._ahead.shutdown(cancel_futures=True)
+        self._fetchers.shutdown(cancel_futures=True)
 
     def since(self, after: int) -> Iterator[tuple[int, list[Record]]]:
         """Yield where each page ends and its records."""
-        width = PAGE
-        asked = self._next(after, width)
-        fetched = self._ahead.submit(self._fetch, asked)
-        while asked.after < asked.end:
+        width = self._page
+        under_way: deque[tuple[_Range, Future[list[Record]]]] = deque()
+        while under_way or after < self._shard.checkpoint:
+            while len(under_way) < _AHEAD and after < self._shard.checkpoint:
+                asked = _Range(after=after, end=min(after + width, self._shard.checkpoint))
+                under_way.append((asked, self._fetchers.submit(self._fetch, asked)))
+                after = asked.end
+            asked, fetched = under_way.popleft()
             records = fetched.result()
-            width = _width(width, len(records))
-            overfull = len(records) >= PAGE and asked.end - asked.after > PAGE
-            done, asked = asked, self._next(asked.after if overfull else asked.end, width)
-            fetched = self._ahead.submit(self._fetch, asked)
-            if not overfull:
-                yield done.end, records
+            if self._may_be_cut(asked, records):
+                width = self._page
+                yield from self._page_by_page(asked)
+            else:
+                width = self._next_width(width, len(records))
+                yield asked.end, records
 
-    def _next(self, after: int, width: int) -> _Range:
-        return _Range(after=after, end=max(after, min(after + width, self._shard.checkpoint)))
+    def _may_be_cut(self, asked: _Range, records: list[Record]) -> bool:
+        """Say whether a range that reached beyond a page may hold more than a page."""
+        return asked.end - asked.after > self._page <= len(records)
+
+    def _page_by_page(self, asked: _Range) -> Iterator[tuple[int, list[Record]]]:
+        for after in range(asked.after, asked.end, self._page):
+            narrow = _Range(after=after, end=min(after + self._page, asked.end))
+            yield narrow.end, self._fetch(narrow)
+
+    def _next_width(self, width: int, found: int) -> int:
+        """Reach further where little was found: numbers outside the window match nothing."""
+        if found < self._page // 4:
+            return min(width * 2, self._page * _WIDEST)
+        return max(self._page, width // 2) if found > self._page // 2 else width
 
     def _fetch(self, numbers: _Range) -> list[Record]:
-        if numbers.after >= numbers.end:
-            return []
         between = {"range": {"_seq_no": {"gt": numbers.after, "lte": numbers.end}}}
         body = {
-            "size": PAGE,
+            "size": self._page,
             "query": {"bool": {"filter": [between, *self._clauses]}},
             "sort": ["_doc"],
             "track_total_hits": False,
@@ -130,13 +156,6 @@ class _Pages:
             )
         require_every_shard(answer, self._shard.index)
         return [hit.get("_source", {}) for hit in answer.get("hits", {}).get("hits", ())]
-
-
-def _width(width: int, found: int) -> int:
-    """Reach further where little was found, and no further than a page where much was."""
-    if found >= PAGE:
-        return max(PAGE, width // 4)
-    return min(width * 2, _WIDEST) if found < PAGE // 4 else width
 
 
 @contextmanager
