@@ -82,7 +82,7 @@ def make_miner(name: str, settings: dict[str, Any]) -> Miner:
     if not settings:
         miner: Miner = kind()
         return miner
-    configured: Miner = kind(kind.config_type.model_validate(settings))
+    configured: Miner = kind(kind.config_class.model_validate(settings))
     return configured
 
 

@@ -212,7 +212,10 @@ class TuneConfig(Settings):
                 raise ValueError(
                     f"miner_settings.{name} is of a miner that tune.miners does not name"
                 )
-            plugins.load("miners", name).config_type.model_validate(settings)
+            config_class = getattr(plugins.load("miners", name), "config_class", None)
+            if config_class is None:
+                raise ValueError(f"miner_settings.{name} is of a miner without settings")
+            config_class.model_validate(settings)
         return self
 
     @model_validator(mode="after")

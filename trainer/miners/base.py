@@ -61,7 +61,7 @@ class Miner(Protocol):
 
     A miner whose positives are the judgments' own says so with a class attribute
     `judged = True`: its finds tell the label model nothing that the grades do not. One that can
-    be configured names its pydantic model as `config_type` and takes one as its only argument.
+    be configured names its pydantic model as `config_class` and takes one as its only argument.
     """
 
     def mine(self, material: Material) -> Iterator[Pair]:

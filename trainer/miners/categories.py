@@ -32,7 +32,7 @@ class Categories:
     """
 
     judged = False
-    config_type = CategoriesConfig
+    config_class = CategoriesConfig
 
     def __init__(self, config: CategoriesConfig | None = None) -> None:
         self._config = config or CategoriesConfig()

@@ -24,7 +24,7 @@ class Clicked:
     """
 
     judged = True
-    config_type = ClickedConfig
+    config_class = ClickedConfig
 
     def __init__(self, config: ClickedConfig | None = None) -> None:
         self._config = config or ClickedConfig()

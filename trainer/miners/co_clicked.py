@@ -34,7 +34,7 @@ class CoClicked:
     """
 
     judged = False
-    config_type = CoClickedConfig
+    config_class = CoClickedConfig
 
     def __init__(self, config: CoClickedConfig | None = None) -> None:
         self._config = config or CoClickedConfig()

@@ -36,7 +36,7 @@ class Crops:
     """
 
     judged = False
-    config_type = CropsConfig
+    config_class = CropsConfig
 
     def __init__(self, config: CropsConfig | None = None) -> None:
         self._config = config or CropsConfig()

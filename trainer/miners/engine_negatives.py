@@ -45,7 +45,7 @@ class EngineNegatives:
     """
 
     judged = True
-    config_type = EngineNegativesConfig
+    config_class = EngineNegativesConfig
 
     def __init__(self, config: EngineNegativesConfig | None = None) -> None:
         self._config = config or EngineNegativesConfig()

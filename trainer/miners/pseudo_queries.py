@@ -37,7 +37,7 @@ class PseudoQueries:
     """
 
     judged = False
-    config_type = PseudoQueriesConfig
+    config_class = PseudoQueriesConfig
 
     def __init__(self, config: PseudoQueriesConfig | None = None) -> None:
         self._config = config or PseudoQueriesConfig()

@@ -25,7 +25,7 @@ class Rated:
     """
 
     judged = False
-    config_type = RatedConfig
+    config_class = RatedConfig
 
     def __init__(self, config: RatedConfig | None = None) -> None:
         self._config = config or RatedConfig()

@@ -36,7 +36,7 @@ class Reformulated:
     """
 
     judged = False
-    config_type = ReformulatedConfig
+    config_class = ReformulatedConfig
 
     def __init__(self, config: ReformulatedConfig | None = None) -> None:
         self._config = config or ReformulatedConfig()

@@ -25,7 +25,7 @@ class SelfSupervised:
     """
 
     judged = False
-    config_type = SelfSupervisedConfig
+    config_class = SelfSupervisedConfig
 
     def __init__(self, config: SelfSupervisedConfig | None = None) -> None:
         self._config = config or SelfSupervisedConfig()

@@ -33,7 +33,7 @@ class SkippedAbove:
     """
 
     judged = True
-    config_type = SkippedAboveConfig
+    config_class = SkippedAboveConfig
 
     def __init__(self, config: SkippedAboveConfig | None = None) -> None:
         self._config = config or SkippedAboveConfig()

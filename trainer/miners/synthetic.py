@@ -34,7 +34,7 @@ class Synthetic:
     """
 
     judged = False
-    config_type = SyntheticConfig
+    config_class = SyntheticConfig
 
     def __init__(self, config: SyntheticConfig | None = None) -> None:
         self._config = config or SyntheticConfig()

@@ -32,7 +32,7 @@ class Unanswered:
     """
 
     judged = False
-    config_type = UnansweredConfig
+    config_class = UnansweredConfig
 
     def __init__(self, config: UnansweredConfig | None = None) -> None:
         self._config = config or UnansweredConfig()
