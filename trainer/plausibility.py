@@ -26,16 +26,16 @@ class PlausibilityConfig(BaseModel, frozen=True, extra="forbid"):
     """When clicks are too many for where they are."""
 
     false_discoveries: float = Field(
-        default=0.01,
+        default=0.05,
         gt=0,
         lt=1,
         description="Share of the pairs left out under one query that may be chance.",
     )
     min_clicks: int = Field(
-        default=4, ge=2, description="A pair with fewer clicks is never clicked too often."
+        default=3, ge=2, description="A pair with fewer clicks is never clicked too often."
     )
     slack: float = Field(
-        default=2.0,
+        default=1.5,
         ge=1,
         description="How many times as often as right documents are found to be clicked at a"
         " position a pair may be clicked: the curve is an estimate.",
@@ -54,7 +54,7 @@ class PlausibilityConfig(BaseModel, frozen=True, extra="forbid"):
         " clicks lie.",
     )
     unlikely: float = Field(
-        default=1e-6,
+        default=1e-5,
         gt=0,
         lt=1,
         description="A client whose clicks lie so far down as chance puts them once in 1 / this is"
@@ -124,6 +124,8 @@ def find_far_down(rows: pl.DataFrame, config: PlausibilityConfig) -> pl.DataFram
         pl.col("clicked") & (pl.col("client") != "") & pl.col("position").is_not_null()
     )
     first = clicks.sort("at", "query_id", "position").unique("client", keep="first")
+    if first.is_empty():
+        return first.select("client")
     usual = first.get_column("position").quantile(1 - config.far_down, interpolation="higher")
     clients = clicks.group_by("client").agg(
         pl.len(), share=(pl.col("position") > usual).mean(), allowed=pl.lit(config.far_down)
