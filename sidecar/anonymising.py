@@ -82,9 +82,13 @@ class Anonymiser:
         )
 
     def _renamed(self, event: _Named) -> _Named:
+        if not event.client:
+            return event
         return replace(event, client=self._names.name(event.client, event.at))
 
     def _query(self, query: Query) -> Query:
+        if not query.attributes:
+            return self._renamed(query)
         subnet = subnet_of(query.attributes)
         hashed = self._names.name(f"{_SUBNET}{subnet}", query.at) if subnet else ""
         return replace(

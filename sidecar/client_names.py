@@ -15,7 +15,7 @@ import secrets
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from hashlib import blake2b
 from pathlib import Path
 
@@ -37,7 +37,10 @@ _OLDEST = timedelta(days=400)
 _NAME_BYTES = 12
 _MAKING, _GONE = ".making", ".gone"
 _MAKING_TAKES = timedelta(hours=1)
-_REMEMBERED = 500_000
+#: Names of one period, and days, that are kept at hand; the rest is hashed again.
+_REMEMBERED = 100_000
+_DAYS_REMEMBERED = 2_000
+_EPOCH = date(1970, 1, 1).toordinal()
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,20 +76,20 @@ class ClientNames:
         self._target = target
         self._days = days
         self._clock = clock
-        self._ready: dict[int, tuple[str, bytes]] = {}
-        self._known: dict[tuple[str, int], str] = {}
+        #: By day, as `date.toordinal` counts: the names given to the clients of its period.
+        self._of_day: dict[int, dict[str, str]] = {}
+        self._of_period: dict[int, dict[str, str]] = {}
+        self._salts: dict[int, tuple[str, bytes]] = {}
 
     def name(self, client: str, at: datetime) -> str:
         """Return the name of a client at a time; a client that is not named stays so."""
         if not client:
             return ""
-        first = self._period(at)
-        found = self._known.get((client, first))
-        if found is None:
-            if len(self._known) >= _REMEMBERED:
-                self._known.clear()
-            found = self._known[client, first] = _hashed(client, *self._prepared(first))
-        return found
+        day = (at if at.tzinfo is UTC else _in_utc(at)).toordinal()
+        try:
+            return self._of_day[day][client]
+        except KeyError:
+            return self._named(client, day)
 
     def all_names(self, client: str) -> frozenset[str]:
         """Return every name that a client has had under the salts that still exist."""
@@ -107,20 +110,30 @@ class ClientNames:
         self._sweep(now)
         if over:
             log.info("salts of clients' names deleted", salts=len(over))
-        self._ready.clear()
-        self._known.clear()
+        self._of_day.clear()
+        self._of_period.clear()
+        self._salts.clear()
         return len(over)
 
-    def _period(self, at: datetime) -> int:
-        now = _day(self._clock())
-        day = min(max(_day(at), now - _OLDEST.days), now)
-        return day - day % self._days
-
-    def _prepared(self, first: int) -> tuple[str, bytes]:
-        if first not in self._ready:
+    def _named(self, client: str, day: int) -> str:
+        """Hash a client that has no name yet on this day; its whole period has it then."""
+        if len(self._of_day) >= _DAYS_REMEMBERED:
+            self._of_day.clear()
+        first = self._period(day)
+        names = self._of_day.setdefault(day, self._of_period.setdefault(first, {}))
+        if first not in self._salts:
             salt = self._salt(first)
-            self._ready[first] = (salt.mark, salt.key(self._target))
-        return self._ready[first]
+            self._salts[first] = (salt.mark, salt.key(self._target))
+        if client not in names:
+            if len(names) >= _REMEMBERED:
+                names.clear()
+            names[client] = _hashed(client, *self._salts[first])
+        return names[client]
+
+    def _period(self, day: int) -> int:
+        now = _since_1970(self._clock())
+        known = min(max(day - _EPOCH, now - _OLDEST.days), now)
+        return known - known % self._days
 
     def _salt(self, first: int) -> _Salt:
         path = self._folder / f"{first}-{first + self._days}.salt"
@@ -168,9 +181,13 @@ def _hashed(client: str, mark: str, key: bytes) -> str:
     return f"{mark}~{blake2b(secret, key=key, digest_size=_NAME_BYTES).hexdigest()}"
 
 
-def _day(at: datetime) -> int:
-    aware = at if at.tzinfo else at.replace(tzinfo=UTC)
-    return int(aware.timestamp() // 86_400)
+def _since_1970(at: datetime) -> int:
+    return _in_utc(at).toordinal() - _EPOCH
+
+
+def _in_utc(at: datetime) -> datetime:
+    """Return a time in UTC, as which one without a zone is read."""
+    return at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC)
 
 
 def _read(path: Path) -> _Salt:

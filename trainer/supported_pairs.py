@@ -6,13 +6,19 @@ from desireline.trainer.k_anonymity import clients_by
 from desireline.trainer.pairs import Pair, PairSet
 from desireline.trainer.sessions import Sessions
 
+#: Miners whose pairs no user made: of documents alone, or of what people judged. A source that is
+#: not among them is taken to have looked at clicks.
+FROM_NO_CLICKS = frozenset(
+    {"categories", "crops", "pseudo_queries", "rated", "self_supervised", "synthetic"}
+)
+
 
 def supported(pairs: PairSet, sessions: Sessions, min_clients: int) -> PairSet:
     """Drop the pairs that the clicks of fewer clients speak for.
 
     A pair is spoken for by the clients who clicked its document for its query; where nobody did,
     so that a miner or a model inferred it, by those who clicked the document for any query.
-    Pairs whose anchor nobody typed were made from documents alone and need nobody.
+    Pairs that are made from no clicks, or whose anchor nobody typed, need nobody.
 
     Args:
         pairs: what the miners found.
@@ -47,7 +53,8 @@ class _Support:
 
     def of(self, pair: Pair) -> float:
         """Return how many clients stand behind a pair; infinity where it needs none."""
-        if pair.anchor not in self._typed:
+        made_of_no_clicks = not FROM_NO_CLICKS.isdisjoint(pair.source.split("+"))
+        if made_of_no_clicks or pair.anchor not in self._typed:
             return float("inf")
         document = pair.positive.document_id
         direct = self._direct.get((pair.anchor, document))

@@ -34,8 +34,8 @@ def sessions():
     return to_sessions([LogBatch(cursor=Cursor(""), queries=queries, actions=actions)])
 
 
-def pair(anchor: str, document: str) -> Pair:
-    return Pair(anchor=anchor, positive=Passage(document, f"text of {document}"), source="clicked")
+def pair(anchor: str, document: str, source: str = "clicked") -> Pair:
+    return Pair(anchor=anchor, positive=Passage(document, f"text of {document}"), source=source)
 
 
 def kept(sessions, *pairs: Pair, k: int = 3) -> list[tuple[str, str]]:
@@ -56,6 +56,11 @@ def test_an_inferred_pair_needs_people_who_clicked_its_document(sessions):
 
 def test_a_pair_made_from_documents_alone_needs_nobody(sessions):
     assert kept(sessions, pair("title of a hat", "hat")) == [("title of a hat", "hat")]
+
+
+def test_a_pair_that_people_judged_needs_no_clicks(sessions):
+    assert kept(sessions, pair("hats", "hat", "clicked+rated")) == [("hats", "hat")]
+    assert kept(sessions, pair("hats", "hat", "clicked+somebody_elses")) == []
 
 
 def test_with_one_client_everything_stays(sessions):
