@@ -121,8 +121,10 @@ class ClickLog:
 
         """
         kind = pl.col("kind")
+        names = pl.col("query", "document_id")
         counts = (
             events.filter(kind.is_in(["impression", "click"]))
+            .with_columns(names.cast(pl.Categorical))  # half the memory of grouping texts
             .group_by("query", "document_id", "position")
             .agg(
                 impressions=(kind == "impression").sum(),
@@ -132,9 +134,10 @@ class ClickLog:
                 shown=pl.lit(value=True),
                 impressions=pl.max_horizontal("impressions", "clicks"),
             )
-            .select(*_KEY, pl.col("impressions", "clicks").cast(pl.Float64))
-            .sort(_KEY)
             .collect(engine="streaming")
+            .with_columns(names.cast(pl.String), pl.col("impressions", "clicks").cast(pl.Float64))
+            .select(*_KEY, "impressions", "clicks")
+            .sort(_KEY)
         )
         log = cls.of_counts(counts)
         log.counts = counts

@@ -1,0 +1,70 @@
+"""From events to labels: pulling them, and sessions, counts and the position-based model.
+
+    python tests/benchmarks/labels.py [--quick] [--json FILE] [--pyclick FOLDER] [--only PART ...]
+
+Each part is a file of `labels/` with `measure(quick, **options) -> Part`: `aggregate` (10 million
+events against a plain pandas version and PyClick), `pull` (a real OpenSearch). Every way runs in
+a process of its own and they take turns in every round, so a busy machine is busy for all of them:
+read the ratios, not the numbers.
+"""
+
+import argparse
+import importlib
+import importlib.util
+import json
+import os
+import sys
+from dataclasses import asdict
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent / "labels"))
+
+from part import Part
+
+PARTS = ("aggregate", "pull")
+
+
+def measure(name: str, *, quick: bool, pyclick: Path | None) -> Part:
+    if importlib.util.find_spec(name) is None:
+        return Part(name=name, not_run={name: "there is no such part"})
+    options = {"pyclick": pyclick} if name == "aggregate" else {}
+    part: Part = importlib.import_module(name).measure(quick=quick, **options)
+    return part
+
+
+def report(part: Part) -> None:
+    for line in part.lines:
+        print(line)
+    for name, reason in part.not_run.items():
+        print(f"not run: {name}: {reason}")
+    for goal in part.goals:
+        holds = "holds" if goal["holds"] else "MISSED"
+        print(f"{holds:7} {goal['name']}: {goal['value']} (goal {goal['goal']})")
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
+    parser.add_argument("--quick", action="store_true", help="a tenth of the events, fewer rounds")
+    parser.add_argument("--json", type=Path, help="write the numbers to this file")
+    parser.add_argument("--pyclick", type=Path, help="folder that holds PyClick's package")
+    parser.add_argument("--only", nargs="*", choices=PARTS, default=PARTS, help="parts to run")
+    asked = parser.parse_args()
+    parts = []
+    for name in asked.only:
+        parts.append(measure(name, quick=asked.quick, pyclick=asked.pyclick))
+        report(parts[-1])
+    goals = [goal for part in parts for goal in part.goals]
+    if asked.json:
+        machine = {"cores": os.cpu_count(), "load": os.getloadavg(), "quick": asked.quick}
+        content = {
+            "benchmark": "labels",
+            "machine": machine,
+            "parts": {part.name: asdict(part) for part in parts},
+            "goals": goals,
+        }
+        asked.json.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+    return 0 if all(goal["holds"] for goal in goals) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
