@@ -99,7 +99,7 @@ class Town:
 
     @cached_property
     def words(self) -> Words:
-        return Words(self.texts)
+        return Words(self.world.documents)
 
     @cached_property
     def shown(self) -> Run:
