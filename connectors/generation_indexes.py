@@ -40,8 +40,15 @@ def sequence_version(fencing: int, seq_no: int) -> int:
 
 
 def after(version: int, fencing: int) -> int:
-    """Return the version of a delete that beats a copy of this version, but no later write."""
-    return sequence_version(fencing, (version & _POSITIONS) + 1)
+    """Return the version of a delete that beats a copy of this version, but no later write.
+
+    Only in a copy of this owner is the number a position of the source, which a document that is
+    created again has behind it. In any other (of a former owner, the engine's own count, either
+    counted up by the application) it may be far ahead of the source's positions; it is beaten by
+    the fencing number alone.
+    """
+    own = version >> _POSITION_BITS == fencing
+    return sequence_version(fencing, (version & _POSITIONS) + 1 if own else 0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -22,12 +22,14 @@ sys.path.insert(0, str(Path(__file__).parent))
 from mutants import Mutant, plant
 from simulated_migration import Migration
 
+from desireline.sidecar.way import Way
+
 _PORTION = 10
 
 
-def one(seed: int, tender: str = "") -> dict[str, Any]:
+def one(seed: int, tender: str = "", way: Way | None = None) -> dict[str, Any]:
     """Run one seed and return what it did, or how it went wrong."""
-    migration = Migration(seed, tender)
+    migration = Migration(seed, tender, way)
     violation = ""
     try:
         migration.run()
@@ -35,19 +37,24 @@ def one(seed: int, tender: str = "") -> dict[str, Any]:
         violation = f"{type(error).__name__}: {error}"
     return {
         "seed": seed,
+        "way": migration.way,
         "violation": violation,
         "digest": migration.digest,
         "steps": migration.schedule.steps,
         "acknowledged": migration.application.acknowledged,
         "embeddings": migration.checks.embeddings,
+        "copies": migration.checks.copies,
+        "swaps": migration.checks.names.swaps,
         "searches": migration.checks.searches,
         "pointers": len(migration.checks.pointers),
     }
 
 
-def portion(seeds: Sequence[int], tender: str = "") -> list[dict[str, Any]]:
+def portion(
+    seeds: Sequence[int], tender: str = "", way: Way | None = None
+) -> list[dict[str, Any]]:
     """Run several seeds."""
-    return [one(seed, tender) for seed in seeds]
+    return [one(seed, tender, way) for seed in seeds]
 
 
 def _prepare(mutant: Mutant | None) -> None:
@@ -59,7 +66,10 @@ def _prepare(mutant: Mutant | None) -> None:
 
 
 def many(
-    seeds: Sequence[int], processes: int | None = None, mutant: Mutant | None = None
+    seeds: Sequence[int],
+    processes: int | None = None,
+    mutant: Mutant | None = None,
+    way: Way | None = None,
 ) -> Iterator[dict[str, Any]]:
     """Run seeds on every core; the results are those of the same seeds run alone.
 
@@ -67,13 +77,14 @@ def many(
     ones: a fork of a test session takes the locks of its libraries' threads along, as they are.
     """
     portions = [seeds[start : start + _PORTION] for start in range(0, len(seeds), _PORTION)]
-    tender = mutant.tender if mutant else ""
+    tender, way = (mutant.tender, mutant.way) if mutant else ("", way)
     fresh = multiprocessing.get_context("spawn")
     pool = ProcessPoolExecutor(
         processes or os.cpu_count(), fresh, initializer=_prepare, initargs=(mutant,)
     )
     try:
-        for results in pool.map(portion, portions, [tender] * len(portions)):
+        each = len(portions)
+        for results in pool.map(portion, portions, [tender] * each, [way] * each):
             yield from results
     finally:
         pool.shutdown(cancel_futures=True)
@@ -81,10 +92,11 @@ def many(
 
 def summary(results: Sequence[dict[str, Any]], seconds: float) -> dict[str, Any]:
     """Count what was done and name every seed that went wrong."""
-    counted = ("steps", "acknowledged", "embeddings", "searches", "pointers")
+    counted = ("steps", "acknowledged", "embeddings", "copies", "searches", "pointers", "swaps")
     wrong = [r for r in results if r["violation"]]
     return {
         "migrations": len(results),
+        "by_new_index": sum(r["way"] == "index" for r in results),
         "first_seed": results[0]["seed"],
         "last_seed": results[-1]["seed"],
         "violations": len(wrong),
@@ -100,10 +112,11 @@ def main() -> int:
     parser.add_argument("--first", type=int, default=0, help="the first seed")
     parser.add_argument("--processes", type=int, help="left out: one for every core")
     parser.add_argument("--json", type=Path, help="where the figures go")
+    parser.add_argument("--way", choices=("slot", "index"), help="left out: drawn by the seed")
     options = parser.parse_args()
     began = time.perf_counter()
     seeds = range(options.first, options.first + options.count)
-    found = summary(list(many(seeds, options.processes)), time.perf_counter() - began)
+    found = summary(list(many(seeds, options.processes, way=options.way)), time.perf_counter() - began)
     print(json.dumps(found, indent=2))
     if options.json:
         options.json.write_text(json.dumps(found, indent=2) + "\n")

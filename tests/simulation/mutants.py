@@ -5,6 +5,8 @@ import inspect
 import textwrap
 from dataclasses import dataclass
 
+from desireline.sidecar.way import Way
+
 
 @dataclass(frozen=True)
 class Mutant:
@@ -17,6 +19,7 @@ class Mutant:
     wrong: str
     #: Other modules that hold the function under the same name.
     also: tuple[str, ...] = ()
+    way: Way = "slot"
     #: Requests at which sidecars freeze; empty: whatever the seeds draw.
     tender: str = ""
 

@@ -6,9 +6,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import orjson
-from simulated_catalog import RefusedError
+from simulated_aliases import RefusedError
 from simulated_node import SimulatedNode
 from simulated_schedule import Pending, Schedule, Task
+
+_HELD_UP, _CONFLICT = 403, 409
 
 Fields = Mapping[str, Any]
 _WORDS = ["nurse", "baker", "pilot", "welder", "tailor", "cook", "miner", "clerk", "actor", "judge"]
@@ -20,6 +22,10 @@ class Key:
 
     #: What the last acknowledged write left.
     sure: Fields | None = None
+    #: The number it has, where the application numbers its documents itself.
+    number: int = 0
+    #: The number that the write under way gives it.
+    next_number: int = 0
     #: What writes without an answer may have left; such a key is written no more.
     perhaps: list[Fields | None] = field(default_factory=list)
     under_way: bool = False
@@ -32,13 +38,25 @@ class Application:
     """Writes, updates, deletes and re-creates documents, each value unlike any other."""
 
     def __init__(
-        self, node: SimulatedNode, schedule: Schedule, rng: random.Random, index: str, count: int
+        self,
+        node: SimulatedNode,
+        schedule: Schedule,
+        rng: random.Random,
+        index: str,
+        count: int,
+        *,
+        numbers: bool = False,
     ) -> None:
         self._node = node
         self._schedule = schedule
         self._rng = rng
         self._index = index
+        #: Whether it numbers its documents itself, with numbers like milliseconds of the clock.
+        self.numbers = numbers
+        self._last_number = 1_700_000_000_000
         self._unique = 0
+        #: Writes turned away because the index took none.
+        self.held_up = 0
         self.quiet = False
         self.acknowledged = 0
         self.unanswered = 0
@@ -53,6 +71,8 @@ class Application:
         for key in self.keys.values():
             key.sure = self._new()
         lines = [line for name in self.keys for line in self._line("index", name)]
+        for key in self.keys.values():
+            key.number = key.next_number
         work = self._node.request("POST", f"/{self._index}/_bulk", {}, b"\n".join(lines), "app")
         for _ in work:
             pass
@@ -98,9 +118,22 @@ class Application:
             key = self.keys[name]
             key.under_way = False
             # 404: what was to be deleted or updated is not there.
-            if answer["status"] < 300 or (answer["status"] == 404 and after is None):
-                key.sure = after
+            gone = answer["status"] == 404 and after is None
+            if answer["status"] < 300 or gone or self._is_own_conflict(name, answer):
+                key.sure, key.number = after, key.next_number
                 self.acknowledged += 1
+            elif answer["status"] == _HELD_UP:
+                self.held_up += 1
+
+    def _is_own_conflict(self, name: str, answer: Mapping[str, Any]) -> bool:
+        """6: who numbers its documents only ever conflicts with its own write, sent again."""
+        if answer["status"] != _CONFLICT or not self.numbers:
+            return False
+        row = self._node.one(self._index).shard_of(name, None).primary.rows.get(name)
+        given = self.keys[name].next_number
+        assert row is not None
+        assert row.version == given, f"6: {name} number {given} was answered {answer}"
+        return True
 
     def _change(self, now: Fields | None) -> tuple[str, Fields, Fields | None]:
         draw = self._rng.random()
@@ -111,6 +144,8 @@ class Application:
             return "delete", {}, None
         part = self._rng.choice(("title", "description", "level"))
         changed = {part: self._new()[part]}
+        if self.numbers:  # a partial update cannot be numbered
+            return "index", {**now, **changed}, {**now, **changed}
         return "update", changed, {**now, **changed}
 
     def _new(self) -> dict[str, Any]:
@@ -126,8 +161,12 @@ class Application:
     def _line(self, kind: str, name: str) -> Iterator[bytes]:
         yield from self._action(kind, name, self.keys[name].sure or {})
 
-    @staticmethod
-    def _action(kind: str, name: str, body: Fields) -> Iterator[bytes]:
-        yield orjson.dumps({kind: {"_id": name}})
+    def _action(self, kind: str, name: str, body: Fields) -> Iterator[bytes]:
+        how: dict[str, Any] = {"_id": name}
+        if self.numbers:
+            self._last_number += self._rng.choice((1, 1, 7))
+            self.keys[name].next_number = self._last_number
+            how |= {"version": self._last_number, "version_type": "external"}
+        yield orjson.dumps({kind: how})
         if kind != "delete":
             yield orjson.dumps({"doc": body} if kind == "update" else body)

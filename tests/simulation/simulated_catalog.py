@@ -2,43 +2,32 @@
 
 import itertools
 import random
-import re
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from copy import deepcopy
 from typing import Any
 
+from simulated_aliases import Aliases, Params, RefusedError, Request
 from simulated_index import Index, flat, new_shards
-from simulated_queries import UnknownCallError, search
+from simulated_queries import search
 from simulated_shard import Row, Shard
 
 #: The most that happens elsewhere while one write stalls.
 _LONG_LAG = 300
-
-Params = Mapping[str, str]
-Request = Generator[None, None, Any]
-
-
-class RefusedError(Exception):
-    """An answer with a status of 400 and above."""
-
-    def __init__(self, status: int, kind: str, reason: str) -> None:
-        super().__init__(f"{status} {kind}: {reason}")
-        self.status = status
-        self.body = {
-            "error": {"type": kind, "reason": reason, "root_cause": [{"type": kind}]},
-            "status": status,
-        }
+#: Steps for which a block waits for writes under way before it says that it gave up.
+_BLOCK_WAITS = 5_000
+#: Settings that only the cluster gives.
+_PRIVATE = ("index.uuid", "index.provided_name", "index.creation_date", "index.version.")
 
 
-class Catalog:
+class Catalog(Aliases):
     """Indexes by name. Every method is a request and yields where others may run."""
 
     def __init__(self, now: Callable[[], float] = lambda: 0.0, rng: random.Random | None = None):
+        super().__init__()
         self.now = now
         self.rng = rng or random.Random(0)
-        self.indexes: dict[str, Index] = {}
         self._ids = itertools.count(1)
-        self._snapshots: dict[str, list[tuple[Shard, int, Mapping[str, Row]]]] = {}
+        self._snapshots: dict[str, tuple[Index, list[tuple[Shard, int, Mapping[str, Row]]]]] = {}
         #: Told of every row as its primary applies it: index, shard, row, origin, row before.
         self.journal: Callable[[Index, Row, str, Row | None], None] = lambda *_: None
         #: Told of every vector search: who asked, in which slot, and the rows found.
@@ -52,41 +41,27 @@ class Catalog:
         """Return how much happens elsewhere before the next stage of a write."""
         return int(self.rng.random() * _LONG_LAG) if self.rng.random() < self.stalls else 1
 
-    # Names.
-
-    def named(self, expression: str) -> list[Index]:
-        """Return the indexes that a name, an alias or a list of them stands for."""
-        found: dict[str, Index] = {}
-        for name in expression.split(","):
-            held = [i for i in self.indexes.values() if name == i.name or name in i.aliases]
-            if "*" in name:
-                shape = re.compile(re.escape(name).replace(r"\*", ".*"))
-                held = [i for i in self.indexes.values() if shape.fullmatch(i.name)]
-            elif not held:
-                raise RefusedError(404, "index_not_found_exception", f"no such index [{name}]")
-            found |= {index.name: index for index in held}
-        return list(found.values())
-
-    def one(self, name: str) -> Index:
-        """Return the index that a write to this name goes to."""
-        found = self.named(name)
-        if len(found) > 1:
-            found = [index for index in found if index.aliases[name].get("is_write_index")]
-        if len(found) != 1:
-            raise RefusedError(
-                400, "illegal_argument_exception", f"no write index is defined for alias [{name}]"
-            )
-        return found[0]
+    def _on_the_way(self, index: Index) -> int:
+        """Return how much happens between the choice of an index and its shard."""
+        return 1 if index.name.startswith(".") else self._lag()
 
     # Indexes.
 
     def create(self, name: str, *, params: Params, body: Any, origin: str) -> Request:
-        if name in self.indexes:
+        self.make(name, body or {})
+        yield
+        return {"acknowledged": True, "shards_acknowledged": True, "index": name}
+
+    def make(self, name: str, held: Mapping[str, Any]) -> Index:
+        """Make an index, asked for or because somebody wrote to it."""
+        if name in self.indexes or any(name in each.aliases for each in self.indexes.values()):
             raise RefusedError(
                 400, "resource_already_exists_exception", f"index [{name}] already exists"
             )
-        held = body or {}
         settings = dict(flat(held.get("settings", {})))
+        private = [each for each in settings if each.startswith(_PRIVATE)]
+        if private:
+            raise RefusedError(400, "validation_exception", f"private index setting {private}")
         uuid = f"uuid{next(self._ids)}"
         settings.setdefault("index.number_of_shards", "1")
         settings |= {"index.uuid": uuid, "index.provided_name": name}
@@ -99,12 +74,17 @@ class Catalog:
             if not name.startswith("."):  # a lease that stalls for seconds is lost by right
                 shard.lag = self._lag
         self.indexes[name] = index
-        yield
-        return {"acknowledged": True, "shards_acknowledged": True, "index": name}
+        self.renamed()
+        return index
 
     def drop(self, expression: str, *, params: Params, body: Any, origin: str) -> Request:
-        for index in self.named(expression):
+        held = self.named(expression)
+        if any(index.name != expression for index in held) and "*" not in expression:
+            reason = f"The provided expression [{expression}] matches an alias"
+            raise RefusedError(400, "illegal_argument_exception", reason)
+        for index in held:
             del self.indexes[index.name]
+        self.renamed()
         yield
         return {"acknowledged": True}
 
@@ -133,6 +113,8 @@ class Catalog:
                         400, "illegal_argument_exception", f"Cannot update mapper [{name}]"
                     )
                 properties[name] = deepcopy(definition)
+            if "_meta" in body:
+                index.mapping["_meta"] = deepcopy(body["_meta"])
         return {"acknowledged": True}
 
     def settings(self, expression: str, *_: str, params: Params, body: Any, origin: str) -> Request:
@@ -150,6 +132,7 @@ class Catalog:
             seconds = new_shards(index.settings, self.now)[0].gc_deletes_s
             for shard in index.shards:
                 shard.gc_deletes_s = seconds
+        self.renamed()
         return {"acknowledged": True}
 
     def block(self, expression: str, *, params: Params, body: Any, origin: str) -> Request:
@@ -157,49 +140,15 @@ class Catalog:
         held = self.named(expression)
         for index in held:
             index.settings["index.blocks.write"] = "true"
-        for _ in range(10_000):
+        self.renamed()
+        ended = False
+        for _ in range(_BLOCK_WAITS):
             yield
-            if not any(shard.busy for index in held for shard in index.shards):
+            ended = not any(shard.busy for index in held for shard in index.shards)
+            if ended:
                 break
-        names = [{"name": index.name, "blocked": True} for index in held]
-        return {"acknowledged": True, "shards_acknowledged": True, "indices": names}
-
-    def aliases(self, *, params: Params, body: Any, origin: str) -> Request:
-        """Carry out every action or none."""
-        yield
-        planned = {name: dict(index.aliases) for name, index in self.indexes.items()}
-        dropped = []
-        for action in body["actions"]:
-            ((kind, how),) = action.items()
-            for index in self._of_action(how):
-                if kind == "remove_index":
-                    dropped.append(index.name)
-                else:
-                    _plan(kind, how, planned[index.name])
-        for name, held in planned.items():
-            self.indexes[name].aliases = held
-        for name in dropped:
-            del self.indexes[name]
-        return {"acknowledged": True}
-
-    def _of_action(self, how: Mapping[str, Any]) -> list[Index]:
-        names = how.get("indices") or [how["index"]]
-        return [index for name in names for index in self.named(name) if index.name == name]
-
-    def alias(self, name: str, *, params: Params, body: Any, origin: str) -> Request:
-        yield
-        found = {
-            i.name: {"aliases": {name: i.aliases[name]}}
-            for i in self.indexes.values()
-            if name in i.aliases
-        }
-        if not found:
-            raise RefusedError(404, "aliases_not_found_exception", f"alias [{name}] missing")
-        return found
-
-    def index_aliases(self, name: str, *, params: Params, body: Any, origin: str) -> Request:
-        yield
-        return {i.name: {"aliases": deepcopy(i.aliases)} for i in self.named(name)}
+        names = [{"name": index.name, "blocked": ended} for index in held]
+        return {"acknowledged": ended, "shards_acknowledged": ended, "indices": names}
 
     # Counts.
 
@@ -238,22 +187,6 @@ class Catalog:
     def _rows(self, indexes: Sequence[Index], *, primary: bool) -> list[Row]:
         shards = [shard for index in indexes for shard in index.shards]
         return [row for shard in shards for row in shard.primary.visible.values()]
-
-
-def _plan(kind: str, how: Mapping[str, Any], held: dict[str, dict[str, Any]]) -> None:
-    """Carry one alias action out on a copy of the aliases an index has."""
-    for alias in _aliases(how):
-        if kind == "add":
-            keys = ("is_write_index", "filter", "routing")
-            held[alias] = {key: how[key] for key in keys if key in how}
-        elif kind != "remove":
-            raise UnknownCallError(f"alias action {kind!r}")
-        elif held.pop(alias, None) is None and how.get("must_exist"):
-            raise RefusedError(404, "aliases_not_found_exception", f"aliases [{alias}] missing")
-
-
-def _aliases(how: Mapping[str, Any]) -> list[str]:
-    return how.get("aliases") or [how["alias"]]
 
 
 def _count(index: Index) -> int:

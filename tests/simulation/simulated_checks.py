@@ -8,16 +8,15 @@ from typing import Any
 import numpy as np
 from simulated_application import Application
 from simulated_index import Index
+from simulated_name_checks import NameChecks
 from simulated_node import SimulatedNode
+from simulated_rows import SLOTS, digest_of, documents_of, own, present, stands_for
 from simulated_shard import Row
-from simulated_target import BY_FINGERPRINT, CONFIG, INDEX
+from simulated_target import BY_FINGERPRINT, CONFIG
 
-from desireline.connectors.documents import digest
 from desireline.sidecar.generations import State
 from desireline.sidecar.serving import LiveGeneration
 from desireline.sidecar.target import Target
-
-_SLOTS = ("embedding__a", "embedding__b")
 
 
 class Checks:
@@ -29,6 +28,8 @@ class Checks:
         self.generations: dict[int, dict[str, Any]] = {}
         self.searches = 0
         self.embeddings = 0
+        self.copies = 0
+        self.names = NameChecks(node)
         self._fixed: set[str] = set()
         self._serving: LiveGeneration | None = None
 
@@ -45,14 +46,21 @@ class Checks:
                     self._written(index, row, "before", None)
         self._node.journal = self._written
         self._node.searched = self._searched
+        self.names.begin(numbers=application.numbers)
 
     # At every write.
 
     def _written(self, index: Index, row: Row, origin: str, before: Row | None) -> None:
         if index.name.startswith(".desireline"):
             self._state_written(row)
-        elif origin not in {"app", "before"}:
-            self._embedding_written(row, origin, before)
+        elif origin == "before":
+            pass
+        elif origin == "app":
+            assert stands_for(index), f"1: {index.name}, which was left, took {row.document_id}"
+        elif stands_for(index):
+            self._embedding_written(index, row, origin, before)
+        else:
+            self._copy_written(row, origin, before)
 
     def _state_written(self, row: Row) -> None:
         held = row.source or {}
@@ -76,31 +84,45 @@ class Checks:
                 )
         self.pointers.append(pointer)
 
-    def _embedding_written(self, row: Row, origin: str, before: Row | None) -> None:
+    def _copy_written(self, row: Row, origin: str, before: Row | None) -> None:
+        """5: into an index that does not serve whole documents may go, and deletes."""
+        self.copies += 1
+        for slot in SLOTS:
+            stamp = (row.source or {}).get(f"{slot}_stamp")
+            if stamp is None or stamp == ((before and before.source) or {}).get(f"{slot}_stamp"):
+                continue
+            assert stamp["digest"] == digest_of(row), (
+                f"5: {origin} copied {row.document_id} with the vector of another text"
+            )
+
+    def _embedding_written(
+        self, index: Index, row: Row, origin: str, before: Row | None
+    ) -> None:
         self.embeddings += 1
-        assert _present(before), f"2: {origin} brought {row.document_id} back"
+        assert present(before), f"2: {origin} brought {row.document_id} back"
         assert before is not None
         assert before.source is not None
         assert row.source is not None, f"2: {origin} deleted {row.document_id}"
-        assert _own(row) == _own(before), f"3: {origin} changed fields of {row.document_id}"
-        for slot in _SLOTS:
+        assert own(row) == own(before), f"3: {origin} changed fields of {row.document_id}"
+        for slot in SLOTS:
             stamp = row.source.get(f"{slot}_stamp")
             if stamp is None or stamp == before.source.get(f"{slot}_stamp"):
                 continue
-            assert stamp["digest"] == _digest(row), (
+            assert stamp["digest"] == digest_of(row), (
                 f"5: {origin} wrote the vector of another text to {row.document_id}"
             )
-            live = self._live_in(slot)
+            live = self._live_in(index, slot)
             assert live is None or stamp["generation"] == live, (
                 f"17: {origin} wrote generation {stamp['generation']} to {row.document_id} in the"
                 f" slot of live generation {live}"
             )
 
-    def _live_in(self, slot: str) -> int | None:
+    def _live_in(self, index: Index, slot: str) -> int | None:
         if not self.pointers:
             return None
         live = self.pointers[-1]["generation"]
-        return live if self.generations[live]["slot"] == slot else None
+        known = self.generations[live]
+        return live if (known["index"], known["slot"]) == (index.name, slot) else None
 
     # At every search.
 
@@ -108,15 +130,17 @@ class Checks:
         """Say what the next search is answered by."""
         self._serving = live
 
+    def is_kept(self, serving: LiveGeneration) -> bool:
+        """Say whether the pointer still names the generation, as live or as the way back."""
+        last = self.pointers[-1] if self.pointers else {"generation": None, "previous": None}
+        return serving.number in {last["generation"], last["previous"]}
+
     def _searched(self, origin: str, slot: str, rows: list[Row]) -> None:
         """9: no search is empty or mixes generations while its generation is kept."""
         if origin != "searcher":
             return
         serving, self._serving = self._serving, None
-        if serving is None or not self.pointers:
-            return
-        pointer = self.pointers[-1]
-        if serving.number not in {pointer["generation"], pointer["previous"]}:
+        if serving is None or not self.is_kept(serving):
             return
         self.searches += 1
         found = {(row.source or {})[f"{slot}_stamp"]["generation"] for row in rows}
@@ -130,21 +154,21 @@ class Checks:
 
     def end(self, target: Target, application: Application) -> None:
         """Compare every document with what was acknowledged, every vector with its text."""
-        rows = {
-            row.document_id: row
-            for shard in self._node.named(INDEX)[0].shards
-            for row in shard.primary.rows.values()
-            if row.source is not None
-        }
+        index = self.names.end()
+        rows = documents_of(index)
         unknown = rows.keys() - application.keys.keys()
         assert not unknown, f"2: documents nobody wrote: {sorted(unknown)}"
         for name, key in application.keys.items():
             row = rows.get(name)
-            found = None if row is None else _own(row)
+            found = None if row is None else own(row)
             assert key.allows(found), f"1: {name} is {found}, acknowledged was {key.sure}"
+            if application.numbers and row is not None and not key.perhaps:
+                assert row.version == key.number, f"3: {name} has version {row.version}"
         kept = [g for g in target.generations.all() if g.state in {State.LIVE, State.RETAINED}]
-        assert kept, "no generation is live"
-        for generation in kept:
+        live = [g.index for g in kept if g.state is State.LIVE]
+        assert live == [index.name], f"10: the alias names {index.name}, live is {live}"
+        # What is held in an index that takes no writes is brought up to date by a revert.
+        for generation in (g for g in kept if g.index == index.name):
             for row in rows.values():
                 self._embedded(row, generation.slot, generation.number, generation.fingerprint)
 
@@ -156,7 +180,7 @@ class Checks:
         stamp = source.get(f"{slot}_stamp")
         assert stamp is not None, f"{place} carries no stamp"
         assert stamp["generation"] == number, f"{place} carries {stamp['generation']}"
-        assert stamp["digest"] == _digest(row), f"{place} is of another text"
+        assert stamp["digest"] == digest_of(row), f"{place} is of another text"
         text = CONFIG.template.render(source)
         vector = source.get(slot)
         if not text:
@@ -165,17 +189,3 @@ class Checks:
         expected = BY_FINGERPRINT[fingerprint].encode_documents([text])[0]
         assert vector is not None, f"{place} has no vector"
         assert np.allclose(vector, expected, atol=1e-6), f"{place} has another vector"
-
-
-def _present(row: Row | None) -> bool:
-    return row is not None and row.source is not None
-
-
-def _own(row: Row) -> dict[str, Any]:
-    """Return the application's fields."""
-    ours = {part for slot in _SLOTS for part in (slot, f"{slot}_stamp")}
-    return {name: value for name, value in (row.source or {}).items() if name not in ours}
-
-
-def _digest(row: Row) -> str:
-    return digest(CONFIG.template.render(row.source or {}))

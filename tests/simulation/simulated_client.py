@@ -12,7 +12,7 @@ from typing import Any
 
 import orjson
 from opensearchpy import exceptions
-from simulated_catalog import RefusedError
+from simulated_aliases import RefusedError
 from simulated_node import SimulatedNode
 from simulated_schedule import Pending, Schedule, Strand, current
 

@@ -2,94 +2,88 @@
 
 Two operators' sidecars, a follower, writers, searchers and someone who reverts share one
 simulated cluster. At every request of a sidecar it may be killed, frozen for longer than its
-lease, or meet a fault of the network; primaries fail over at any time.
+lease, or meet a fault of the network; primaries fail over at any time. The seed draws the way: slots
+in the index, or new indexes behind the alias by which the application writes.
 """
 
 import hashlib
 import random
 import re
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from simulated_application import Application
 from simulated_checks import Checks
 from simulated_client import Network
+from simulated_luck import Luck, draw_luck
 from simulated_node import SimulatedNode
 from simulated_schedule import Process, Schedule, Strand, Task, current
 from simulated_shard import Shard
 from simulated_target import (
+    CONFIG,
     ENCODERS,
     INDEX,
     LEASE_TTL_S,
     NAME,
+    config,
     follower,
     open_target,
     reindex,
     serving,
 )
 from simulated_threads import virtual_time
+from simulated_watchdog import NAME as WATCHDOG
+from simulated_watchdog import simulated_watchdogs
 
-from desireline.connectors.documents import digest
 from desireline.connectors.errors import DesirelineError
 from desireline.sidecar import lease as leases
 from desireline.sidecar.cutover import revert
-from desireline.sidecar.errors import BackfillError
+from desireline.sidecar.errors import BackfillError, RevertRefusedError
 from desireline.sidecar.lease import hold_lease
+from desireline.sidecar.reindexing import swap_back, tidy
 from desireline.sidecar.target import Target
+from desireline.sidecar.way import Way
 
 _START = datetime(2026, 11, 21, 2, 0, tzinfo=UTC)
-_LIMIT = 150_000
+_LIMIT = 300_000
 _MOST_TRIES = 150
 _MOST_UNPROVED = 8
-#: Requests of which a seed chooses one to be struck far more often than the rest.
-_POINTER, _GENERATION_2 = (
-    f"/.desireline-state/_doc/{digest(f'{len(kind)}:{kind}{key}')}".replace(".", r"\.")
-    for kind, key in (("pointer", NAME), ("generation", f"{NAME}:{2:08d}"))
-)
-_TENDER = (
-    f"(GET|PUT) ({_POINTER}|{_GENERATION_2})",
-    f"(GET|PUT) ({_POINTER}|{_GENERATION_2})",
-    f"PUT {_POINTER}",
-    r"POST /jobs/_bulk",
-    r"POST /jobs/_refresh",
-    r"GET /jobs/_stats.*",
-    r"POST /_search",
-    r"POST /jobs/_mget",
-    r"PUT /\.desireline.*",
-    r"GET /\.desireline.*",
-    r"POST /jobs/_search",
-)
+#: Requests of one writer; a swap must happen while writes come in.
+_WRITES: Mapping[Way, tuple[int, ...]] = {"slot": (10, 40), "index": (20, 60, 150)}
+#: A request that is struck may take this long to be answered or given up.
+_STRUCK_S = 35.0
+#: Until somebody starts a sidecar again, and it gets the lease.
+_UNATTENDED_S = 120.0
 
 
-@dataclass(slots=True)
-class Luck:
-    """How much goes wrong, drawn once a seed."""
-
-    tender: re.Pattern[str]
-    kills: int
-    freezes: int
-    failovers: int
-    faults: int
-    rate: float
+class WishNotMetError(DesirelineError):
+    """The operator must ask again."""
 
 
 class Migration:
     """One seed from the first write to the last check."""
 
-    def __init__(self, seed: int, tender: str = "") -> None:
-        """Draw everything from the seed; `tender` makes freezes at these requests a certainty."""
+    def __init__(self, seed: int, tender: str = "", way: Way | None = None) -> None:
+        """Draw everything from the seed.
+
+        Args:
+            seed: names the migration.
+            tender: requests at which freezes are a certainty.
+            way: only this one; left out, the seed draws it.
+
+        """
         self.seed = seed
+        self.way: Way = way or random.Random(f"way {seed}").choice(("slot", "index"))
         self.rng = random.Random(seed)
         random.seed(seed)  # back-off draws its jitter from the module
         self.schedule = Schedule(self.rng)
         self.node = SimulatedNode(lambda: self.schedule.now, self.rng)
         self.network = Network(self.node, self.schedule, self.rng, self._meddle)
         self.checks = Checks(self.node)
-        self.luck = self._draw_luck()
+        self.luck = draw_luck(self.rng, self.way)
         if tender:
             self.luck = Luck(re.compile(tender), 0, 3, 0, 0, 0.005)
         self._rivals = bool(tender)
@@ -97,22 +91,12 @@ class Migration:
         self.fulfilled = 0
         self.unproved = 0
         self.events: list[str] = []
-
-    def _draw_luck(self) -> Luck:
-        draw = self.rng.choice
-        return Luck(
-            tender=re.compile(draw(_TENDER)),
-            kills=draw((0, 0, 1, 2, 3)),
-            freezes=draw((0, 0, 1, 2)),
-            failovers=draw((0, 0, 1, 2, 4)),
-            faults=draw((0, 0, 4, 12, 30)),
-            rate=draw((0.005, 0.02, 0.05)),
-        )
+        self.settings = CONFIG
 
     def run(self) -> "Migration":
         """Do all of it. Raises AssertionError at a violation, naming the seed."""
         try:
-            with virtual_time(), _owners():
+            with virtual_time(), _owners(), simulated_watchdogs(self.network):
                 try:
                     self._begin()
                     self._turmoil()
@@ -134,16 +118,36 @@ class Migration:
 
     def _begin(self) -> None:
         rng = self.rng
-        self.node.stalls = rng.choice((0.0, 0.1, 0.4))
-        self._ask("PUT", f"/{INDEX}", _mapping(rng.choice((1, 2, 3))))
+        self.node.stalls = rng.choice((0.0, 0.1, 0.4) if self.way == "slot" else (0.0, 0.05, 0.2))
+        shards = rng.choice((1, 2, 3))
+        if self.way == "index":
+            self._ask("PUT", f"/{INDEX}-v1", {**_mapping(shards), "aliases": {INDEX: {}}})
+            self.settings = config(
+                write_pause=rng.choice((1.0, 4.0, 12.0)), cut_over_tries=rng.choice((2, 10))
+            )
+        else:
+            self._ask("PUT", f"/{INDEX}", _mapping(shards))
         self.application = Application(
-            self.node, self.schedule, rng, INDEX, rng.choice((6, 12, 25))
+            self.node,
+            self.schedule,
+            rng,
+            INDEX,
+            rng.choice((6, 12, 25)),
+            numbers=self.way == "index" and rng.random() < 0.3,
         )
         self.application.fill()
         self._ask("POST", f"/{INDEX}/_refresh", None)
         if rng.random() < 0.7:
-            self._alone("setup", lambda target: self._reindex(target, ENCODERS[0].fingerprint))
+            wish, way = ENCODERS[0].fingerprint, self._draw_way()
+            self._alone("setup", lambda target: self._reindex(target, wish, way))
+        self.checks.names.pause_s = self.settings.swap.write_pause
         self.checks.begin(self.application)
+
+    def _draw_way(self) -> Way:
+        """Return the way of one wish: behind an alias slots may be written now and then, too."""
+        if self.way == "index" and not self.application.numbers and self.rng.random() < 0.2:
+            return "slot"
+        return self.way
 
     def _turmoil(self) -> None:
         rng = self.rng
@@ -156,23 +160,37 @@ class Migration:
             spawn(self._operator(f"sidecar-{number}", wish))
         pace_s = rng.choice((0.02, 0.1, 0.3))
         for _ in range(2):
-            spawn(self.application.writer(rng.choice((10, 40)), pace_s))
+            spawn(self.application.writer(rng.choice(_WRITES[self.way]), pace_s))
         spawn(self._follow())
         spawn(self._search())
         spawn(self._refresh())
         spawn(self._fail_over())
-        if rng.random() < 0.4:
+        if self.way == "index":
+            spawn(self._tidy())
+        elif rng.random() < 0.4:
             spawn(self._revert())
         self.schedule.run(lambda: self.fulfilled == len(wishes), limit=_LIMIT)
         assert self.fulfilled == len(wishes), "the re-embedding did not come to its end"
-        until = self.schedule.now + rng.uniform(1, 6)
         spawn(self.application.writer(40, 0.1))
+        if self.way == "index" and rng.random() < 0.6:
+            self._back_and_forth(rng.choice((1, 2)))
+            spawn(self.application.writer(40, 0.1))
+        until = self.schedule.now + rng.uniform(1, 6)
         spawn(_sleep_until(self.schedule, until))
         self.schedule.run(lambda: self.schedule.now >= until, limit=_LIMIT)
         self.calm = self.application.quiet = True
         self.schedule.run(lambda: False, limit=_LIMIT)
 
+    def _back_and_forth(self, times: int) -> None:
+        """Go back to the former index, and perhaps forth again, with writers at work."""
+        for _ in range(times):
+            done: list[str] = []
+            self.schedule.spawn(self._revert_at_last(done))
+            self.schedule.run(lambda done=done: bool(done), limit=_LIMIT)  # type: ignore[misc]
+            assert done, "the revert did not come to its end"
+
     def _end(self) -> None:
+        self._alone("last start", tidy)
         self._alone("last", self._follow_once)
         self._ask("POST", f"/{INDEX}/_refresh", None)
         self.checks.end(self._target("reader", 0.0), self.application)
@@ -199,7 +217,7 @@ class Migration:
         def clock() -> datetime:
             return _START + timedelta(seconds=self.schedule.now + skew_s)
 
-        return open_target(self.network, name, clock)
+        return open_target(self.network, name, clock, self.settings)
 
     def _life(self, name: str, work: Callable[[Target], None]) -> Task:
         """One process from its start to its end or its death."""
@@ -211,12 +229,13 @@ class Migration:
     def _operator(self, name: str, wish: str) -> Task:
         """Start the command again until the wish is fulfilled, as an operator would."""
         fulfilled: list[str] = []
+        way = self._draw_way()
 
         def command(target: Target) -> None:
             live = target.generations.live()
             # Killed after the pointer was written: the wish is fulfilled already.
             if live is None or live.fingerprint != wish:
-                self._reindex(target, wish)
+                self._reindex(target, wish, way)
             fulfilled.append(wish)
 
         for _ in range(_MOST_TRIES):
@@ -239,9 +258,12 @@ class Migration:
         assert self.unproved < _MOST_UNPROVED, f"8: the proof fails again and again: {error}"
         self._tell(name, f"{type(error).__name__}: {error}")
 
-    def _reindex(self, target: Target, fingerprint: str) -> None:
-        swapped = reindex(target, fingerprint)
-        self._tell("the operator:", swapped.sentence)
+    def _reindex(self, target: Target, fingerprint: str, way: Way) -> None:
+        """Raises WishNotMetError where only what a dead run had begun was finished."""
+        self._tell("the operator:", reindex(target, fingerprint, way))
+        live = target.generations.live()
+        if self.way == "index" and (live is None or live.fingerprint != fingerprint):
+            raise WishNotMetError("another generation is live by now")
 
     def _follow(self) -> Task:
         while not self.calm:
@@ -277,7 +299,31 @@ class Migration:
             try:
                 live.search(target.engine, "nurse", 1000)
             except DesirelineError as error:
-                raise AssertionError(f"9: a search failed: {error}") from error
+                assert not self.checks.is_kept(live), f"9: a search failed: {error}"
+
+    def _tidy(self) -> Task:
+        """Look after what dead runs left, as a server does beside its follower."""
+        while not self.calm:
+            yield self.rng.uniform(2, 15)
+            yield from self._life("tidier", lambda target: self._try("tidier", target, tidy))
+
+    def _revert_at_last(self, done: list[str]) -> Task:
+        """Try to go back to the former index until it is done, or there is none."""
+
+        def back(target: Target) -> None:
+            try:
+                done.append(swap_back(target).sentence)
+            except RevertRefusedError as error:
+                if "stable difference" in str(error):
+                    raise
+                done.append(str(error))
+
+        for _ in range(_MOST_TRIES):
+            yield self.rng.uniform(0.05, 2 * LEASE_TTL_S)
+            yield from self._life("reverter", lambda target: self._try("reverter", target, back))
+            if done:
+                self._tell("the operator:", done[0])
+                return
 
     def _revert(self) -> Task:
         yield self.rng.uniform(0.5, 20)
@@ -293,6 +339,7 @@ class Migration:
         """Refresh now and then one copy of one shard, as each copy does on its own."""
         while not self.calm:
             yield self.rng.expovariate(4)
+            self.checks.names.look_at_clock()
             shard = self._any_shard()
             self.rng.choice((shard.primary, shard.replica)).refresh()
 
@@ -315,21 +362,32 @@ class Migration:
         rng, luck = self.rng, self.luck
         rate = 0.3 if luck.tender.fullmatch(f"{method} {path}") else luck.rate
         draw = rng.random()
-        if draw < rate / 3 and luck.kills and rng.random() < 0.5:
+        mortal = not process.name.startswith(WATCHDOG)
+        if draw < rate / 3 and mortal and luck.kills and rng.random() < 0.5:
             luck.kills -= 1
-            self._tell(process.name, f"killed before {method} {path}")
-            process.dead = True
-        elif draw < rate * 2 / 3 and luck.freezes and rng.random() < 0.5:
+            self._kill(process, f"before {method} {path}")
+        elif draw < rate * 2 / 3 and mortal and luck.freezes and rng.random() < 0.5:
             luck.freezes -= 1
             frozen_s = rng.uniform(0.3, 6) * LEASE_TTL_S
             process.frozen_until = self.schedule.now + frozen_s
             self._tell(process.name, f"frozen {frozen_s:.1f} s before {method} {path}")
         elif draw < rate and luck.faults:
             luck.faults -= 1
+            self.checks.names.excuse(_STRUCK_S)
             return rng.choice(("busy", "unavailable", "reset before", "answer lost", "timeout"))
         # Where it is killed or frozen, it is here: nothing was sent yet.
         strand.want(None)
         return ""
+
+    def _kill(self, process: Process, where: str) -> None:
+        """Kill one process, or its whole machine with the watchdog on it."""
+        process.dead = True
+        machine = bool(process.children) and self.rng.random() < 0.3
+        self._tell(process.name, f"killed{' with its machine' if machine else ''} {where}")
+        if machine:
+            self.checks.names.excuse(_UNATTENDED_S)
+            for child in process.children:
+                child.dead = True
 
     # Words.
 

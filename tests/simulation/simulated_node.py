@@ -11,10 +11,15 @@ from typing import Any
 from urllib.parse import unquote
 
 import orjson
-from simulated_catalog import Catalog, Params, RefusedError, Request
+from simulated_aliases import Params, RefusedError, Request, no_such_index
+from simulated_catalog import Catalog
 from simulated_index import Index, operation
 from simulated_queries import UnknownCallError, filtered, search
 from simulated_shard import Answer, Operation, PrimaryGoneError, Row, Shard
+
+
+_FORBIDDEN = 403
+_MISSING = 404
 
 
 class SimulatedNode(Catalog):
@@ -39,7 +44,8 @@ class SimulatedNode(Catalog):
         number = re.match(r"_shards:(\d+)", params.get("preference", ""))
         held = [index.shards[int(number[1])]] if number else index.shards
         pit = f"pit{next(self._ids)}"
-        self._snapshots[pit] = [(shard, shard.term, shard.primary.visible) for shard in held]
+        kept = [(shard, shard.term, shard.primary.visible) for shard in held]
+        self._snapshots[pit] = index, kept
         return {"pit_id": pit}
 
     def close_snapshot(self, *, params: Params, body: Any, origin: str) -> Request:
@@ -54,8 +60,9 @@ class SimulatedNode(Catalog):
 
     def search_snapshot(self, *, params: Params, body: Any, origin: str) -> Request:
         yield
-        held = self._snapshots.get(body["pit"]["id"])
-        if held is None or any(shard.term != term for shard, term, _ in held):
+        index, held = self._snapshots.get(body["pit"]["id"], (None, []))
+        lost = index is None or self.indexes.get(index.name) is not index
+        if lost or any(shard.term != term for shard, term, _ in held):
             raise RefusedError(404, "search_context_missing_exception", "No search context found")
         return search([row for *_, visible in held for row in visible.values()], body)
 
@@ -79,22 +86,33 @@ class SimulatedNode(Catalog):
 
     def multi_get(self, name: str, *, params: Params, body: Any, origin: str) -> Request:
         yield
+        if not any(name == index.name or name in index.aliases for index in self.indexes.values()):
+            error = no_such_index(name).body["error"]
+            docs = [{"_index": name, "_id": each["_id"], "error": error} for each in body["docs"]]
+            return {"docs": docs}
         index = self.one(name)
-        includes = params.get("_source_includes")
-        wanted = True if includes is None else {"includes": includes.split(",")}
+        wanted = _wanted(params)
         docs = []
         for each in body["docs"]:
-            row = index.shard_of(each["_id"], each.get("routing")).get(each["_id"])
+            row = self._read_one(index, each["_id"], each.get("routing"), params)
             docs.append(_got(index, each["_id"], row, each.get("_source", wanted)))
             yield
         return {"docs": docs}
+
+    def _read_one(
+        self, index: Index, document_id: str, routing: str | None, params: Params
+    ) -> Row | None:
+        """Read by id from whichever copy is asked: each knows every acknowledged write."""
+        shard = index.shard_of(document_id, routing)
+        primary = "_primary" in params.get("preference", "") or self.rng.random() < 0.5
+        return (shard.primary if primary else shard.replica).get(document_id)
 
     def get(
         self, name: str, document_id: str, *, params: Params, body: Any, origin: str
     ) -> Request:
         yield
         index = self.one(name)
-        row = index.shard_of(document_id, params.get("routing")).get(document_id)
+        row = self._read_one(index, document_id, params.get("routing"), params)
         if row is None:
             raise RefusedError(404, "", f"[{document_id}] not found")
         return _got(index, document_id, row, True)
@@ -105,10 +123,8 @@ class SimulatedNode(Catalog):
         self, kind: str, name: str, document_id: str, params: Params, body: Any, origin: str
     ) -> Request:
         action = {"_id": document_id, **params}
-        index = self.one(name)
+        index = self._written_to(name)
         yield
-        if index.blocked():
-            raise RefusedError(403, "cluster_block_exception", _blocked(index))
         item = operation(index, kind, action, body or {}, origin)
         shard = index.shard_of(document_id, params.get("routing"))
         (answer,) = yield from self._on_shard(index, shard, [item])
@@ -122,13 +138,14 @@ class SimulatedNode(Catalog):
         return told
 
     def bulk(self, name: str, *, params: Params, body: Any, origin: str) -> Request:
-        index = self.one(name)
+        index = self._written_to(name)
         items = list(_items(body))
         by_shard: dict[int, list[int]] = {}
         for position, (_, action, _) in enumerate(items):
             shard = index.shard_of(action["_id"], action.get("routing"))
             by_shard.setdefault(index.shards.index(shard), []).append(position)
-        yield
+        for _ in range(self._on_the_way(index)):
+            yield
         answers: dict[int, Answer] = {}
         for number, positions in by_shard.items():
             operations = [operation(index, *items[position], origin) for position in positions]
@@ -144,29 +161,48 @@ class SimulatedNode(Catalog):
         errors = any("error" in next(iter(item.values())) for item in told)
         return {"errors": errors, "items": told}
 
+    def _written_to(self, name: str) -> Index:
+        """Return where a write to this name goes; a name that stands for nothing becomes an index.
+
+        What it stood for is settled here, whatever becomes of an alias before the shard is met.
+        """
+        try:
+            return self.one(name)
+        except RefusedError as error:
+            if error.status != _MISSING:
+                raise
+            return self.make(name, {})
+
     def _bulk_on_shard(
         self, index: Index, shard: Shard, operations: Sequence[Operation]
     ) -> Generator[None, None, Sequence[Answer]]:
-        if index.blocked():
-            blocked = Answer(403, kind="cluster_block_exception", reason=_blocked(index))
-            return [blocked] * len(operations)
         if self.busy():
             full = Answer(429, kind="rejected_execution_exception", reason="queue is full")
             return [full] * len(operations)
-        return (yield from self._on_shard(index, shard, operations))
+        try:
+            return (yield from self._on_shard(index, shard, operations))
+        except RefusedError as error:
+            if error.status != _FORBIDDEN:
+                raise
+            kind = error.body["error"]
+            return [Answer(403, kind=kind["type"], reason=kind["reason"])] * len(operations)
 
     def _on_shard(
         self, index: Index, shard: Shard, operations: Sequence[Operation]
     ) -> Generator[None, None, list[Answer]]:
         """Send to the primary; where it fails meanwhile, send all again to the next one."""
+        again = False
         while True:
             if self.indexes.get(index.name) is not index:
-                raise RefusedError(
-                    404, "index_not_found_exception", f"no such index [{index.name}]"
-                )
+                raise no_such_index(index.name)
+            if index.blocked():
+                if again:  # the primary that failed may have carried some out
+                    raise RefusedError(503, "unavailable_shards_exception", _blocked(index))
+                raise RefusedError(403, "cluster_block_exception", _blocked(index))
             try:
                 answers: list[Answer] = yield from shard.write(operations)
             except PrimaryGoneError:
+                again = True
                 yield
                 continue
             return answers
@@ -174,6 +210,19 @@ class SimulatedNode(Catalog):
 
 def _blocked(index: Index) -> str:
     return f"index [{index.name}] blocked by: [FORBIDDEN/8/index write (api)];"
+
+
+def _wanted(params: Params) -> Any:
+    """Return what of a source the parameters of a multi-get ask for."""
+    if params.get("_source") == "false":
+        return False
+    includes, excludes = params.get("_source_includes"), params.get("_source_excludes")
+    if includes is None and excludes is None:
+        return True
+    return {
+        "includes": None if includes is None else includes.split(","),
+        "excludes": () if excludes is None else excludes.split(","),
+    }
 
 
 def _got(index: Index, document_id: str, row: Row | None, wanted: Any) -> dict[str, Any]:
@@ -186,8 +235,9 @@ def _got(index: Index, document_id: str, row: Row | None, wanted: Any) -> dict[s
         "_seq_no": row.seq_no,
         "_primary_term": row.term,
         "found": True,
-        "_source": filtered(row.source or {}, wanted),
     }
+    if wanted is not False:
+        told["_source"] = filtered(row.source or {}, wanted)
     return told if row.routing is None else {**told, "_routing": row.routing}
 
 

@@ -93,6 +93,8 @@ def _value(row: Row, name: str) -> Any:
         return row.seq_no
     if name == "_id":
         return row.document_id
+    if name == "_routing":
+        return row.routing
     return look_up(row.source or {}, name)
 
 

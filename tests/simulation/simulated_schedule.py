@@ -122,6 +122,8 @@ class Process:
         self.schedule = schedule
         self.skew_s = skew_s
         self.dead = False
+        #: Processes it started, which outlive it.
+        self.children: list[Process] = []
         #: Until then nothing of it runs, whatever it waits for.
         self.frozen_until = 0.0
 

@@ -90,6 +90,11 @@ class Copy:
             self.rows[row.document_id] = row
         self.mark(row.seq_no)
 
+    def get(self, document_id: str) -> Row | None:
+        """Read by id, in real time."""
+        row = self.rows.get(document_id)
+        return None if row is None or row.source is None else row
+
     def mark(self, seq_no: int) -> None:
         """Count a number as processed."""
         self.max_seq_no = max(self.max_seq_no, seq_no)
@@ -143,11 +148,6 @@ class Shard:
             expired = self.now() - row.written_at > self.gc_deletes_s
             return None if expired else row
         return row
-
-    def get(self, document_id: str) -> Row | None:
-        """Read by id, in real time."""
-        row = self.primary.rows.get(document_id)
-        return None if row is None or row.source is None else row
 
     def write(self, operations: Sequence[Operation]) -> Work:
         """Carry out the items in order and answer them once both copies have them.

@@ -9,8 +9,7 @@ from typing import Any
 from simulated_client import Network, engine_over, store_over
 
 from desireline.connectors.documents import Vector
-from desireline.sidecar.building import put_live
-from desireline.sidecar.cutover import CutOver
+from desireline.sidecar.building import put_live, take_over
 from desireline.sidecar.embedding_cache import EmbeddingCache
 from desireline.sidecar.encoders import EncoderPool
 from desireline.sidecar.follower import Follower
@@ -18,6 +17,7 @@ from desireline.sidecar.reporting import SilentReporter
 from desireline.sidecar.serving import Serving
 from desireline.sidecar.target import Target
 from desireline.sidecar.target_config import TargetConfig
+from desireline.sidecar.way import Way
 from desireline.trainer.encoders.fake import FakeEncoder
 
 NAME = "jobs"
@@ -26,13 +26,15 @@ TEXT = ("title", "description")
 ENCODERS = tuple(FakeEncoder(dimension=4, seed=seed) for seed in range(3))
 BY_FINGERPRINT = {encoder.fingerprint: encoder for encoder in ENCODERS}
 LEASE_TTL_S = 3.0
-CONFIG = TargetConfig.model_validate(
-    {
-        "index": INDEX,
-        "text": list(TEXT),
-        "swap": {"batch_size": 4, "lease_ttl": LEASE_TTL_S, "replica_wait": 1},
-    }
-)
+def config(**swap: Any) -> TargetConfig:
+    """Return the configuration of every process, with these differences."""
+    plain = {"batch_size": 4, "lease_ttl": LEASE_TTL_S, "replica_wait": 1}
+    return TargetConfig.model_validate(
+        {"index": INDEX, "text": list(TEXT), "swap": {**plain, **swap}}
+    )
+
+
+CONFIG = config()
 
 
 class CacheInMemory(EmbeddingCache):
@@ -65,12 +67,12 @@ class _Registry:
 
 
 def open_target(
-    network: Network, process: str, clock: Callable[[], datetime], config: TargetConfig = CONFIG
+    network: Network, process: str, clock: Callable[[], datetime], settings: TargetConfig
 ) -> Target:
     """Return the parts one process works with."""
     return Target(
         name=NAME,
-        config=config,
+        config=settings,
         engine=engine_over(network, process),
         store=store_over(network, process),
         registry=_Registry(),  # type: ignore[arg-type]
@@ -82,11 +84,17 @@ def open_target(
     )
 
 
-def reindex(target: Target, fingerprint: str) -> CutOver:
-    """Do what `desireline reindex TARGET --end-hold` does."""
+def reindex(target: Target, fingerprint: str, way: Way) -> str:
+    """Do what `desireline reindex TARGET --way WAY --end-hold` does; say what was done."""
     with target.owned() as lease:
+        finished = take_over(target, lease, SilentReporter())
+        if finished is not None:
+            return f"an interrupted cut-over was finished: generation {finished.number} is live"
         target.generations.give_up_way_back(now=target.clock(), force=True)
-        return put_live(target, fingerprint, lease, SilentReporter(), reason="simulated")
+        swapped = put_live(
+            target, fingerprint, lease, SilentReporter(), reason="simulated", way=way
+        )
+        return swapped.sentence
 
 
 def follower(target: Target) -> Follower:
