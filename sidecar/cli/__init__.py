@@ -13,8 +13,8 @@
 - ``watch``           a run as it goes: a bar, plain lines or JSON lines
 - ``waiting``         for the end of a process that serves
 - ``demo``, ``init``, ``doctor``, ``logs``, ``mine``, ``tune``, ``quantise``, ``reindex``,
-  ``serve``, ``status``, ``generations``, ``revert``, ``verify``, ``search``, ``simulate``, ``erase``,
-  ``keys``, ``judgments``   the commands
+  ``serve``, ``status``, ``generations``, ``revert``, ``verify``, ``search``, ``simulate``,
+  ``erase``, ``keys``, ``judgments``   the commands
 - ``steering``        ``pause``, ``resume``, ``throttle``, ``postpone``, ``cut-over``, ``cancel``
 - ``app``             all commands, in the order one meets them
 """
