@@ -14,7 +14,7 @@ import pytest
 import structlog
 
 from desireline.connectors.documents import TextTemplate
-from desireline.sidecar import retraining
+from desireline.sidecar import cycle, retraining
 from desireline.sidecar.config import load_config
 from desireline.sidecar.cycle_report import Diary, Outcome
 from desireline.sidecar.errors import NothingNamedError
@@ -205,6 +205,17 @@ def test_a_retrain_is_begun_once_a_day_and_ends_when_no_such_model_may_serve(sho
     parts.generations.change(generation, state=State.RETIRED)
     assert retraining.due(parts) is None
     assert parts.store.get(retraining.RETRAIN, TARGET) is None
+
+
+def test_the_gate_asks_of_a_retrain_only_that_it_is_not_worse(shop, learned):
+    parts = shop.parts(TARGET)
+    diary = Diary(parts.store, TARGET, SilentReporter(), parts.clock)
+    assert cycle._gate(parts, diary) is None
+    erase(shop, "client", "ann-1")
+    asked = cycle._gate(parts, diary)
+    assert asked is not None
+    assert asked.margin < 0
+    assert learned[:12] in diary.report.steps[-1].sentence
 
 
 def test_a_retrain_waits_for_a_cycle_that_read_the_log_before(shop, learned):
