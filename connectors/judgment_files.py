@@ -1,4 +1,4 @@
-"""Judgments of search-relevance on disk: JSON, gzipped or not."""
+"""Judgments and query sets of search-relevance on disk: JSON, gzipped or not."""
 
 import gzip
 import zlib
@@ -10,9 +10,11 @@ import orjson
 from desireline.connectors.errors import JudgmentFormatError
 from desireline.connectors.relevance_judgments import (
     JudgmentList,
+    QuerySet,
     documents_of,
     judgments_document,
     parse_judgments,
+    parse_query_set,
 )
 
 
@@ -24,6 +26,16 @@ def read_judgment_lists(file: Path) -> list[JudgmentList]:
 
     """
     return [parse_judgments(body, str(file)) for body in documents_of(_read(file))]
+
+
+def read_query_set(file: Path) -> QuerySet:
+    """Read the one query set of a file. Raises JudgmentFormatError."""
+    found = [parse_query_set(body, str(file)) for body in documents_of(_read(file))]
+    if len(found) != 1:
+        raise JudgmentFormatError(
+            f"{file} holds {len(found)} query sets, not one; nothing was read"
+        )
+    return found[0]
 
 
 def write_judgment_list(judgments: JudgmentList, file: Path) -> None:

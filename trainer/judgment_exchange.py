@@ -1,6 +1,6 @@
 """Our weak labels as search-relevance's judgments, and theirs as a truth of ours."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from pathlib import Path
 
@@ -17,7 +17,12 @@ _DIGITS = 4
 
 
 def to_judgment_list(
-    judgments: Judgments, *, name: str, at: datetime, least_confidence: float = 0.0
+    judgments: Judgments,
+    *,
+    name: str,
+    at: datetime,
+    least_confidence: float = 0.0,
+    queries: Sequence[str] | None = None,
 ) -> JudgmentList:
     """Return the labels as one list, best first within each query; ratings are grades of 0 to 1.
 
@@ -26,6 +31,8 @@ def to_judgment_list(
         name: of the list.
         at: when it was made, with its time zone.
         least_confidence: labels that are trusted less are left out.
+        queries: only these, spelled so: search-relevance finds ratings by the very text. Without
+            them, all queries as they are normalised here.
 
     """
     kept = judgments.frame.filter(pl.col("confidence") >= least_confidence).sort(
@@ -34,16 +41,21 @@ def to_judgment_list(
     by_query = kept.group_by("query", maintain_order=True).agg(
         pl.col("document_id"), pl.col("grade", "confidence").round(_DIGITS)
     )
+    ratings = {
+        query: tuple(
+            Rating(document_id=document_id, rating=grade, confidence=confidence)
+            for document_id, grade, confidence in zip(*columns, strict=True)
+        )
+        for query, *columns in by_query.iter_rows()
+    }
+    if queries is not None:
+        ratings = {
+            text: ratings[known] for text in queries if (known := normalise(text)) in ratings
+        }
     return JudgmentList(
         name=name,
         description="weak labels from clicks, made by desireline",
-        ratings={
-            query: tuple(
-                Rating(document_id=document_id, rating=grade, confidence=confidence)
-                for document_id, grade, confidence in zip(*columns, strict=True)
-            )
-            for query, *columns in by_query.iter_rows()
-        },
+        ratings=ratings,
         at=at,
         metadata={"madeBy": "desireline", "perplexity": round(judgments.perplexity, _DIGITS)},
     )

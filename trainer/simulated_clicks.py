@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from desireline.trainer.clickmodels.position_based import sample_clicks
 from desireline.trainer.clickmodels.users import (
     Booleans,
     BrowseFromLastClick,
@@ -27,9 +28,8 @@ def draw_clicks(grades: Numbers, config: SimulationConfig, random: np.random.Gen
     """
     attraction = _between(grades, config.attraction_other, config.attraction_relevant)
     if config.click_model == "pbm":
-        # Look and appeal drawn apart: the same seed has always given this log.
-        looked = random.random(attraction.shape) < examination(config)
-        return looked & (random.random(attraction.shape) < attraction)
+        # Looks and appeal are drawn apart: the same seed has always given this log.
+        return sample_clicks(examination(config), attraction, random)
     layout = Layout(
         place=np.broadcast_to(np.arange(config.shown, dtype=np.intp), grades.shape),
         appeal=attraction,

@@ -73,7 +73,7 @@ def draw_searches(queries: int, config: SimulationConfig) -> tuple[Searches, np.
 def hasty(searches: Searches, texts: Sequence[str], config: SimulationConfig) -> Searches:
     """Draw the searches of people that were typed wrong first, seconds before they got it right.
 
-    Query n is answered by nothing; its text is `in_haste` of query n - len(texts).
+    Query n is answered by nothing; its text is that of query n - len(texts) `in_haste`.
     """
     random = np.random.default_rng([config.seed, _HASTE])
     drawn = random.random(len(searches.query)) < config.zero_results
@@ -88,10 +88,15 @@ def hasty(searches: Searches, texts: Sequence[str], config: SimulationConfig) ->
     )
 
 
-def in_haste(text: str) -> str:
-    """Return a text as somebody types it who leaves the vowels out."""
-    left = "".join(letter for letter in text if letter not in _VOWELS).strip()
-    return f"{left}{text[-1:]}xq"
+def in_haste(texts: Sequence[str]) -> list[str]:
+    """Return texts as somebody types them who leaves the vowels out; none is a text of these."""
+    known, typed = set(texts), []
+    for text in texts:
+        hasty_text = "".join(letter for letter in text if letter not in _VOWELS).strip() or "q"
+        while hasty_text in known:
+            hasty_text += hasty_text[-1]
+        typed.append(hasty_text)
+    return typed
 
 
 def other_words(

@@ -255,10 +255,9 @@ def _log(
     pages: _Pages, drawn: _Drawn, pauses: NDArray[np.float64], config: SimulationConfig
 ) -> SimulatedLog:
     people = drawn.clicked & ~drawn.searches.bot[:, None]
-    haste = config.zero_results > 0
-    texts = [*pages.queries, *(map(in_haste, pages.queries) if haste else ())]
+    hasty_texts = in_haste(pages.queries) if config.zero_results else []
     events = EventWriter(
-        texts=texts,
+        texts=[*pages.queries, *hasty_texts],
         answers=pages.answers,
         searches=drawn.searches,
         clicked=drawn.clicked,

@@ -49,6 +49,13 @@ def export(
     least_confidence: Annotated[
         float, typer.Option(min=0, max=1, help="Leave out labels that are trusted less.")
     ] = 0.0,
+    query_set: Annotated[
+        str | None,
+        typer.Option(
+            help="Only its queries, spelled as it spells them: a file, or an id or name in the"
+            " cluster."
+        ),
+    ] = None,
     queries: Annotated[
         int, typer.Option(min=0, help="Also hand over a query set of at most so many queries.")
     ] = 0,
@@ -58,6 +65,8 @@ def export(
 
     Ratings are grades between 0 and 1. Files and indexes carry each label's confidence beside
     it; the plugin's import has no place for it, so choose by --least-confidence what it gets.
+    The plugin finds ratings by a query's very text, and labels are of normalised text: name the
+    query set of your experiment, and its spelling is used.
 
     Examples: `desireline judgments export products --out judgments.json`;
     `desireline judgments export products --to-cluster --least-confidence 0.5 --queries 200`
@@ -70,7 +79,7 @@ def export(
     from desireline.connectors.judgment_files import write_judgment_list  # noqa: PLC0415
     from desireline.trainer import judgment_exchange as exchange  # noqa: PLC0415 - quick --help
 
-    at = datetime.now(UTC)
+    at, asked = datetime.now(UTC), _queries_of(ctx, query_set, prefix)
     with opened(ctx, target) as (_, sidecar):
         labels = sidecar.weak_labels(target)
     made = exchange.to_judgment_list(
@@ -78,15 +87,17 @@ def export(
         name=name or f"{target} by desireline, {at:%Y-%m-%d}",
         at=at,
         least_confidence=least_confidence,
+        queries=asked,
     )
     if not made.ratings:
         raise JudgmentFormatError(
-            f"no label of {labels.frame.height:,} has a confidence of {least_confidence:g};"
-            " nothing was written",
+            f"no label of {labels.frame.height:,} is of a query that is asked for with a"
+            f" confidence of {least_confidence:g}; nothing was written",
             next_step="lower --least-confidence, or see desireline logs for what the log lacks",
         )
     told = {"name": made.name, "queries": len(made.ratings), "ratings": made.size}
     sentence = f"{made.size:,} ratings of {len(made.ratings):,} queries"
+    sentence += f" (of {len(asked):,} asked for)" if asked is not None else ""
     if out is not None:
         write_judgment_list(made, out)
         terminal.result({**told, "written": str(out)})
@@ -163,6 +174,17 @@ def import_(
         '          or under [targets.NAME.tune], with "rated" in miners, to learn from them'
     )
     terminal.result(told)
+
+
+def _queries_of(ctx: typer.Context, query_set: str | None, prefix: str) -> tuple[str, ...] | None:
+    """Return the queries of a set in a file or the cluster; None where none is named."""
+    if query_set is None:
+        return None
+    from desireline.connectors.judgment_files import read_query_set  # noqa: PLC0415 - as above
+
+    if Path(query_set).is_file():
+        return read_query_set(Path(query_set)).queries
+    return _in_cluster(ctx, prefix, lambda cluster: cluster.query_set(query_set))[0].queries
 
 
 def _in_cluster(

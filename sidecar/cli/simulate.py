@@ -260,8 +260,11 @@ def _tell(
     body = {"written": where, "searches": users.searches, "clicks": log.clicks, "simulated": True}
     body |= {"wrong_share": log.wrong_share, "truth": str(beside), "planted": planted}
     terminal.result(body | {"logs": logs, "next_step": next_step})
+    by_bots = len(log.truth.bots) * users.searches_a_bot
+    of_bots = f" ({by_bots:,} of them by bots)" if by_bots else ""
     terminal.say(
-        f"wrote {searches:,} simulated searches and {log.clicks:,} simulated clicks"
+        f"wrote {searches:,} simulated searches{of_bots}"
+        f" and {log.clicks:,} simulated clicks of people"
         f" ({log.wrong_share:.0%} of them wrong) to {where}"
     )
     terminal.say(f"users     {users.click_model}, {users.clients:,} clients, {users.days} days")

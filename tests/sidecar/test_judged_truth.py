@@ -1,6 +1,7 @@
 """Judgments of people judge candidates, or teach them; never the same ones both."""
 
 from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
 
 import pytest
 
@@ -11,6 +12,7 @@ from desireline.connectors.relevance_judgments import JudgmentList, Rating
 from desireline.sidecar.config import parse_config
 from desireline.sidecar.config_errors import ConfigError
 from desireline.sidecar.judged_truth import truth_of_people
+from desireline.sidecar.learning import held_out_truth
 from desireline.trainer.clickmodels.ctr import ClickThroughRate
 from desireline.trainer.document_text import DocumentText
 from desireline.trainer.judgment_exchange import read_ratings
@@ -69,6 +71,20 @@ def test_the_truth_is_what_people_judged_and_its_segments_are_the_logs(ratings, 
     assert truth.qrels == {"red shoe": {"d1": 1.0, "d2": 0.25, "gone": 1.0}, "sea": {"d3": 0.5}}
     assert truth.segments == {"red shoe": "head", "sea": "tail"}
     assert truth.queries == ["red shoe", "sea"]
+
+
+def test_where_a_target_names_judgments_the_gate_asks_people_and_not_clicks(
+    ratings, sessions, tmp_path
+):
+    split = split_forward(sessions, seed=1)
+    by_people = parse_config(
+        config(gate={"judgments": str(ratings)}), source="the file", folder=tmp_path
+    )
+    target = SimpleNamespace(config=by_people.target("shop"))
+    assert held_out_truth(target, split) == truth_of_people(ratings, split)
+    by_clicks = parse_config(config(), source="the file", folder=tmp_path)
+    target = SimpleNamespace(config=by_clicks.target("shop"))
+    assert "sea" not in held_out_truth(target, split).qrels
 
 
 def test_good_ratings_are_lessons_weighted_by_their_grade(ratings, sessions):

@@ -10,6 +10,7 @@ import pytest
 
 from desireline.sidecar.demo.ubi_bulk import bulk_lines
 from desireline.trainer.simulated_clicks import draw_clicks
+from desireline.trainer.simulated_searches import in_haste
 from desireline.trainer.simulation import SimulationConfig, simulate
 
 QUERIES = [f"query {number}" for number in range(40)]
@@ -174,6 +175,13 @@ def test_what_is_typed_in_haste_finds_nothing_and_is_typed_again():
         assert searches[first].at < searches[second].at
     times = [query.at for query in log.queries()]
     assert times == sorted(times)
+
+
+def test_what_is_typed_in_haste_is_never_another_query():
+    texts = ["aeiou", "makeup", "mkp", "mkpp", "q", "tv"]
+    typed = in_haste(texts)
+    assert len(typed) == len(texts)
+    assert not set(typed) & set(texts)
 
 
 def test_drifting_queries_have_other_answers_after_the_turn(plain):

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from desireline.connectors.judgment_files import read_judgment_lists
 from desireline.sidecar.cli.exit_codes import ExitCode
 from desireline.trainer.known_answers import read_known_answers
 
@@ -58,6 +59,16 @@ def test_what_was_exported_is_a_truth_to_simulate_with(shop):
     assert told["searches"] == 100
 
 
+def test_a_query_set_chooses_the_queries_and_their_spelling(shop):
+    wanted = [{"queryText": "QUERY  3"}, {"queryText": "query 5"}, {"queryText": "never typed"}]
+    Path("set.json").write_text(json.dumps({"name": "top", "querySetQueries": wanted}))
+    told = shop("judgments", "export", "shop", "--out", "a.json", "--query-set", "set.json")
+    assert "of 2 queries (of 3 asked for)" in told.stdout
+    (found,) = read_judgment_lists(Path("a.json"))
+    assert list(found.ratings) == ["QUERY  3", "query 5"]
+    assert found.ratings["QUERY  3"][0].document_id == "d3"
+
+
 def test_only_labels_that_are_trusted_enough_go_out(shop):
     every = shop.json("judgments", "export", "shop", "--out", "a.json")["ratings"]
     some = shop.json(
@@ -66,7 +77,7 @@ def test_only_labels_that_are_trusted_enough_go_out(shop):
     assert 0 < some < every
     result = shop("judgments", "export", "shop", "--out", "c.json", "--least-confidence", "1")
     assert result.exit_code == ExitCode.FAILED
-    assert "has a confidence of 1" in result.stderr
+    assert "with a confidence of 1" in result.stderr
     assert not Path("c.json").exists()
 
 
@@ -125,6 +136,11 @@ def test_labels_go_to_a_cluster_and_come_back_by_name(shop, opensearch_url, inde
     assert told["query_set_id"]
     back = shop.json("judgments", "import", "ours", "--out", "ours.json", "--prefix", index_prefix)
     assert back["ratings"] == told["ratings"]
+    chosen = shop.json(
+        *("judgments", "export", "shop", "--out", "five.json", "--prefix", index_prefix),
+        *("--query-set", told["query_set_id"]),
+    )
+    assert chosen["queries"] == 5
     result = shop("judgments", "import", "theirs", "--out", "x.json", "--prefix", index_prefix)
     assert result.exit_code == ExitCode.FAILED
     assert "has no list of judgments 'theirs'" in result.stderr

@@ -44,7 +44,7 @@ def test_the_end_says_what_was_written_what_is_planted_and_what_is_next(folder):
     )
     assert result.exit_code == ExitCode.DONE, result.stderr
     lines = result.stdout.splitlines()
-    assert "simulated clicks" in lines[0]
+    assert "simulated clicks of people" in lines[0]
     assert lines[1] == "users     pbm, 20,000 clients, 10 days"
     assert "100 searches with personal data" in result.stdout
     assert "5 bots" in result.stdout

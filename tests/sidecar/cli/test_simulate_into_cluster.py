@@ -52,7 +52,7 @@ def test_the_log_is_read_back_with_the_settings_that_are_proposed(
     assert len(queries) == 400 + 5 * 600
     truth = json.loads(Path(f"{index_prefix}simulation.truth.json").read_text())
     clicks = [a for a in actions if a.client not in truth["bots"]]
-    assert f"{len(clicks):,} simulated clicks" in result.stdout
+    assert f"{len(clicks):,} simulated clicks of people" in result.stdout
     shown = {query.query_id: query.shown for query in queries}
     assert all(shown[a.query_id][a.position - 1] == a.document_id for a in actions)
 
