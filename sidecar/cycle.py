@@ -4,9 +4,10 @@ from collections.abc import Sequence
 
 from desireline.connectors.errors import DesirelineError
 from desireline.sidecar import retraining
-from desireline.sidecar.base_encoder import resolve
+from desireline.sidecar.base_encoder import registered, resolve
 from desireline.sidecar.building import put_live, take_over
 from desireline.sidecar.cycle_report import CycleReport, Diary, Outcome, mark_interrupted
+from desireline.sidecar.documents_alone import Teaching, learn_from_documents
 from desireline.sidecar.generations import Generation, State
 from desireline.sidecar.judging import Contest, judge_candidate
 from desireline.sidecar.learning import (
@@ -21,6 +22,7 @@ from desireline.sidecar.log_reports import keep_health
 from desireline.sidecar.reporting import Reporter
 from desireline.sidecar.target import Target
 from desireline.trainer.gate import GateConfig
+from desireline.trainer.sessions import Sessions
 from desireline.trainer.splits import split_forward
 
 
@@ -71,12 +73,43 @@ def _turn(target: Target, lease: Lease, diary: Diary) -> CycleReport:
         at=target.clock(),
         tune_from_clicks=target.config.tune.min_clicks,
     )
-    if sessions.health.clicks < target.config.tune.min_clicks:
+    refusal = _too_few_clicks(target, sessions, live.fingerprint)
+    if refusal:
+        return diary.end(Outcome.NOTHING_TO_DO, refusal)
+    teaching = _teaching(target, sessions, live.fingerprint, diary)
+    found, needed = len(teaching.pairs.pairs), target.config.tune.min_pairs
+    if found < needed:
         return diary.end(
-            Outcome.NOTHING_TO_DO,
-            f"{sessions.health.clicks} clicks are too few to learn from;"
-            f" {target.config.tune.min_clicks} are needed",
+            Outcome.NOTHING_TO_DO, f"{found} pairs are too few to train on; {needed} are needed"
         )
+    base = resolve(target, target.config.model, diary)
+    candidate = train(target, teaching.pairs, base, teaching.sessions, diary)
+    contest = Contest(candidate=candidate, incumbent=live.fingerprint, base=base)
+    verdict = judge_candidate(target, contest, teaching.truth, diary, gate=_gate(target, diary))
+    if not verdict.promote:
+        return diary.end(Outcome.KEPT_INCUMBENT, verdict.reason)
+    canaries = teaching.truth.queries[:10]
+    return _go_live(target, candidate, lease, diary, reason=verdict.reason, canaries=canaries)
+
+
+def _too_few_clicks(target: Target, sessions: Sessions, incumbent: str) -> str:
+    """Say why there is too little to learn from; empty where there is enough.
+
+    Documents alone may replace the base encoder, never one that learned from people.
+    """
+    tune, clicks = target.config.tune, sessions.health.clicks
+    untaught = incumbent == registered(target, target.config.model)
+    if clicks >= tune.min_clicks or (tune.without_clicks and untaught):
+        return ""
+    too_few = f"{clicks} clicks are too few to learn from; {tune.min_clicks} are needed"
+    if tune.without_clicks:
+        return f"{too_few}, for the encoder that serves has learned already"
+    return f"{too_few}, or tune.without_clicks = true, to learn from documents alone"
+
+
+def _teaching(target: Target, sessions: Sessions, incumbent: str, diary: Diary) -> Teaching:
+    if sessions.health.clicks < target.config.tune.min_clicks:
+        return learn_from_documents(target, incumbent, diary)
     split = split_forward(
         trusted_sessions(target, sessions, diary),
         held_out_share=target.config.tune.held_out,
@@ -84,23 +117,8 @@ def _turn(target: Target, lease: Lease, diary: Diary) -> CycleReport:
         seed=target.config.tune.seed,
         judges=target.config.trust.judges,
     )
-    pairs = mine_pairs(target, split.train, live.fingerprint, diary)
-    if len(pairs.pairs) < target.config.tune.min_pairs:
-        return diary.end(
-            Outcome.NOTHING_TO_DO,
-            f"{len(pairs.pairs)} pairs are too few to train on;"
-            f" {target.config.tune.min_pairs} are needed",
-        )
-    base = resolve(target, target.config.model, diary)
-    candidate = train(target, pairs, base, sessions, diary)
-    truth = held_out_truth(target, split)
-    contest = Contest(candidate=candidate, incumbent=live.fingerprint, base=base)
-    verdict = judge_candidate(target, contest, truth, diary, gate=_gate(target, diary))
-    if not verdict.promote:
-        return diary.end(Outcome.KEPT_INCUMBENT, verdict.reason)
-    return _go_live(
-        target, candidate, lease, diary, reason=verdict.reason, canaries=truth.queries[:10]
-    )
+    pairs = mine_pairs(target, split.train, incumbent, diary)
+    return Teaching(pairs=pairs, truth=held_out_truth(target, split), sessions=sessions)
 
 
 def _gate(target: Target, diary: Diary) -> GateConfig | None:

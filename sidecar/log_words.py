@@ -130,7 +130,8 @@ def _to_learn_from(report: Report) -> Iterator[tuple[str, str]]:
     yield (
         "clicks",
         f"{report['clicks']:,}, {'enough' if enough else 'too few'}: a cycle learns from"
-        f" {report['tune_from_clicks']:,} on (tune.min_clicks)",
+        f" {report['tune_from_clicks']:,} on (tune.min_clicks)"
+        + ("" if enough else "; until then from documents alone, with tune.without_clicks"),
     )
     if report["clicks_withheld"]:
         yield (

@@ -85,7 +85,7 @@ def _ladder(facts: Facts) -> list[tuple[str, str, tuple[Need, ...]]]:
         (
             "documents",
             "Learning without a click: the fields of a document teach each other"
-            " (self-supervised).",
+            " (self-supervised; tune.without_clicks).",
             (),
         ),
         (

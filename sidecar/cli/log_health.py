@@ -69,7 +69,9 @@ class _Page:
         self._terminal.say(line.rstrip())
 
     def table(self, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
-        cells = [[printable(str(cell)) for cell in row] for row in rows]
+        cells = [
+            [_cell(cell, name) for cell, name in zip(row, columns, strict=True)] for row in rows
+        ]
         self._terminal.table(["", *columns], [["", *row] for row in cells])
 
     def line(self, name: str, text: str, *, style: str = "") -> None:
@@ -78,6 +80,11 @@ class _Page:
             self._terminal.say(
                 f"  {name if number == 0 else '':<{_NAME}}  {line}".rstrip(), style=style
             )
+
+
+def _cell(cell: object, column: str) -> str:
+    """Write a number to the right of its column, a text as it may be shown."""
+    return f"{cell:,}".rjust(len(column)) if isinstance(cell, int) else printable(str(cell))
 
 
 def _ladder(report: Report, page: _Page) -> None:

@@ -17,9 +17,7 @@ from desireline.trainer.sessions import SessionConfig, to_sessions
 
 START = datetime(2025, 3, 3, 9, tzinfo=UTC)
 #: Nobody is left out: these logs are about counting, not about whom to believe.
-EVERYBODY = SessionConfig(
-    min_clients=1, bots=BotConfig(floor_a_day=10_000, floor_in_all=10_000)
-)
+EVERYBODY = SessionConfig(min_clients=1, bots=BotConfig(floor_a_day=10_000, floor_in_all=10_000))
 COUNTS = frozenset(EVERYBODY.actions)
 
 IDS = st.sampled_from(["", *(f"q{n}" for n in range(12))])

@@ -126,7 +126,7 @@ def test_a_log_with_hardly_anything_is_told_without_a_failure(with_logs, records
     result = command_line("logs", "jobs")
     assert result.exit_code == ExitCode.DONE, result.stderr
     assert f"Tier {tier} of 4" in result.stdout
-    assert "(self-supervised)" in " ".join(result.stdout.split())
+    assert "(self-supervised;" in " ".join(result.stdout.split())
     assert command_line.json("logs", "jobs")["tier"] == tier
 
 

@@ -49,7 +49,7 @@ def test_the_page_tells_tier_figures_defects_and_how_to_mend_them(
     for said in (
         "tier 3 of 4",
         "Add dwell times",
-        "the fields of a document teach each other (self-supervised)",
+        "the fields of a document teach each other (self-supervised",
         "89.9% of the actions that count find their search",
         "96 of 144 queries (66.7%) never got a click",
         "782 of those shown (89.2%)",
