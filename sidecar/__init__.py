@@ -51,6 +51,7 @@ Files; first what everything stands on, then the data's way, then the doors:
 - ``anonymising``       what happens to events before they touch our disk
 - ``event_ledger``      which files of an event archive count, and the cursor with them
 - ``event_archive``     pulled events by day, and how far the log was read
+- ``event_sample``      as much of an archive as memory holds
 - ``pulling``           from the click log into the archive, made private first
 - ``privacy``           what a target keeps of people, and the promises about it
 - ``target``            all the parts that one target is worked on with

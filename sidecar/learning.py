@@ -15,6 +15,7 @@ from desireline.connectors.log_source import LogSource
 from desireline.connectors.search_engine import Read
 from desireline.sidecar.cycle_report import Diary
 from desireline.sidecar.errors import SidecarError
+from desireline.sidecar.event_sample import frames_within
 from desireline.sidecar.judged_truth import truth_of_people
 from desireline.sidecar.judging import HeldOutTruth
 from desireline.sidecar.mining import mine_target
@@ -66,7 +67,12 @@ def _events(target: Target, source: LogSource) -> LogFrames:
     too_old = target.privacy.keep_promises(target.archive) if target.privacy else 0
     window: timedelta | None = getattr(target.config.logs, "window", None)
     with target.archive.reading() as events:
-        frames = events.frames(None if window is None else target.clock() - window)
+        frames = frames_within(
+            events,
+            None if window is None else target.clock() - window,
+            most_rows=target.config.sessions.most_rows,
+            seed=target.config.tune.seed,
+        )
     return replace(frames, defects={**frames.defects, _TOO_OLD: too_old}) if too_old else frames
 
 

@@ -112,6 +112,12 @@ _KNOWN: Mapping[str, _Entry] = {
         " unknown what was seen and skipped",
         "send object_id_field with every search (ext.ubi), or log impression events",
     ),
+    "searches left out so that memory is enough": _Entry(
+        Effect.LEFT_OUT,
+        "the log is larger than sessions.most_rows; what some clients did, drawn by chance, is"
+        " not looked at",
+        "raise sessions.most_rows on a machine with more memory, or shorten logs.window",
+    ),
     "event from the future": _Entry(
         Effect.MENDED,
         "the clock that stamped it runs more than an hour ahead; it counts at the time it was read",

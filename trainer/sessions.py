@@ -69,6 +69,12 @@ class SessionConfig(BaseModel, frozen=True, extra="forbid"):
         gt=0,
         description="A silence of more seconds is no dwell: the user had left.",
     )
+    most_rows: int = Field(
+        default=10_000_000,
+        ge=1_000,
+        description="Documents shown that are joined at once, about half a gigabyte of memory a"
+        " million; of a larger log some clients, drawn by chance, are left out whole.",
+    )
 
 
 OF_NOBODY = SessionConfig(min_clients=1, min_pair_clients=1)
