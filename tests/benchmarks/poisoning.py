@@ -48,7 +48,7 @@ SHOWN = 20
 #: Most that the defences may cost of mRR on clean data.
 MOST_PRICE = 0.005
 #: Most of an attack's lift that may be left, from this share of the clients on.
-MOST_LEFT, FROM_SHARE = 0.5, 0.01
+MOST_LEFT, FROM_SHARE = 0.5, 0.05
 #: Their clicks are those of people; the defences do not claim to stop them.
 UNSTOPPED = {PATIENT}
 

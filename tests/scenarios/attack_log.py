@@ -7,7 +7,7 @@ from typing import Any
 
 from desireline.connectors.events import Action, Query
 from desireline.connectors.log_source import Cursor, LogBatch
-from desireline.trainer.sessions import Sessions, to_sessions
+from desireline.trainer.sessions import SessionConfig, Sessions, to_sessions
 
 START = datetime(2026, 3, 2, tzinfo=UTC)
 TARGET = "target"
@@ -17,14 +17,14 @@ HONEST = {"clients": 210, "searches_a_client": 2, "queries": 24, "days": 28}
 
 
 def honest(random: Random) -> Iterator[tuple[Query, Sequence[Action]]]:
-    """People of 50 subnets who mostly click what stands first, and seldom the target."""
+    """People of 105 homes who mostly click what stands first, and seldom the target."""
     for number in range(HONEST["clients"] * HONEST["searches_a_client"]):
         client = number % HONEST["clients"]
         yield search(
             f"honest-{number}",
             f"query {random.randrange(HONEST['queries'])}",
             client=f"person-{client}",
-            subnet=f"home-{client % 50}",
+            subnet=f"home-{client % 105}",
             at=START + timedelta(days=random.uniform(0, HONEST["days"])),
             clicked=random.choices((*SHOWN, None), (40, 20, 10, 2, 2, 2, 2, 1, 40))[0],
         )
@@ -75,7 +75,9 @@ def search(
     )
 
 
-def sessions_of(told: Sequence[tuple[Query, Sequence[Action]]]) -> Sessions:
+def sessions_of(
+    told: Sequence[tuple[Query, Sequence[Action]]], config: SessionConfig | None = None
+) -> Sessions:
     queries = tuple(query for query, _ in told)
     actions = tuple(action for _, done in told for action in done)
-    return to_sessions([LogBatch(cursor=Cursor(""), queries=queries, actions=actions)])
+    return to_sessions([LogBatch(cursor=Cursor(""), queries=queries, actions=actions)], config)
