@@ -15,6 +15,8 @@ NOT_SHOWN = "clicks on documents that their search did not show"
 CLIENT = "clicks over a client's share"
 SUBNET = "clicks over a subnet's share"
 
+#: A subnet with more than this share of all clients is no household.
+_FEW = 0.05
 _ANY = pl.lit(value=True)
 
 
@@ -30,7 +32,7 @@ class InfluenceConfig(BaseModel, frozen=True, extra="forbid"):
         description="Most queries under which one client's clicks speak for one document.",
     )
     searches_a_subnet: int = Field(
-        default=5,
+        default=2,
         ge=1,
         description="Searches of one query that a subnet may always teach by, however many clients"
         " it has.",
@@ -41,7 +43,7 @@ class InfluenceConfig(BaseModel, frozen=True, extra="forbid"):
         description="Where others typed the query too, as many as this for each of their searches.",
     )
     queries_a_subnet: int = Field(
-        default=10,
+        default=4,
         ge=1,
         description="Most queries under which one subnet's clicks speak for one document.",
     )
@@ -73,12 +75,26 @@ def limit_influence(rows: pl.DataFrame, config: InfluenceConfig) -> pl.DataFrame
         )
     judged = _searches_over(judged, "client", CLIENT, pl.lit(config.searches_a_client))
     judged = _documents_over(judged, "client", CLIENT, config.queries_a_client)
+    if not _subnets_tell(rows):
+        return judged
     others = pl.len().over("query") - pl.len().over("subnet", "query")
     limit = pl.max_horizontal(
         pl.lit(float(config.searches_a_subnet)), config.share_a_subnet * others
     )
     judged = _searches_over(judged, "subnet", SUBNET, limit)
     return _documents_over(judged, "subnet", SUBNET, config.queries_a_subnet)
+
+
+def _subnets_tell(rows: pl.DataFrame) -> bool:
+    """Say whether most clients are in subnets of few.
+
+    Behind one proxy, or in one company, a subnet is everybody and no voice of its own. An
+    attacker would have to bring as many clients as there are to make it seem so.
+    """
+    clients = rows.filter((pl.col("subnet") != "") & (pl.col("client") != ""))
+    people = clients.group_by("subnet").agg(pl.col("client").n_unique()).get_column("client")
+    everybody = int(people.sum())
+    return 2 * int(people.filter(people <= _FEW * everybody).sum()) >= everybody
 
 
 def _searches_over(rows: pl.DataFrame, who: str, reason: str, limit: pl.Expr) -> pl.DataFrame:

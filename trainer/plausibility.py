@@ -16,10 +16,13 @@ from desireline.trainer.judgments import click_log
 from desireline.trainer.sessions import Sessions
 
 TOO_EAGER = "clicks on pairs clicked more often than people look there"
-FAR_DOWN = "clicks of clients that click only far down"
+FAR_DOWN = "clicks of clients and subnets that click only far down"
 
 _PAIR = ["query", "document_id"]
 _ALMOST_ONE = 1 - 1e-6
+#: A few numbers are learned; more queries make them no better.
+_MOST_QUERIES = 50_000
+_HASHES = 2.0**64
 
 
 class PlausibilityConfig(BaseModel, frozen=True, extra="forbid"):
@@ -50,15 +53,15 @@ class PlausibilityConfig(BaseModel, frozen=True, extra="forbid"):
         default=0.2,
         gt=0,
         lt=1,
-        description="Far down are the positions below which this share of all clients' first"
-        " clicks lie.",
+        description="Far down are the positions below which this share of everybody's first clicks"
+        " lie.",
     )
     unlikely: float = Field(
         default=1e-5,
         gt=0,
         lt=1,
-        description="A client whose clicks lie so far down as chance puts them once in 1 / this is"
-        " left out.",
+        description="A client or subnet whose clicks lie so far down as chance puts them once in"
+        " 1 / this is left out.",
     )
 
 
@@ -66,10 +69,12 @@ def looks_of(sessions: Sessions, config: PlausibilityConfig) -> dict[int, float]
     """Estimate how often a document can be clicked at each position, with the slack.
 
     From the first searches of every query alone: a query has few votes, however often it is
-    typed.
+    typed. Of very many queries some are drawn, by their text.
     """
+    queries = sessions.frame.get_column("query").n_unique()
+    drawn = pl.col("query").hash() / _HASHES <= _MOST_QUERIES / max(queries, 1)
     nth = pl.col("at").rank("dense").over("query")
-    sample = sessions.only(nth <= config.curve_searches)
+    sample = sessions.only(drawn).only(nth <= config.curve_searches)
     noise = LatentRelevance().noise(click_log(sample))
     return {
         place: min(1.0, config.slack * looked * noise.relevant)
@@ -118,20 +123,25 @@ def find_eager(
     return discovered(suspects, config.false_discoveries, order=["document_id"]).select(_PAIR)
 
 
-def find_far_down(rows: pl.DataFrame, config: PlausibilityConfig) -> pl.DataFrame:
-    """Return the clients whose clicks lie so far down that chance did not put them there."""
-    clicks = rows.filter(
-        pl.col("clicked") & (pl.col("client") != "") & pl.col("position").is_not_null()
-    )
-    first = clicks.sort("at", "query_id", "position").unique("client", keep="first")
+def find_far_down(rows: pl.DataFrame, who: str, config: PlausibilityConfig) -> pl.DataFrame:
+    """Return whose clicks lie so far down that chance did not put them there.
+
+    Args:
+        rows: of sessions.
+        who: "client" or "subnet".
+        config: the limits.
+
+    """
+    clicks = rows.filter(pl.col("clicked") & (pl.col(who) != "") & pl.col("position").is_not_null())
+    first = clicks.sort("at", "query_id", "position").unique(who, keep="first")
     if first.is_empty():
-        return first.select("client")
+        return first.select(who)
     usual = first.get_column("position").quantile(1 - config.far_down, interpolation="higher")
-    clients = clicks.group_by("client").agg(
+    voices = clicks.group_by(who).agg(
         pl.len(), share=(pl.col("position") > usual).mean(), allowed=pl.lit(config.far_down)
     )
     too_far = (pl.col("share") > pl.col("allowed")) & (_tail() < config.unlikely)
-    return clients.filter(too_far).select("client").sort("client")
+    return voices.filter(too_far).select(who).sort(who)
 
 
 def _tail() -> pl.Expr:

@@ -70,8 +70,10 @@ def split_forward(
 
 
 def _without_waiting(sessions: Sessions) -> Sessions:
+    """Leave out pairs that wait, skips and all, where their clicks would teach already."""
     pair = ["query", "document_id"]
-    ready = sessions.frame.join(sessions.waiting, on=pair, how="anti", maintain_order="left")
+    early = sessions.waiting.join(sessions.frame.filter("clicked"), on=pair, how="semi")
+    ready = sessions.frame.join(early, on=pair, how="anti", maintain_order="left")
     return replace(sessions, frame=ready)
 
 

@@ -82,8 +82,8 @@ class TrustConfig(BaseModel, frozen=True, extra="forbid"):
 class Trusted:
     """The sessions that are believed, and what was done for it."""
 
-    #: Without the rows that are not believed; `waiting`, `doubted` and the counts of its health
-    #: report are set.
+    #: Without the rows that are not believed, and without what doubted clients searched in vain;
+    #: `waiting`, `doubted` and the counts of its health report are set.
     sessions: Sessions
     #: The clicks left out by reason, then pairs that wait and clients doubted; only what occurs.
     left_out: Mapping[str, int]
@@ -106,8 +106,9 @@ def trust(sessions: Sessions, config: TrustConfig | None = None) -> Trusted:
     """
     config = config or TrustConfig()
     judged = sessions.frame.with_columns(left_out=pl.lit(None, dtype=pl.String))
-    far_down = find_far_down(judged, config.plausibility)
-    judged = leave_out(judged, far_down, ["client"], FAR_DOWN)
+    for who in ("client", "subnet"):
+        far_down = find_far_down(_believed(judged), who, config.plausibility)
+        judged = leave_out(judged, far_down, [who], FAR_DOWN)
     judged = limit_influence(judged, config.influence)
     judged = _without_bursts(judged, config)
     looks = looks_of(replace(sessions, frame=_believed(judged)), config.plausibility)
@@ -119,7 +120,14 @@ def trust(sessions: Sessions, config: TrustConfig | None = None) -> Trusted:
     left_out = _counts(judged, waiting, doubted)
     health = replace(sessions.health, left_out={**sessions.health.left_out, **left_out})
     return Trusted(
-        sessions=Sessions(frame=believed, health=health, waiting=waiting, doubted=doubted),
+        sessions=replace(
+            sessions,
+            frame=believed,
+            health=health,
+            waiting=waiting,
+            doubted=doubted,
+            unanswered=sessions.unanswered.filter(~pl.col("client").is_in(doubted.implode())),
+        ),
         left_out=left_out,
         clicks=judged.select(pl.col("clicked").sum()).item(),
     )
