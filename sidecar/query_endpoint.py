@@ -5,7 +5,7 @@ import re
 import urllib.error
 import urllib.request
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from desireline.sidecar.errors import SidecarError
 from desireline.sidecar.hook_config import host_of
@@ -24,7 +24,7 @@ class QueryEndpoint:
     model: str
     instruction: str
     timeout_s: float
-    key: str | None = None
+    key: str | None = field(default=None, repr=False)
 
     def __call__(self, texts: Sequence[str], most: int) -> list[list[str]]:
         """Return up to `most` queries for each text.
