@@ -78,9 +78,11 @@ def parse_event(
         defects[missing] += 1
         return None
     query_id = _text(record.get("query_id"))
-    defects["event without query id"] += not query_id
+    if not query_id:
+        defects["event without query id"] += 1
     position = _position(record, zero_based=zero_based)
-    defects["event without position"] += position is None
+    if position is None:
+        defects["event without position"] += 1
     client = _text(record.get("client_id"))
     if kind == _IMPRESSION:
         return Impression(
@@ -101,7 +103,7 @@ def ordinal(record: Mapping[str, Any]) -> int | None:
     """Return the position as the log counts it: ``ordinal``, or ``index`` of UBI 1.2."""
     position = _inner(_inner(record, "event_attributes"), "position")
     value = position.get("ordinal", position.get("index"))
-    if isinstance(value, Mapping):
+    if isinstance(value, dict):
         value = value.get("index")
     return _whole(value)
 
@@ -123,8 +125,9 @@ def page_offset(request: object) -> int:
 
 def parse_time(value: object) -> datetime | None:
     """Read ISO 8601 text or an epoch number (seconds or milliseconds); UTC where it is silent."""
-    number = _whole(value)
     try:
+        # Nearly all are ISO: whether such a text is a number need not be tried.
+        number = None if isinstance(value, str) and value[4:5] == "-" else _whole(value)
         if number is not None:
             seconds = number / 1000 if abs(number) >= _FIRST_MILLISECONDS else number
             return datetime.fromtimestamp(seconds, UTC)
@@ -175,11 +178,13 @@ def _attributes(record: Mapping[str, Any]) -> Mapping[str, str]:
 
 def _inner(record: Mapping[str, Any], name: str) -> Mapping[str, Any]:
     value = record.get(name)
-    return value if isinstance(value, Mapping) else {}
+    return value if isinstance(value, dict) else {}
 
 
 def _whole(value: object) -> int | None:
     """Return a whole number written as number or text; None for all else."""
+    if type(value) is int:
+        return value
     if isinstance(value, bool) or not isinstance(value, int | float | str):
         return None
     try:
@@ -191,6 +196,8 @@ def _whole(value: object) -> int | None:
 
 def _text(value: object) -> str:
     """Return a name or id as text: numeric ids happen; nothing is ""."""
-    if value is None or isinstance(value, Mapping | list):
+    if isinstance(value, str):
+        return value.strip()
+    if value is None or isinstance(value, dict | list):
         return ""
     return str(value).strip()
