@@ -14,7 +14,7 @@ from desireline.sidecar.audit import audit_index, audit_slot
 from desireline.sidecar.background import Background
 from desireline.sidecar.controls import Answer, Wish
 from desireline.sidecar.cycle import run_cycle
-from desireline.sidecar.cycle_report import CycleReport, cycles
+from desireline.sidecar.cycle_report import CycleReport
 from desireline.sidecar.erasing import ErasureReport, What, erase
 from desireline.sidecar.errors import (
     LeaseHeldError,
@@ -86,6 +86,7 @@ class Sidecar:
         )
         for fingerprint in sweep(parts.store, parts.registry, parts.cache):
             log.info("idle encoder removed", fingerprint=fingerprint)
+        retraining.sweep_notes(parts)
         self.metrics.cycle_ended(target, report.outcome.value)
         return report
 
@@ -146,10 +147,7 @@ class Sidecar:
         if parts.privacy is None:
             return
         parts.privacy.keep_promises(parts.archive)
-        made = {manifest.provenance.cycle_id for manifest in parts.registry.list()}
-        models = {manifest.fingerprint for manifest in parts.registry.list()}
-        running = {report.cycle for report in cycles(parts.store, target) if report.running}
-        parts.privacy.trained_on.sweep({*models, *running, *filter(None, made)})
+        retraining.sweep_notes(parts)
         if retraining.begin_now(parts):
             self.start_cycle(target)
 

@@ -1,7 +1,8 @@
 """A model that learned from what was erased gives way to one that did not.
 
-The request is one record a target, with digests of what was erased. It stands until no such
-model serves or may serve, whichever cycle made it and whenever.
+The request is one record a target and data folder, with digests of what was erased: only the
+folder that made them can tell which models they are about. It stands until no such model serves
+or may serve, whichever cycle made it and whenever.
 """
 
 from collections.abc import Iterable
@@ -39,7 +40,7 @@ class Retrain:
 
 def ask(target: Target, digests: Iterable[bytes]) -> None:
     """Put a retrain on the schedule; digests of several erasures add up."""
-    found = target.store.get(RETRAIN, target.name)
+    found = target.store.get(RETRAIN, _key(target))
     known = set(found.body["digests"]) if found else set()
     body = {
         "asked_at": target.clock().isoformat(),
@@ -47,21 +48,31 @@ def ask(target: Target, digests: Iterable[bytes]) -> None:
         "tried_at": None,
     }
     try:
-        target.store.put(RETRAIN, target.name, body, expected=found)
+        target.store.put(RETRAIN, _key(target), body, expected=found)
     except StateConflictError:
         ask(target, digests)
 
 
 def due(target: Target) -> Retrain | None:
     """Return the request that still stands; close it when nothing it is about may serve."""
-    found = target.store.get(RETRAIN, target.name)
-    if found is None or target.privacy is None:
+    found = None if target.privacy is None else target.store.get(RETRAIN, _key(target))
+    if found is None:
         return None
     request = _request(target, found.body)
     if not request.models and not cycle_under_way(target, before=request.asked_at):
         _change(target, found, None)
         return None
     return request
+
+
+def sweep_notes(target: Target) -> None:
+    """Forget what models learned from that are gone, and cycles that made none."""
+    if target.privacy is None:
+        return
+    manifests = target.registry.list()
+    running = {report.cycle for report in cycles(target.store, target.name) if report.running}
+    named = {name for each in manifests for name in (each.fingerprint, each.provenance.cycle_id)}
+    target.privacy.trained_on.sweep({*running, *filter(None, named)})
 
 
 def cycle_under_way(target: Target, before: datetime | None = None) -> bool:
@@ -79,8 +90,13 @@ def begin_now(target: Target) -> bool:
     scheduled = target.config.tune.schedule is not None
     if request is None or not request.models or scheduled or not _waited(request, now):
         return False
-    found = target.store.get(RETRAIN, target.name)
+    found = target.store.get(RETRAIN, _key(target))
     return found is not None and _change(target, found, {**found.body, "tried_at": now.isoformat()})
+
+
+def _key(target: Target) -> str:
+    assert target.privacy is not None
+    return f"{target.name}:{target.privacy.trained_on.keeper}"
 
 
 def _waited(request: Retrain, now: datetime) -> bool:
@@ -105,7 +121,7 @@ def _change(target: Target, record: Record, body: dict[str, Any] | None) -> bool
         if body is None:
             target.store.delete(record)
         else:
-            target.store.put(RETRAIN, target.name, body, expected=record)
+            target.store.put(RETRAIN, record.key, body, expected=record)
     except StateConflictError:
         return False
     return True

@@ -23,6 +23,11 @@ class TrainedOn:
         self._folder = folder
         self._digests = digests
 
+    @property
+    def keeper(self) -> str:
+        """What tells this data folder's digests from another's."""
+        return self._digests.of("keeper", "").hex()[:12]
+
     def keep(self, cycle: str, *, queries: Iterable[str], clients: Iterable[str]) -> None:
         """Note what a cycle is about to learn from; durable on return.
 

@@ -1,5 +1,6 @@
 """Erasing: nothing is left, nothing comes back, and the models that learned from it give way."""
 
+import dataclasses
 import json
 import os
 import subprocess
@@ -20,6 +21,7 @@ from desireline.sidecar.cycle_report import Diary, Outcome
 from desireline.sidecar.errors import NothingNamedError
 from desireline.sidecar.generations import State
 from desireline.sidecar.learning import pull_sessions
+from desireline.sidecar.privacy import Privacy
 from desireline.sidecar.reporting import SilentReporter
 from desireline.sidecar.wiring import open_sidecar
 from desireline.trainer.manifest import Provenance
@@ -204,7 +206,19 @@ def test_a_retrain_is_begun_once_a_day_and_ends_when_no_such_model_may_serve(sho
     (generation,) = parts.generations.all()
     parts.generations.change(generation, state=State.RETIRED)
     assert retraining.due(parts) is None
-    assert parts.store.get(retraining.RETRAIN, TARGET) is None
+    assert parts.store.list(retraining.RETRAIN) == []
+
+
+def test_a_sidecar_with_another_data_folder_leaves_the_request_alone(shop, learned, tmp_path):
+    erase(shop, "client", "ann-1")
+    parts = shop.parts(TARGET)
+    elsewhere = Privacy(
+        tmp_path / "elsewhere", target=TARGET, config=parts.config.privacy, clock=parts.clock
+    )
+    other = dataclasses.replace(parts, privacy=elsewhere)
+    assert retraining.due(other) is None
+    assert not retraining.begin_now(other)
+    assert retraining.due(parts) is not None
 
 
 def test_the_gate_asks_of_a_retrain_only_that_it_is_not_worse(shop, learned):
