@@ -64,6 +64,8 @@ class Reformulated:
 
         Queries without any answer are left to the miner of those.
         """
+        if material.likeness:
+            material.likeness.read_queries([*tried["query"], *tried["retry"]])
         found: dict[tuple[str, str], list[tuple[str, float, int]]] = defaultdict(list)
         columns = ("query", "retry", "document_id", "grade", "clients")
         for query, retry, document_id, grade, clients in tried.select(columns).iter_rows():
