@@ -57,7 +57,7 @@ def test_newer_actions_say_more_of_the_weight(log):
 
 
 def test_a_grade_is_attraction_times_satisfaction(log):
-    for number in range(40):
+    for number in range(200):
         client = f"client {number}"
         log.search(shown="abc", clicks="ab" if number % 2 else "b", client=client)
     sessions = to_sessions(log.batches())
@@ -65,8 +65,8 @@ def test_a_grade_is_attraction_times_satisfaction(log):
     fitted = DynamicBayesian().fit(click_log(sessions)).attractiveness
     expected = (fitted["attraction"] * fitted["satisfaction"]).to_list()
     assert found.frame["grade"].to_list() == pytest.approx(expected)
-    # After "a" half of the users read on and clicked "b": it did not satisfy them.
-    assert fitted["satisfaction"][0] < 0.2 < fitted["satisfaction"][1]
+    # Whoever clicked "a" read on and clicked "b".
+    assert fitted["satisfaction"][0] < fitted["satisfaction"][1]
     assert (found.frame["variance"] > 0).all()
 
 

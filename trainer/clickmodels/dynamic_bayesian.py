@@ -30,6 +30,9 @@ class DynamicBayesianConfig(BaseModel, frozen=True, extra="forbid"):
     #: P(read on | not satisfied); left out: learned.
     perseverance: float | None = Field(default=None, gt=0, le=1)
     prior: BackingOffConfig = Field(default=BackingOffConfig())
+    #: Last clicks that draw a rare pair's satisfaction to the mean: what follows a click says
+    #: little of it, so that more is needed than for the attraction.
+    satisfaction_strength: float = Field(default=20.0, gt=0)
 
 
 class DynamicBayesian:
@@ -50,10 +53,9 @@ class DynamicBayesian:
     def fit(self, log: ClickLog, features: PairFeatures | None = None) -> FittedClickModel:
         """Estimate attraction, satisfaction and perseverance."""
         prior = BackingOff.of(log, features, self._config.prior)
-        fixed = self._config.perseverance
-        state = _count(log, prior, fixed or _USUAL_PERSEVERANCE)
+        state = _count(log, prior, self._config)
         for _ in range(self._config.iterations):
-            state = _turn(log, prior, state, learn_perseverance=fixed is None)
+            state = _turn(log, prior, state, self._config)
         return _result(log, prior, state)
 
 
@@ -70,7 +72,7 @@ class _State:
     ends: Numbers
 
 
-def _count(log: ClickLog, prior: BackingOff, perseverance: float) -> _State:
+def _count(log: ClickLog, prior: BackingOff, config: DynamicBayesianConfig) -> _State:
     """Count as if every last click had satisfied, and nothing below it had been looked at."""
     pages, unplaced = log.pages, unplaced_clicks(log)
     sums, ranks = Sums(pages=pages, pairs=log.pairs.height), np.arange(pages.pair.shape[1])
@@ -81,15 +83,15 @@ def _count(log: ClickLog, prior: BackingOff, perseverance: float) -> _State:
     ends = sums.by_pair((ranks == last).astype(np.float64))
     return _State(
         attraction=prior.shrink(hits, looks),
-        satisfaction=_shrunk(ends, hits - unplaced, prior.config.strength),
-        perseverance=perseverance,
+        satisfaction=_shrunk(ends, hits - unplaced, config.satisfaction_strength),
+        perseverance=config.perseverance or _USUAL_PERSEVERANCE,
         hits=hits,
         looks=looks,
         ends=hits - unplaced,
     )
 
 
-def _turn(log: ClickLog, prior: BackingOff, state: _State, *, learn_perseverance: bool) -> _State:
+def _turn(log: ClickLog, prior: BackingOff, state: _State, config: DynamicBayesianConfig) -> _State:
     """Do one turn of expectation and maximisation."""
     sums, unplaced = Sums(pages=log.pages, pairs=log.pairs.height), unplaced_clicks(log)
     done = _read(log, state)
@@ -98,11 +100,11 @@ def _turn(log: ClickLog, prior: BackingOff, state: _State, *, learn_perseverance
     better = replace(
         state,
         attraction=prior.shrink(state.hits, looks),
-        satisfaction=_shrunk(sums.by_pair(done.stopped), ends, prior.config.strength),
+        satisfaction=_shrunk(sums.by_pair(done.stopped), ends, config.satisfaction_strength),
         looks=looks,
         ends=ends,
     )
-    if not learn_perseverance:
+    if config.perseverance is not None:
         return better
     went_on, could = sums.total(done.went_on), sums.total(done.unsatisfied)
     return replace(better, perseverance=(went_on + _USUAL_PERSEVERANCE) / (could + 1))

@@ -7,10 +7,23 @@ the same expectation, so a count stands for all of them.
 
 import numpy as np
 
+from desireline.trainer.clickmodels.backing_off import BackingOff
 from desireline.trainer.clickmodels.click_log import CountArrays
 from desireline.trainer.clickmodels.users import Numbers
 
 _ALMOST_ONE = 1 - 1e-9
+_SETTLING_TURNS = 20
+
+
+def first_guess(places: int) -> Numbers:
+    """Begin with one over the root of the place, counted from 1."""
+    return np.asarray(1 / np.sqrt(np.arange(1.0, places + 1)))
+
+
+def guessed_mean(arrays: CountArrays) -> float:
+    """Guess the mean attraction: clicks over looks, if users looked as first guessed."""
+    looks = arrays.impressions * at_rows(arrays, first_guess(len(arrays.positions)))
+    return float(arrays.clicks.sum() / max(looks.sum(), 1e-12))
 
 
 def expected(arrays: CountArrays, theta: Numbers, alpha: Numbers) -> tuple[Numbers, Numbers]:
@@ -26,6 +39,18 @@ def expected(arrays: CountArrays, theta: Numbers, alpha: Numbers) -> tuple[Numbe
     looks = arrays.clicks + skipped * row_theta * (1 - row_alpha)
     attracted = arrays.clicks + skipped * row_alpha * (1 - row_theta)
     return looks, attracted
+
+
+def settled(arrays: CountArrays, theta: Numbers, alpha: Numbers, prior: BackingOff) -> Numbers:
+    """Maximise the attraction once the examination is known; now ranks may be believed too.
+
+    Of what was looked at, exactly the attractive is clicked: attraction is clicks over looks.
+    """
+    clicks = arrays.by_pair(arrays.clicks)
+    for _ in range(_SETTLING_TURNS):
+        looks, _ = expected(arrays, theta, alpha)
+        alpha = prior.shrink(clicks, arrays.by_pair(looks))
+    return alpha
 
 
 def better_theta(arrays: CountArrays, looks: Numbers, *, strength: float = 0.0) -> Numbers:

@@ -13,12 +13,13 @@ from pydantic import BaseModel, Field
 
 from desireline.trainer.clickmodels.backing_off import BackingOff, BackingOffConfig
 from desireline.trainer.clickmodels.base import ClickLog, CountArrays, FittedClickModel, Numbers
-from desireline.trainer.clickmodels.examination_em import better_theta, expected
-from desireline.trainer.clickmodels.position_based import (
-    PositionBased,
+from desireline.trainer.clickmodels.examination_em import (
+    better_theta,
+    expected,
     first_guess,
-    position_based_fit,
+    settled,
 )
+from desireline.trainer.clickmodels.position_based import PositionBased, position_based_fit
 from desireline.trainer.pair_features import PairFeatures
 
 
@@ -29,7 +30,7 @@ class HarvestingConfig(BaseModel, frozen=True, extra="forbid"):
     iterations: int = Field(default=100, ge=1)
     #: Clicks on documents that changed their rank, below which they say nothing.
     min_clicks: int = Field(default=100, ge=1)
-    prior: BackingOffConfig = Field(default=BackingOffConfig(strength=1.0))
+    prior: BackingOffConfig = Field(default=BackingOffConfig())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -148,9 +149,7 @@ class Harvested:
         arrays, prior = log.arrays, BackingOff.of(log, features, self._config.prior)
         theta = _joined(found.examination, whole, arrays.positions)
         alpha = whole.attractiveness.get_column("attraction").to_numpy()
-        for _ in range(self._config.iterations):
-            _, attracted = expected(arrays, theta, alpha)
-            alpha = prior.shrink(arrays.by_pair(attracted), arrays.seen_by_pair)
+        alpha = settled(arrays, theta, alpha, prior)
         return replace(position_based_fit(log, theta, alpha, prior), sentence=found.sentence)
 
 

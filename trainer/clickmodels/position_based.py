@@ -14,7 +14,13 @@ from desireline.trainer.clickmodels.base import (
     Numbers,
     fitted,
 )
-from desireline.trainer.clickmodels.examination_em import better_theta, expected
+from desireline.trainer.clickmodels.examination_em import (
+    better_theta,
+    expected,
+    first_guess,
+    guessed_mean,
+    settled,
+)
 from desireline.trainer.clickmodels.users import LookByPosition
 from desireline.trainer.pair_features import PairFeatures
 
@@ -25,7 +31,7 @@ class PositionBasedConfig(BaseModel, frozen=True, extra="forbid"):
     kind: Literal["pbm"] = "pbm"
     iterations: int = Field(default=50, ge=1)
     #: Prior of the attraction: the looks it is worth, and its mean (left out: of the log).
-    prior_strength: float = Field(default=1.0, gt=0)
+    prior_strength: float = Field(default=2.0, gt=0)
     prior_mean: float | None = Field(default=None, gt=0, lt=1)
 
 
@@ -49,11 +55,11 @@ class PositionBased:
         """Estimate examination and attraction."""
         arrays, prior = log.arrays, BackingOff.of(log, features, self._prior)
         theta = first_guess(len(arrays.positions))
-        alpha = np.full(
-            arrays.pairs.height, prior.usual(arrays.clicks * arrays.shown, arrays.impressions)
-        )
+        pinned = prior.pinned(guessed_mean(arrays))
+        alpha = pinned.mean(arrays.seen_by_pair * 0, arrays.seen_by_pair)
         for _ in range(self._config.iterations):
-            theta, alpha = self.step(arrays, theta, alpha, prior)
+            theta, alpha = self.step(arrays, theta, alpha, pinned)
+        alpha = settled(arrays, theta, alpha, prior)
         return position_based_fit(log, theta, alpha, prior)
 
     def step(
@@ -70,18 +76,12 @@ class PositionBased:
         return better_theta(arrays, looks), alpha
 
 
-def first_guess(places: int) -> Numbers:
-    """Begin with one over the root of the place, counted from 1."""
-    return np.asarray(1 / np.sqrt(np.arange(1.0, places + 1)))
-
-
 def position_based_fit(
     log: ClickLog, theta: Numbers, alpha: Numbers, prior: BackingOff
 ) -> FittedClickModel:
     """Put examination by place and attraction by pair together."""
     arrays = log.arrays
-    looks, attracted = expected(arrays, theta, alpha)
-    seen = arrays.by_pair(looks)
+    seen = arrays.by_pair(expected(arrays, theta, alpha)[0])
     return fitted(
         log,
         LookByPosition(examination=theta),
@@ -89,7 +89,7 @@ def position_based_fit(
         looks=seen,
         variance=prior.variance(alpha, seen),
         examination=theta,
-        usual=prior.usual(arrays.by_pair(attracted), arrays.seen_by_pair),
+        usual=prior.usual(arrays.by_pair(arrays.clicks), seen),
     )
 
 

@@ -17,6 +17,8 @@ class SimplifiedBayesianConfig(BaseModel, frozen=True, extra="forbid"):
     #: 0 is the published way: count as if every last click had satisfied.
     iterations: int = Field(default=20, ge=0)
     prior: BackingOffConfig = Field(default=BackingOffConfig())
+    #: As in `DynamicBayesianConfig`.
+    satisfaction_strength: float = Field(default=20.0, gt=0)
 
 
 class SimplifiedBayesian:
@@ -32,7 +34,10 @@ class SimplifiedBayesian:
         config = config or SimplifiedBayesianConfig()
         self._model = DynamicBayesian(
             DynamicBayesianConfig(
-                iterations=config.iterations, perseverance=1.0, prior=config.prior
+                iterations=config.iterations,
+                perseverance=1.0,
+                prior=config.prior,
+                satisfaction_strength=config.satisfaction_strength,
             )
         )
 

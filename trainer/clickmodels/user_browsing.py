@@ -16,7 +16,12 @@ from desireline.trainer.clickmodels.base import (
     Pages,
     fitted,
 )
-from desireline.trainer.clickmodels.examination_em import better_theta, expected
+from desireline.trainer.clickmodels.examination_em import (
+    better_theta,
+    expected,
+    guessed_mean,
+    settled,
+)
 from desireline.trainer.clickmodels.reading import looks_by_place
 from desireline.trainer.clickmodels.users import NO_CLICK, BrowseFromLastClick
 from desireline.trainer.pair_features import PairFeatures
@@ -29,7 +34,7 @@ class UserBrowsingConfig(BaseModel, frozen=True, extra="forbid"):
     iterations: int = Field(default=50, ge=1)
     #: Impressions that draw a rare combination of position and last click to one half.
     examination_strength: float = Field(default=1.0, ge=0)
-    prior: BackingOffConfig = Field(default=BackingOffConfig(strength=1.0))
+    prior: BackingOffConfig = Field(default=BackingOffConfig())
 
 
 class UserBrowsing:
@@ -51,12 +56,13 @@ class UserBrowsing:
         cells = _cells(log)
         theta = np.full(len(cells.positions), 0.5)
         theta[:1] = 1.0
-        seen = cells.seen_by_pair
-        alpha = np.full(len(seen), prior.usual(cells.clicks, cells.impressions))
+        seen, pinned = cells.seen_by_pair, prior.pinned(guessed_mean(log.arrays))
+        alpha = pinned.mean(seen * 0, seen)
         for _ in range(self._config.iterations):
             looks, attracted = expected(cells, theta, alpha)
-            alpha = prior.shrink(cells.by_pair(attracted), seen)
+            alpha = pinned.shrink(cells.by_pair(attracted), seen)
             theta = better_theta(cells, looks, strength=self._config.examination_strength)
+        alpha = settled(cells, theta, alpha, prior)
         return _result(log, cells, theta, alpha, prior)
 
 
@@ -118,12 +124,11 @@ def _unplaced(log: ClickLog) -> pl.DataFrame:
 def _result(
     log: ClickLog, cells: CountArrays, theta: Numbers, alpha: Numbers, prior: BackingOff
 ) -> FittedClickModel:
-    looks, attracted = expected(cells, theta, alpha)
     places, pages = len(log.positions), log.pages
     table = theta[: places * (places + 1)].reshape(places, places + 1)
     place = log.place(pages.position)
     looked = table[place, last_click_above(pages, place) + 1] if places else np.zeros(place.shape)
-    seen = cells.by_pair(looks)
+    seen = cells.by_pair(expected(cells, theta, alpha)[0])
     return fitted(
         log,
         BrowseFromLastClick(examination=table),
@@ -131,5 +136,5 @@ def _result(
         looks=seen,
         variance=prior.variance(alpha, seen),
         examination=looks_by_place(log, looked),
-        usual=prior.usual(cells.by_pair(attracted), cells.by_pair(cells.impressions)),
+        usual=prior.usual(cells.by_pair(cells.clicks), seen),
     )

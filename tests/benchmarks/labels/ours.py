@@ -13,7 +13,8 @@ import polars as pl
 from stages import Stages
 
 from desireline.trainer.clickmodels.click_log import ClickLog
-from desireline.trainer.clickmodels.position_based import PositionBased, first_guess
+from desireline.trainer.clickmodels.examination_em import first_guess
+from desireline.trainer.clickmodels.position_based import PositionBased
 
 PAUSE = pl.duration(minutes=30)
 PARTS = 4

@@ -17,7 +17,8 @@ import synthetic_events
 from synthetic_events import SHOWN
 
 from desireline.trainer.clickmodels.click_log import ClickLog
-from desireline.trainer.clickmodels.position_based import PositionBased, first_guess
+from desireline.trainer.clickmodels.examination_em import first_guess
+from desireline.trainer.clickmodels.position_based import PositionBased
 
 ROUNDS, AT_ONCE = 3, 2
 Page = tuple[str, list[str], list[bool]]

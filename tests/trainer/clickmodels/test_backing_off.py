@@ -88,6 +88,23 @@ def test_the_prior_is_a_weighted_mean_at_every_step():
     )
 
 
+def test_without_clicks_of_its_own_a_pair_is_held_to_be_as_others_of_its_rank(log_of):
+    """The engine is right: what stands first is clicked by half of the users, the rest by none."""
+    views = [(f"q{n}", [f"{n}a", f"{n}b"], [f"{n}a"] * (n % 2)) for n in range(120)]
+    log = log_of(*views, ("new", "xy", ""))
+    found = attraction(Dependent().fit(log))
+    assert found["new", "x"] > 1.5 * found["new", "y"]
+    prior = BackingOff.of(log, None, BackingOffConfig(rank_strength=10, strength=1))
+    hits, looks = log.arrays.by_pair(log.arrays.clicks), log.arrays.seen_by_pair
+    usual = (60 + 0.2) / (242 + 1)
+    first = log.pairs.get_column("document_id").str.ends_with("a").to_numpy()
+    first |= (log.pairs.get_column("document_id") == "x").to_numpy()
+    expected = np.where(first, (60 + 10 * usual) / (121 + 10), 10 * usual / (121 + 10))
+    np.testing.assert_allclose(prior.mean(hits, looks), expected)
+    flat = BackingOff.of(log, None, BackingOffConfig(mean=0.3))
+    assert set(flat.mean(hits, looks).tolist()) == {0.3}
+
+
 def test_a_pair_nobody_has_met_has_the_usual_attraction(log, log_of):
     found = PositionBased().fit(log)
     unknown = log_of(("coffee", "z", ""))

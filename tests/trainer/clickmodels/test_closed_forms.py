@@ -5,10 +5,11 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from desireline.trainer.clickmodels.backing_off import BackingOffConfig
+from desireline.trainer.clickmodels.backing_off import BackingOff, BackingOffConfig
 from desireline.trainer.clickmodels.cascade import Cascade, CascadeConfig
 from desireline.trainer.clickmodels.dependent import Dependent, DependentConfig
 from desireline.trainer.clickmodels.dynamic_bayesian import DynamicBayesian, DynamicBayesianConfig
+from desireline.trainer.clickmodels.examination_em import settled
 from desireline.trainer.clickmodels.simplified_bayesian import (
     SimplifiedBayesian,
     SimplifiedBayesianConfig,
@@ -80,7 +81,9 @@ def test_the_cascade_counts_down_to_the_first_click(log):
 
 def test_without_a_turn_the_simplified_dbn_is_the_published_count(log):
     clicks, looks, ends, _, _ = counted(log)
-    found = SimplifiedBayesian(SimplifiedBayesianConfig(prior=FLAT, iterations=0)).fit(log)
+    found = SimplifiedBayesian(
+        SimplifiedBayesianConfig(prior=FLAT, satisfaction_strength=1e-9, iterations=0)
+    ).fit(log)
     assert shares(found, "attraction") == pytest.approx(ratio(clicks, looks))
     assert shares(found, "satisfaction") == pytest.approx(ratio(ends, clicks))
     assert found.users.perseverance == 1
@@ -99,8 +102,12 @@ def test_without_a_turn_the_dependent_click_model_is_the_published_count(log):
 @pytest.mark.parametrize(
     "fit",
     [
-        lambda n: SimplifiedBayesian(SimplifiedBayesianConfig(prior=FLAT, iterations=n)),
-        lambda n: DynamicBayesian(DynamicBayesianConfig(prior=FLAT, iterations=n)),
+        lambda n: SimplifiedBayesian(
+            SimplifiedBayesianConfig(prior=FLAT, satisfaction_strength=1e-9, iterations=n)
+        ),
+        lambda n: DynamicBayesian(
+            DynamicBayesianConfig(prior=FLAT, satisfaction_strength=1e-9, iterations=n)
+        ),
         lambda n: Dependent(DependentConfig(prior=FLAT, iterations=n, stop_strength=0)),
         lambda n: UserBrowsing(
             UserBrowsingConfig(prior=FLAT, iterations=n + 1, examination_strength=0)
@@ -121,11 +128,11 @@ def test_one_turn_of_user_browsing_is_the_textbook_update_page_by_page(log):
     def of(table, key, usual):
         return table.get(key, usual)
 
-    total, clicks_in_all = 0, 0
+    looks, clicks_in_all = 0.0, 0
     for _, documents, clicked in pages(log):
-        total += len(documents)
+        looks += sum(1 / np.sqrt(place) for place in range(1, len(documents) + 1))
         clicks_in_all += sum(clicked)
-    usual = (clicks_in_all + 0.2) / (total + 1)
+    usual = clicks_in_all / looks
     for _ in range(3):
         hits, seen, looked, shown = Counter(), Counter(), Counter(), Counter()
         for query, documents, clicked in pages(log):
@@ -141,6 +148,22 @@ def test_one_turn_of_user_browsing_is_the_textbook_update_page_by_page(log):
         alpha, gamma = ratio(hits, seen), {**ratio(looked, shown), (1, 0): 1.0}
     config = UserBrowsingConfig(prior=FLAT, iterations=3, examination_strength=0)
     found = UserBrowsing(config).fit(log)
-    assert shares(found, "attraction") == pytest.approx(alpha)
     for (place, last), value in gamma.items():
         assert found.users.examination[place - 1, last] == pytest.approx(value)
+
+
+def test_settled_attraction_is_clicks_over_looks_under_the_same_examination(log):
+    """A fixed point, checked impression by impression."""
+    arrays, theta = log.arrays, np.array([1.0, 0.7, 0.5, 0.4])
+    prior = BackingOff(config=FLAT, links=None)
+    found = np.full(8, 0.3)
+    for _ in range(5):
+        found = settled(arrays, theta, found, prior)
+    names = log.pairs.select("query", "document_id").rows()
+    looks, clicks = Counter(), Counter()
+    for query, documents, clicked in pages(log):
+        for place, (document, click) in enumerate(zip(documents, clicked, strict=True)):
+            a, t = found[names.index((query, document))], theta[place]
+            looks[query, document] += 1 if click else t * (1 - a) / (1 - a * t)
+            clicks[query, document] += click
+    np.testing.assert_allclose(found, [clicks[pair] / looks[pair] for pair in names], rtol=1e-4)

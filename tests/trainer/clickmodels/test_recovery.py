@@ -136,7 +136,9 @@ def test_dependent(sampled, attraction, stop, seed):
 @given(attraction=attractions, satisfaction=satisfactions, seed=seeds)
 def test_simplified_bayesian(sampled, attraction, satisfaction, seed):
     log = sampled(ReadFromTop(), seed, attraction, satisfaction)
-    found = SimplifiedBayesian(SimplifiedBayesianConfig(prior=FLAT, iterations=200)).fit(log)
+    found = SimplifiedBayesian(
+        SimplifiedBayesianConfig(prior=FLAT, satisfaction_strength=1e-6, iterations=200)
+    ).fit(log)
     assert_close(column(found, "attraction"), attraction, TIMES * 0.4)
     assert_satisfaction(found, satisfaction, 1.0)
 
@@ -151,7 +153,9 @@ def test_simplified_bayesian(sampled, attraction, satisfaction, seed):
 def test_dynamic_bayesian(sampled, attraction, satisfaction, perseverance, seed):
     users = ReadFromTop(perseverance=perseverance)
     log = sampled(users, seed, attraction, satisfaction)
-    found = DynamicBayesian(DynamicBayesianConfig(prior=FLAT, iterations=300)).fit(log)
+    found = DynamicBayesian(
+        DynamicBayesianConfig(prior=FLAT, satisfaction_strength=1e-6, iterations=300)
+    ).fit(log)
     assert_close(column(found, "attraction"), attraction, TIMES * 0.3)
     assert found.users.perseverance == pytest.approx(perseverance, abs=0.08)
     assert_satisfaction(found, satisfaction, perseverance)

@@ -1,0 +1,169 @@
+"""How well each click model recovers the truth: nDCG of its labels, by the size of the log.
+
+    python tests/benchmarks/click_models.py [--quick] [--json FILE] [--picture FILE]
+
+Clicks are simulated on real judgments (150 queries of ESCI, 600 job titles of O*NET), by three
+kinds of users, so that no model is at home everywhere. A label's order of the documents that were
+shown for a query is compared with the truth's; documents with the same label stand in any order.
+`raw click-through` and `coec_search_relevance` are what users have today, `as ranked` needs no
+click.
+"""
+
+import argparse
+import json
+import os
+import sys
+import time
+from collections import defaultdict
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from statistics import mean
+from typing import Any
+
+import numpy as np
+import polars as pl
+from recovered.picture import draw
+from recovered.worlds import USERS, Truth, World, esci, onet
+
+from desireline.connectors import plugins
+from desireline.trainer.clickmodels.base import ClickLog
+from desireline.trainer.measures.ndcg import Ndcg
+
+SIZES = (1_000, 10_000, 100_000, 1_000_000)
+RAW, RANKED, AUTO, PLUGIN = "raw click-through", "as ranked", "auto", "coec_search_relevance"
+ENOUGH = 100_000
+Labels = pl.DataFrame
+"""Columns query, document_id, label."""
+
+
+def labellers() -> dict[str, Callable[[ClickLog], Labels]]:
+    """Every installed click model, and two ways that need none."""
+    found: dict[str, Callable[[ClickLog], Labels]] = {
+        name: _by_model(name) for name in plugins.names("clickmodels")
+    }
+    return found | {RAW: _raw, RANKED: _ranked}
+
+
+def _by_model(name: str) -> Callable[[ClickLog], Labels]:
+    def label(log: ClickLog) -> Labels:
+        fitted = plugins.load("clickmodels", name)().fit(log)
+        grade = pl.col("attraction") * pl.col("satisfaction")
+        return fitted.attractiveness.select("query", "document_id", label=grade)
+
+    return label
+
+
+def _raw(log: ClickLog) -> Labels:
+    rate = pl.col("clicks") / pl.col("impressions")
+    return log.pairs.select("query", "document_id", label=rate)
+
+
+def _ranked(log: ClickLog) -> Labels:
+    place = pl.col("position") * pl.col("impressions")
+    return log.counts.group_by("query", "document_id", maintain_order=True).agg(
+        label=-(place.sum() / pl.col("impressions").sum())
+    )
+
+
+def ndcg(labels: Labels, truth: Truth, random: np.random.Generator) -> float:
+    """Mean nDCG@10 over the queries of the log for which something right was shown."""
+    measure, values = Ndcg(10), []
+    shuffled = labels.with_columns(chance=pl.Series(random.random(labels.height)))
+    ordered = shuffled.sort("query", "label", "chance", descending=[False, True, False])
+    for (query,), rows in ordered.group_by("query", maintain_order=True):
+        names = rows.get_column("document_id").to_list()
+        gains = {name: truth[str(query)][name] for name in names}
+        if any(gains.values()):
+            values.append(measure.value(names, gains))
+    return mean(values) if values else 0.0
+
+
+def measure(sizes: tuple[int, ...], seeds: int) -> list[dict[str, Any]]:
+    """One row a world, users, size, way and seed."""
+    rows = []
+    for world, truth in {"esci": esci(), "onet": onet()}.items():
+        for users, way in USERS.items():
+            for size in sizes:
+                for seed in range(seeds):
+                    log = World(
+                        truth=truth, users=way, random=np.random.default_rng([seed, size])
+                    ).log(size)
+                    for name, label in labellers().items():
+                        start = time.perf_counter()
+                        labels = label(log)
+                        seconds = time.perf_counter() - start
+                        value = ndcg(labels, truth, np.random.default_rng(seed))
+                        row = {"world": world, "users": users, "events": size, "seed": seed}
+                        rows.append(row | {"way": name, "ndcg": value, "seconds": seconds})
+    return rows
+
+
+def table(rows: list[dict[str, Any]]) -> dict[str, dict[str, list[float]]]:
+    """Mean over the seeds: by chart, by way, one value a size."""
+    found: dict[str, dict[str, dict[int, list[float]]]] = defaultdict(lambda: defaultdict(dict))
+    for row in rows:
+        line = found[f"{row['world']}, users {row['users']}"][row["way"]]
+        line.setdefault(row["events"], []).append(row["ndcg"])
+    return {
+        chart: {
+            way: [mean(values) for _, values in sorted(by_size.items())]
+            for way, by_size in lines.items()
+        }
+        for chart, lines in found.items()
+    }
+
+
+def goals(
+    charts: Mapping[str, Mapping[str, list[float]]], sizes: tuple[int, ...]
+) -> list[dict[str, Any]]:
+    """From 100,000 events on, `auto` is no worse than what users have today, whoever clicks."""
+    chosen = [number for number, size in enumerate(sizes) if size >= min(ENOUGH, max(sizes))]
+    judged = []
+    for rival in (PLUGIN, RAW):
+        gain = min(
+            lines[AUTO][number] - lines[rival][number]
+            for lines in charts.values()
+            for number in chosen
+        )
+        judged.append(
+            {
+                "name": f"click models: least nDCG of auto above {rival}",
+                "goal": ">= 0",
+                "value": round(gain, 4),
+                "holds": gain >= 0,
+            }
+        )
+    return judged
+
+
+def report(charts: Mapping[str, Mapping[str, list[float]]], sizes: tuple[int, ...]) -> None:
+    for chart, lines in charts.items():
+        print(f"\n{chart:44}" + "".join(f"{size:>11,}" for size in sizes))
+        for way, values in sorted(lines.items(), key=lambda line: -line[1][-1]):
+            print(f"  {way:42}" + "".join(f"{value:11.4f}" for value in values))
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
+    parser.add_argument("--quick", action="store_true", help="up to 100,000 events, one seed")
+    parser.add_argument("--json", type=Path, help="write the numbers to this file")
+    parser.add_argument("--picture", type=Path, help="draw the table into this SVG")
+    asked = parser.parse_args()
+    sizes = SIZES[:3] if asked.quick else SIZES
+    rows = measure(sizes, seeds=1 if asked.quick else 3)
+    charts = table(rows)
+    judged = goals(charts, sizes)
+    report(charts, sizes)
+    for goal in judged:
+        print(f"{'holds' if goal['holds'] else 'MISSED':7} {goal['name']}: {goal['value']}")
+    if asked.picture:
+        asked.picture.write_text(draw(charts, sizes), encoding="utf-8")
+    if asked.json:
+        machine = {"cores": os.cpu_count(), "load": os.getloadavg(), "quick": asked.quick}
+        content = {"benchmark": "click_models", "machine": machine, "rows": rows, "goals": judged}
+        asked.json.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+    return 0 if all(goal["holds"] for goal in judged) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
