@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from desireline.connectors.documents import Document
+from desireline.connectors.engines.lancedb import LanceDbEngine
 from desireline.connectors.judgment_files import read_judgment_lists
 from desireline.sidecar.cli.exit_codes import ExitCode
 from desireline.trainer.known_answers import read_known_answers
@@ -144,3 +146,55 @@ def test_labels_go_to_a_cluster_and_come_back_by_name(shop, opensearch_url, inde
     result = shop("judgments", "import", "theirs", "--out", "x.json", "--prefix", index_prefix)
     assert result.exit_code == ExitCode.FAILED
     assert "has no list of judgments 'theirs'" in result.stderr
+
+
+@pytest.fixture
+def served(command_line, tiny_static: Path):
+    """A target with a live generation and a log, that learns from clicks and from ratings."""
+    command_line.write(
+        f"""
+        [cluster]
+        engine = "lancedb"
+        [targets.things]
+        index = "things"
+        text = ["title"]
+        model = "{tiny_static}"
+        logs = {{ kind = "files", path = "clicks.ndjson" }}
+        privacy = {{ mode = "local" }}
+        [targets.things.tune]
+        miners = ["clicked", "rated"]
+        judgments = "ratings.json"
+        """
+    )
+    titles = ("the red shoe", "the garden", "a small house", "the river bank", "a dog", "the sea")
+    engine = LanceDbEngine(Path("desireline-data/index").absolute())
+    engine.create_index("things", ["title"])
+    engine.index_documents(
+        "things",
+        [Document(document_id=f"d{n}", fields={"title": text}) for n, text in enumerate(titles)],
+    )
+    Path("truth.tsv").write_text("red shoe\td0\nriver\td3\nsea\td5\n")
+    ratings = [
+        {"query": "Red Shoe", "ratings": [{"docId": "d0", "rating": "3"}]},
+        {
+            "query": "pets",
+            "ratings": [{"docId": "d4", "rating": "3"}, {"docId": "d1", "rating": 0}],
+        },
+    ]
+    Path("ratings.json").write_text(json.dumps({"name": "people", "judgmentRatings": ratings}))
+    assert command_line.json("reindex", "things", "--yes")["outcome"] == "went live"
+    command_line(
+        *("simulate", "things", "--truth", "truth.tsv", "--searches", "300"),
+        *("--out", "clicks.ndjson"),
+    )
+    return command_line
+
+
+def test_ratings_of_people_are_a_source_of_pairs_beside_clicks(served):
+    told = served.json("mine", "things", "--explain", "pets")
+    found = {each["miner"]: each for each in told["miners"]}
+    assert found["rated"]["found"] == 2
+    assert found["clicked"]["found"] > 0
+    (pair,) = told["explanation"]["pairs"]
+    assert pair["document_id"] == "d4"
+    assert pair["found_by"][0]["why"] == "rated 1.00 of the best by people"
