@@ -6,7 +6,7 @@ import os
 import subprocess
 import sys
 import textwrap
-from contextlib import closing
+from contextlib import closing, contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -60,11 +60,13 @@ def write_log(folder: Path) -> None:
     (folder / "clicks.ndjson").write_text("".join(json.dumps(record) + "\n" for record in records))
 
 
-@pytest.fixture
-def shop(tmp_path: Path):
+@contextmanager
+def opened(tmp_path: Path, cluster: str = ""):
+    """A shop that has pulled its log."""
     (tmp_path / "desireline.toml").write_text(
         f"""
         data_dir = "data"
+        {cluster}
         [targets.{TARGET}]
         index = "shop"
         text = ["title"]
@@ -77,6 +79,12 @@ def shop(tmp_path: Path):
     ) as found:
         pull_sessions(found.parts(TARGET))
         yield found
+
+
+@pytest.fixture
+def shop(tmp_path: Path):
+    with opened(tmp_path) as sidecar:
+        yield sidecar
 
 
 def archived(sidecar, table: str = "queries") -> pl.DataFrame:
@@ -156,6 +164,22 @@ def test_a_sentence_of_a_report_that_names_it_is_redacted(shop):
     last = shop.last_cycle(TARGET)
     assert last["reason"] == "[erased]"
     assert last["steps"][0]["sentence"] == "the hook said: [erased] are odd"
+
+
+@pytest.mark.opensearch
+def test_reports_and_requests_in_a_cluster_are_cleared_the_same_way(
+    tmp_path, opensearch_url, index_prefix
+):
+    cluster = f'cluster = {{ url = "{opensearch_url}", state = "{index_prefix}state" }}'
+    with opened(tmp_path, cluster) as sidecar:
+        test_a_sentence_of_a_report_that_names_it_is_redacted(sidecar)
+        parts = sidecar.parts(TARGET)
+        retraining.ask(parts, [b"one"])
+        retraining.ask(parts, [b"two"])
+        (request,) = parts.store.list(retraining.RETRAIN)
+        assert len(request.body["digests"]) == 2
+        assert retraining.due(parts) is None
+        assert parts.store.list(retraining.RETRAIN) == []
 
 
 def test_neither_the_client_nor_the_text_is_logged(shop):
