@@ -122,21 +122,17 @@ class EmbeddingWriter:
     def write(self, stale: Sequence[Rendered]) -> int:
         """Encode and write; return how many documents now carry this generation.
 
-        Writes that lose to an edit are left to catch-up, refused ones go on the durable
-        list of failed documents.
-
-        Raises:
-            LeaseLostError: another process owns the target; nothing more was written.
-            WriteBlockedError, EngineUnavailableError: as they say; safe to run again.
+        Raises: what `send` raises.
 
         """
-        if not stale:
-            return 0
+        return self.settle(self.send(self.encode(stale))) if stale else 0
+
+    def encode(self, stale: Sequence[Rendered]) -> list[EmbeddingWrite]:
+        """Return what is to be written, each guarded by the version that was read."""
         vectors = self._encoder.embed([r.text for r in stale if r.text])
         check_of = _checks(vectors)
         self._reached(Step.BATCH_ENCODED)
-        self._lease.check()
-        writes = [
+        return [
             EmbeddingWrite(
                 document_id=r.document.document_id,
                 version=_version(r.document),
@@ -151,9 +147,17 @@ class EmbeddingWriter:
             )
             for r in stale
         ]
-        written = self._settle(self._deliver(writes))
-        self._reached(Step.BATCH_WRITTEN)
-        return written
+
+    def send(self, writes: Sequence[EmbeddingWrite]) -> list[WriteResult]:
+        """Return what became of each write. May run beside `encode`, in a thread of its own.
+
+        Raises:
+            LeaseLostError: another process owns the target; nothing more was written.
+            WriteBlockedError, EngineUnavailableError: as they say; safe to run again.
+
+        """
+        self._lease.check()
+        return self._deliver(writes)
 
     def _deliver(self, writes: Sequence[EmbeddingWrite]) -> list[WriteResult]:
         send = partial(self._engine.write_embeddings, self.generation.index, self.generation.slot)
@@ -193,11 +197,17 @@ class EmbeddingWriter:
             if document.stamps.get(slot) == writes[row].stamp
         }
 
-    def _settle(self, results: Sequence[WriteResult]) -> int:
+    def settle(self, results: Sequence[WriteResult]) -> int:
+        """Count outcomes; return how many documents now carry this generation.
+
+        Writes that lost to an edit are left to catch-up, refused ones go on the durable
+        list of failed documents.
+        """
         for result in results:
             self.outcomes[result.outcome] += 1
             if result.outcome is Outcome.REJECTED:
                 self._remember_failure(result)
+        self._reached(Step.BATCH_WRITTEN)
         return sum(result.outcome is Outcome.WRITTEN for result in results)
 
     def _remember_failure(self, result: WriteResult) -> None:
