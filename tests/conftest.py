@@ -6,6 +6,7 @@ import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
+import hypothesis
 import pytest
 import structlog
 from opensearchpy import OpenSearch
@@ -13,6 +14,10 @@ from opensearchpy import OpenSearch
 from desireline.connectors.errors import EngineUnavailableError
 from desireline.sidecar.demo.opensearch_home import VERSION
 from desireline.sidecar.demo.opensearch_node import acquire_node
+
+# A busy machine is no counterexample.
+hypothesis.settings.register_profile("desireline", deadline=None)
+hypothesis.settings.load_profile("desireline")
 
 
 @pytest.fixture(autouse=True)
