@@ -5,7 +5,7 @@
 The log is made as it is read: searches over 60 days, most in order, one in a hundred a day or
 more late. Both steps run in processes of their own, first with a quarter of the events and then
 with all, so that growth is told from what is needed anyway. What a session table holds grows
-with its rows; what a pull holds must not.
+with its rows, up to `sessions.most_rows`; what a pull holds must not grow.
 """
 
 import argparse
@@ -27,8 +27,9 @@ from desireline.connectors.events import Action, Query
 from desireline.connectors.log_source import Cursor, LogBatch
 from desireline.connectors.logs.files import FileLogsConfig
 from desireline.sidecar.event_archive import EventArchive
+from desireline.sidecar.event_sample import frames_within
 from desireline.sidecar.pulling import pull_into
-from desireline.trainer.sessions import join_sessions
+from desireline.trainer.sessions import SessionConfig, join_sessions
 
 EVENTS, QUICK_EVENTS = 4_000_000, 800_000
 BATCH, DAYS, SHOWN = 5_000, 60, 10
@@ -93,7 +94,8 @@ def step(name: str, folder: Path, events: int) -> None:
         ).events
     else:
         with archive.reading() as kept:
-            frames = kept.frames()
+            most_rows = SessionConfig().most_rows
+            frames = frames_within(kept, None, most_rows=most_rows, seed=7)
         rows = join_sessions(frames).frame.height
     seconds = time.perf_counter() - begun
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
