@@ -1,11 +1,13 @@
 """What names a person is found however it is written, and ordinary queries are left alone."""
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from desireline.trainer.personal_data import Kind, PersonalData, PersonalDataConfig
+from desireline.trainer.simulated_personal import draw_personal
 
 FINDER = PersonalData()
 
@@ -84,6 +86,18 @@ def test_no_text_around_long_digits_hides_them(before, digits, after):
 @pytest.mark.parametrize("hostile", ["1 " * 500, "@" * 1000, "a@" * 500, "de12" * 250, "(1" * 500])
 def test_no_text_can_hold_the_search_up(hostile):
     FINDER.find(hostile)
+
+
+NAMED = {"e-mail": Kind.EMAIL, "card": Kind.CARD, "iban": Kind.IBAN}
+
+
+def test_everything_personal_that_the_simulator_plants_is_found_and_named():
+    random = np.random.default_rng(5)
+    for number in range(1_000):
+        kind, value = draw_personal(random, number)
+        found = FINDER.find(f"where is {value} please")
+        assert found is not None, (kind, value)
+        assert found is NAMED.get(kind, found), (kind, value)
 
 
 def test_each_distinct_text_is_looked_at_once():
