@@ -4,6 +4,7 @@ import csv
 import gzip
 import io
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any, cast
 
@@ -57,14 +58,12 @@ def write_log(
 
     """
     writer = _writer(out)
-    try:
-        with _created(out) as file:
+    with _created(out) as file:
+        try:
             writer(_told(batches, written), file, spec, in_parts)
-    except FileExistsError as error:
-        raise exists(out) from error
-    except OSError as error:
-        out.unlink(missing_ok=True)
-        raise LogFormatError(f"{out} cannot be written: {error.strerror}") from error
+        except BaseException:
+            out.unlink(missing_ok=True)
+            raise
 
 
 def exists(out: Path) -> LogFormatError:
@@ -83,10 +82,20 @@ def _writer(out: Path) -> _Writer:
     return _WRITERS[suffix]
 
 
-def _created(out: Path) -> IO[bytes]:
-    if out.suffix != ".gz":
-        return out.open("xb")
-    return cast("IO[bytes]", gzip.GzipFile(out, "xb", mtime=0))
+@contextmanager
+def _created(out: Path) -> Iterator[IO[bytes]]:
+    try:
+        with out.open("xb") as file:
+            if out.suffix != ".gz":
+                yield file
+                return
+            # Without a name and a time in it, the same log is the same bytes.
+            with gzip.GzipFile("", "wb", fileobj=file, mtime=0) as packed:
+                yield cast("IO[bytes]", packed)
+    except FileExistsError as error:
+        raise exists(out) from error
+    except OSError as error:
+        raise LogFormatError(f"{out} cannot be written: {error.strerror}") from error
 
 
 def _told(batches: Iterable[LogBatch], written: Callable[[int], None]) -> Iterator[LogBatch]:

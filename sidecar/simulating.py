@@ -164,7 +164,7 @@ def into_file(simulated: Simulated, out: Path, spec: Spec, reporter: Reporter) -
             in_parts=simulated.in_parts,
             written=lambda done: reporter.progress("write", done, total),
         )
-    except LogFormatError:
+    except BaseException:
         truth.unlink(missing_ok=True)
         raise
     return truth

@@ -61,8 +61,19 @@ def test_the_same_log_is_the_same_bytes(tmp_path, log):
     for name in ("a.ndjson.gz", "b.ndjson.gz"):
         write_log(log.batches, tmp_path / name)
     first, second = ((tmp_path / name).read_bytes() for name in ("a.ndjson.gz", "b.ndjson.gz"))
-    assert first[:4] == second[:4]
-    assert first[-200:] == second[-200:]
+    assert first == second
+
+
+@pytest.mark.parametrize("name", ["log.ndjson", "log.csv.gz"])
+@pytest.mark.parametrize("ending", [KeyboardInterrupt(), OSError(28, "No space left on device")])
+def test_a_log_that_is_not_finished_leaves_no_file(tmp_path, log, name, ending):
+    def until(_):
+        raise ending
+
+    expected = LogFormatError if isinstance(ending, OSError) else KeyboardInterrupt
+    with pytest.raises(expected):
+        write_log(log.batches, tmp_path / name, written=until)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_records_of_a_log_that_repeats_itself_have_ids_of_their_own(tmp_path, log):
