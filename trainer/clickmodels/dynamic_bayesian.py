@@ -8,6 +8,7 @@ from pydantic import BaseModel, Field
 
 from desireline.trainer.clickmodels.backing_off import BackingOff, BackingOffConfig
 from desireline.trainer.clickmodels.base import ClickLog, FittedClickModel, Numbers, fitted
+from desireline.trainer.clickmodels.examination_em import guessed_mean
 from desireline.trainer.clickmodels.reading import (
     Reading,
     Sums,
@@ -20,6 +21,7 @@ from desireline.trainer.pair_features import PairFeatures
 
 #: Perseverance to begin with, if it is to be learned.
 _USUAL_PERSEVERANCE = 0.9
+_SETTLING_TURNS = 10
 
 
 class DynamicBayesianConfig(BaseModel, frozen=True, extra="forbid"):
@@ -54,9 +56,21 @@ class DynamicBayesian:
         """Estimate attraction, satisfaction and perseverance."""
         prior = BackingOff.of(log, features, self._config.prior)
         state = _count(log, prior, self._config)
+        learning = prior
+        if self._config.perseverance is None:
+            learning = prior.pinned(guessed_mean(log.arrays))
         for _ in range(self._config.iterations):
-            state = _turn(log, prior, state, self._config)
+            state = _turn(log, learning, state, self._config)
+        if self._config.perseverance is None:
+            state = self._settle(log, prior, state)
         return _result(log, prior, state)
+
+    def _settle(self, log: ClickLog, prior: BackingOff, state: "_State") -> "_State":
+        """Go on with the perseverance that was learned; now ranks may be believed too."""
+        known = self._config.model_copy(update={"perseverance": state.perseverance})
+        for _ in range(min(_SETTLING_TURNS, self._config.iterations)):
+            state = _turn(log, prior, state, known)
+        return state
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -19,6 +19,7 @@ from desireline.trainer.clickmodels.users import (
     ReadFromTop,
 )
 
+EVERY = AutoConfig(candidates=tuple(CANDIDATES))
 TABLE = np.random.default_rng(5).uniform(0.2, 1.0, (5, 6))
 TABLE[0, 0] = 1.0
 WAYS = {
@@ -46,14 +47,14 @@ def log(show, known):
 
 @pytest.mark.parametrize("name", WAYS)
 def test_the_model_that_users_follow_is_chosen(log, name):
-    found = Auto().fit(log(name))
+    found = Auto(EVERY).fit(log(name))
     assert found.sentence.startswith(f"{name} was chosen for its perplexity of ")
     assert all(each in found.sentence for each in CANDIDATES)
 
 
 def test_what_is_chosen_is_fitted_to_the_whole_log(log):
     whole = log("dbn")
-    found = Auto().fit(whole)
+    found = Auto(EVERY).fit(whole)
     expected = DynamicBayesian().fit(whole)
     assert found.attractiveness.equals(expected.attractiveness)
 
