@@ -6,6 +6,7 @@ the plugin can take over by reindexing.
 """
 
 import hashlib
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any, TypeVar
 
@@ -33,6 +34,11 @@ QUERY_SETS_INDEX = "search-relevance-queryset"
 _API = ("_plugins", "_search_relevance")
 #: Lists that are looked through by name.
 _MOST_LISTS = 1_000
+#: What the plugin takes; # and : only its first releases refused.
+LONGEST_NAME = 50
+_LONGEST_QUERY = 2_000
+_REFUSED_IN_NAMES = re.compile(r'["\\<>]')
+_REFUSED_IN_QUERIES = re.compile(r'["\\<>#:\r\n]')
 _KEYWORD = {"type": "keyword"}
 _UNSEARCHED = {"type": "text", "index": False}
 _HEAD = {"id": _KEYWORD, "timestamp": {"type": "date"}, "name": _KEYWORD, "type": _KEYWORD}
@@ -105,14 +111,32 @@ class SearchRelevance:
         return _the_only(found, ("query set", "query sets"), wanted)
 
     def add_judgments(self, judgments: JudgmentList) -> str:
-        """Keep a list under an id of its own; return the id."""
+        """Keep a list under an id of its own; return the id.
+
+        Raises:
+            JudgmentFormatError: the plugin would not take the name.
+
+        """
+        _check_name(judgments.name)
         if self.by_plugin:
             answer = self._put("judgments", judgments_request(judgments))
             return str(answer.get("judgment_id", ""))
         return self._index(self._judgments, _JUDGMENTS, judgments_document(judgments))
 
     def add_query_set(self, queries: QuerySet) -> str:
-        """Keep a query set under an id of its own; return the id."""
+        """Keep a query set under an id of its own; return the id.
+
+        Raises:
+            JudgmentFormatError: the plugin would not take the name, or one of the queries.
+
+        """
+        _check_name(queries.name)
+        refused = [text for text in queries.queries if not taken_by_plugin(text)]
+        if refused:
+            raise JudgmentFormatError(
+                f"{len(refused)} queries hold characters that search-relevance does not take in a"
+                " query set; nothing was handed over"
+            )
         if self.by_plugin:
             return str(self._put("query_sets", query_set_request(queries)).get("query_set_id", ""))
         return self._index(self._query_sets, _QUERY_SETS, query_set_document(queries))
@@ -139,13 +163,14 @@ class SearchRelevance:
     def _get(self, kind: str, document_id: str) -> Any:
         if self.by_plugin:
             place = path(*_API, kind, *filter(None, [document_id]))
-            params = {} if document_id else {"size": str(_MOST_LISTS)}
-            return self._call("GET", place, params=params, absent_ok=True)
+            # The plugin reads the size from the body, and refuses it as a parameter.
+            body = None if document_id else {"size": _MOST_LISTS}
+            return self._call("GET", place, body=body, absent_ok=True)
         index = self._judgments if kind == "judgments" else self._query_sets
-        query = {"ids": {"values": [document_id]}} if document_id else {"match_all": {}}
-        body = {"size": _MOST_LISTS, "query": query}
-        body |= {} if document_id else {"_source": ["id", "name"]}
-        return self._cluster.call("POST", path(index, "_search"), body=body, absent_ok=True)
+        wanted = {"ids": {"values": [document_id]}} if document_id else {"match_all": {}}
+        search = {"size": _MOST_LISTS, "query": wanted}
+        search |= {} if document_id else {"_source": ["id", "name"]}
+        return self._cluster.call("POST", path(index, "_search"), body=search, absent_ok=True)
 
     def _put(self, kind: str, body: Mapping[str, Any]) -> Mapping[str, Any]:
         answer: Mapping[str, Any] = self._call("PUT", path(*_API, kind), body=body)
@@ -174,6 +199,19 @@ class SearchRelevance:
             body={**body, "id": document_id},
         )
         return str(document_id)
+
+
+def taken_by_plugin(query: str) -> bool:
+    """Tell whether every release of the plugin takes this query in a query set."""
+    return 0 < len(query) <= _LONGEST_QUERY and not _REFUSED_IN_QUERIES.search(query)
+
+
+def _check_name(name: str) -> None:
+    if not 0 < len(name) <= LONGEST_NAME or _REFUSED_IN_NAMES.search(name):
+        raise JudgmentFormatError(
+            f"search-relevance does not take the name {name!r}; nothing was handed over",
+            next_step=f'give a --name of at most {LONGEST_NAME} characters without " \\ < >',
+        )
 
 
 def _the_only(found: list[_Found], what: tuple[str, str], wanted: str) -> _Found:

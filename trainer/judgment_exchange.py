@@ -1,6 +1,6 @@
 """Our weak labels as search-relevance's judgments, and theirs as a truth of ours."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 from pathlib import Path
 
@@ -61,9 +61,12 @@ def to_judgment_list(
     )
 
 
-def to_query_set(judgments: JudgmentList, *, name: str, most: int) -> QuerySet:
-    """Return the queries of a list, those with the most ratings first, at most so many."""
-    ordered = sorted(judgments.ratings, key=lambda query: (-len(judgments.ratings[query]), query))
+def to_query_set(
+    judgments: JudgmentList, *, name: str, most: int, taken: Callable[[str], bool]
+) -> QuerySet:
+    """Return the queries of a list that are `taken`, those with the most ratings first."""
+    fit = filter(taken, judgments.ratings)
+    ordered = sorted(fit, key=lambda query: (-len(judgments.ratings[query]), query))
     return QuerySet(
         name=name,
         description="queries of weak labels, made by desireline",

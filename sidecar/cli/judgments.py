@@ -77,6 +77,10 @@ def export(
     if (out is None) != to_cluster:
         raise typer.BadParameter("name a file with --out, or the cluster with --to-cluster")
     from desireline.connectors.judgment_files import write_judgment_list  # noqa: PLC0415
+    from desireline.connectors.search_relevance import (  # noqa: PLC0415 - as above
+        LONGEST_NAME,
+        taken_by_plugin,
+    )
     from desireline.trainer import judgment_exchange as exchange  # noqa: PLC0415 - quick --help
 
     at, asked = datetime.now(UTC), _queries_of(ctx, query_set, prefix)
@@ -84,7 +88,7 @@ def export(
         labels = sidecar.weak_labels(target)
     made = exchange.to_judgment_list(
         labels,
-        name=name or f"{target} by desireline, {at:%Y-%m-%d}",
+        name=name or f"desireline {at:%Y-%m-%d} {target}"[:LONGEST_NAME],
         at=at,
         least_confidence=least_confidence,
         queries=asked,
@@ -107,7 +111,7 @@ def export(
     terminal.say(f"handed {sentence} to {place} as {key}")
     told |= {"judgment_id": key}
     if queries:
-        chosen = exchange.to_query_set(made, name=made.name, most=queries)
+        chosen = exchange.to_query_set(made, name=made.name, most=queries, taken=taken_by_plugin)
         key, place = _in_cluster(ctx, prefix, lambda cluster: cluster.add_query_set(chosen))
         terminal.say(f"handed a set of {len(chosen.queries):,} queries to {place} as {key}")
         told |= {"query_set_id": key}

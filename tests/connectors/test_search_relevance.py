@@ -22,7 +22,9 @@ from desireline.connectors.search_relevance import (
     JUDGMENTS_INDEX,
     QUERY_SETS_INDEX,
     SearchRelevance,
+    taken_by_plugin,
 )
+from desireline.trainer.judgment_exchange import to_query_set
 
 SAMPLE = Path(__file__).parents[1] / "data" / "esci_ubi" / "esci_us_judgments.json.gz"
 SHOES = JudgmentList(
@@ -47,13 +49,16 @@ class Plugin(BaseHTTPRequestHandler):
     kept: dict
 
     def do_GET(self):
-        path, _, _ = self.path.partition("?")
+        path, _, parameters = self.path.partition("?")
         if path == "/_cat/plugins":
             self.answer([{"name": "n", "component": "opensearch-search-relevance"}])
             return
         if not self.enabled:
             self.answer("Search Relevance Workbench is disabled", 403)
             return
+        assert not parameters, "contains unrecognized parameter"
+        length = int(self.headers["content-length"] or 0)
+        assert not length or json.loads(self.rfile.read(length)) == {"size": 1000}
         kind, _, wanted = path.removeprefix(API).partition("/")
         found = [d for k, d in self.kept.items() if k[0] == kind and (not wanted or k[1] == wanted)]
         self.answer({"hits": {"hits": [{"_id": d["id"], "_source": d} for d in found]}})
@@ -61,6 +66,7 @@ class Plugin(BaseHTTPRequestHandler):
     def do_PUT(self):
         body = json.loads(self.rfile.read(int(self.headers["content-length"])))
         kind = self.path.removeprefix(API)
+        assert len(body["name"]) <= 50
         if kind == "judgments":
             assert body["type"] == "IMPORT_JUDGMENT"
             for entry in body["judgmentRatings"]:
@@ -110,6 +116,29 @@ def test_the_plugin_is_asked_where_it_is_installed(plugin):
         assert cluster.query_set(cluster.add_query_set(QUERIES)).queries == QUERIES.queries
         assert cluster.query_set("TVs").queries == QUERIES.queries
     assert {kind for kind, _ in handler.kept} == {"judgments", "query_sets"}
+
+
+@pytest.mark.parametrize("name", ["", "x" * 51, 'my "best" list'])
+def test_a_name_that_the_plugin_refuses_is_refused_before(plugin, name):
+    settings, handler = plugin
+    with closing(SearchRelevance(settings)) as cluster:
+        with pytest.raises(JudgmentFormatError, match="does not take the name"):
+            cluster.add_judgments(replace(SHOES, name=name))
+        with pytest.raises(JudgmentFormatError, match="does not take the name"):
+            cluster.add_query_set(replace(QUERIES, name=name))
+    assert handler.kept == {}
+
+
+@pytest.mark.parametrize("query", ['13" laptop', "a\nb", "c# book", "x" * 2001])
+def test_a_query_that_the_plugin_refuses_is_left_out_or_refused_before(plugin, query):
+    settings, handler = plugin
+    assert not taken_by_plugin(query)
+    with closing(SearchRelevance(settings)) as cluster, pytest.raises(JudgmentFormatError):
+        cluster.add_query_set(replace(QUERIES, queries=("tv", query)))
+    judged = replace(SHOES, ratings={**SHOES.ratings, query: ()})
+    chosen = to_query_set(judged, name="x", most=5, taken=taken_by_plugin)
+    assert chosen.queries == ("red shoe",)
+    assert handler.kept == {}
 
 
 def test_a_workbench_that_is_switched_off_says_which_setting_opens_it(plugin):
