@@ -1,12 +1,13 @@
 import math
 from collections import Counter
+from dataclasses import replace
 from datetime import timedelta
 
 import polars as pl
 import pytest
 
 from desireline.trainer.bursts import BURST, BurstConfig, find_bursts, window_of
-from desireline.trainer.influence import InfluenceConfig, limit_influence
+from desireline.trainer.influence import SUBNET, InfluenceConfig, limit_influence
 from desireline.trainer.sessions import to_sessions
 from desireline.trainer.splits import split_forward
 from desireline.trainer.trust import DOUBTED, NEW, JudgesConfig, TrustConfig, may_judge, trust
@@ -185,3 +186,20 @@ def test_an_empty_log_is_trusted_whole():
     trusted = trust(to_sessions([]))
     assert trusted.sentence == "all 0 clicks may teach"
     assert trusted.sessions.frame.is_empty()
+
+
+@pytest.mark.parametrize(("subnets", "left_out"), [(1, 0), (2, 0), (40, 38)])
+def test_a_subnet_has_limits_only_where_subnets_tell_people_apart(log, subnets, left_out):
+    """Forty people type the same words; in a company they all come from one or two networks."""
+    for client in range(40):
+        log.search(clicks="a", client=f"person-{client}", after_s=client * 900)
+    for other in range(40):
+        log.search(f"query {other}", client=f"other-{other}", after_s=other * 900)
+    networks = {
+        f"person-{n}": "office" if subnets == 40 else f"office-{n % subnets}" for n in range(40)
+    }
+    networks |= {f"other-{n}": f"home-{n % subnets}" for n in range(40)}
+    log.queries = [
+        replace(query, attributes={"subnet": networks[query.client]}) for query in log.queries
+    ]
+    assert trust(to_sessions(log.batches())).left_out.get(SUBNET, 0) == left_out
