@@ -202,15 +202,33 @@ class GenerationIndexes(Protocol):
         """Return those that the index does not hold at this moment."""
         ...
 
+    def own_copies(self, index: str, owner: int) -> str:
+        """Return the name by which this owner writes copies; a name given out before is void.
+
+        A former owner that was paused before a write would otherwise bring back what was deleted
+        before its copy ever arrived: no tombstone keeps that out. `swap_alias` voids the name, too,
+        so that no copy that is still under way reaches an index that serves.
+        """
+        ...
+
     def write_copies(self, index: str, slot: str, writes: Sequence[CopyWrite]) -> list[WriteResult]:
         """Write whole documents, in the order given; CHANGED where a higher version was met.
 
         No pipeline of the index runs on them.
+
+        Args:
+            index: the name that `own_copies` gave.
+            slot: where the vectors go.
+            writes: one a document.
+
+        Raises:
+            StateConflictError: the name is void; nothing was written.
+
         """
         ...
 
     def delete_copies(self, index: str, deletes: Sequence[CopyDelete]) -> list[WriteResult]:
-        """Delete copies; CHANGED where a higher version was met."""
+        """Delete copies; CHANGED where a higher version was met. Raises as `write_copies` does."""
         ...
 
     def count(self, index: str) -> int:
@@ -232,7 +250,10 @@ class GenerationIndexes(Protocol):
         ...
 
     def void_tickets(self, index: str) -> None:
-        """Take the tickets away: a swap that is about to happen cannot any more."""
+        """Take the tickets away: a swap that is about to happen cannot any more.
+
+        So go names by which copies were written.
+        """
         ...
 
     def unblock_writes(self, index: str) -> None:

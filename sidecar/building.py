@@ -136,13 +136,17 @@ def _begin(run: Run, fingerprint: str, cycle: str | None, way: Wanted) -> Genera
     unfinished = generations.unfinished()
     if unfinished is not None:
         same = unfinished.fingerprint == fingerprint and way in {"auto", unfinished.way}
-        if same and not _takes_the_live_slot(generations, unfinished):
+        stale = _takes_the_live_slot(generations, unfinished) or run.patience().until(
+            lambda: _was_left_behind(run.target, unfinished)
+        )
+        if same and not stale:
             run.reporter.step(
                 "resume",
                 f"generation {unfinished.number} was interrupted while {unfinished.state};"
                 " going on with it",
             )
             return unfinished
+        run.lease.check()
         generations.change(
             unfinished, state=State.CANCELLED, reason="another encoder or way was wanted"
         )
@@ -155,6 +159,12 @@ def _takes_the_live_slot(generations: Generations, unfinished: Generation) -> bo
     """Whether an owner that slept past its lease chose a slot which went live meanwhile."""
     live = generations.live()
     return live is not None and (live.index, live.slot) == (unfinished.index, unfinished.slot)
+
+
+def _was_left_behind(target: Target, unfinished: Generation) -> bool:
+    """Whether the alias left the index that it is made from, while its owner slept, say."""
+    source = unfinished.index if unfinished.way == "slot" else unfinished.copied_from
+    return target.engine.describe(target.config.index).index != source
 
 
 def _choose(target: Target, fingerprint: str, way: Wanted) -> Choice:

@@ -73,6 +73,8 @@ class CopyParts:
     remember_failure: Callable[[str, str], None]
     reached: Reached
     batch_size: int
+    #: The name by which this owner, and nobody else, writes to the copy.
+    written_as: str
 
 
 class Copier:
@@ -161,7 +163,7 @@ class Copier:
         ]
         self._parts.may_write(len(deletes))
         self._parts.lease.check()
-        send = partial(self.engine.delete_copies, self.generation.index)
+        send = partial(self.engine.delete_copies, self._parts.written_as)
         results = deliver(send, deletes, self._parts.patience())
         return sum(result.outcome is Outcome.WRITTEN for result in results)
 
@@ -211,7 +213,7 @@ class Copier:
         return sequence_version(self._parts.lease.fencing, document.seq_no)
 
     def _deliver(self, writes: Sequence[CopyWrite]) -> list[WriteResult]:
-        send = partial(self.engine.write_copies, self.generation.index, self.generation.slot)
+        send = partial(self.engine.write_copies, self._parts.written_as, self.generation.slot)
         return deliver(send, writes, self._parts.patience())
 
     def _settle(self, writes: Sequence[CopyWrite], results: Sequence[WriteResult]) -> None:

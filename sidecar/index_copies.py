@@ -10,7 +10,7 @@ from desireline.sidecar.alias_swap import AliasSwap
 from desireline.sidecar.copy_proof import Prover
 from desireline.sidecar.copying import Copier, CopyingEngine, CopyParts
 from desireline.sidecar.embedding_writer import FAILED_DOCUMENT, failed_documents
-from desireline.sidecar.errors import BackfillError
+from desireline.sidecar.errors import BackfillError, CutOverRefusedError
 from desireline.sidecar.generations import Generation
 from desireline.sidecar.run import Run
 from desireline.sidecar.target import Target
@@ -53,6 +53,9 @@ def copier(run: Run, generation: Generation) -> Copier:
         remember_failure=remember_failure,
         reached=run.reached,
         batch_size=target.config.swap.batch_size,
+        written_as=run.patience().until(
+            lambda: engine.own_copies(generation.index, run.lease.fencing)
+        ),
     )
     return Copier(parts, target.generations.get(generation.number), label.versions)
 
@@ -73,7 +76,13 @@ def alias_swap(run: Run, copies: Copier, proof_by: Prover, *, reason: str) -> Al
         live = target.generations.live()
         if live is not None:
             target.generations.change(live, copied_from=copies.generation.index, copied=position)
-        target.generations.change(copies.generation, caught_up=position)
+        held = target.generations.change(copies.generation, caught_up=position)
+        if held.state is not copies.generation.state:
+            raise CutOverRefusedError(
+                f"generation {held.number} is {held.state} by now; the alias was not moved and what"
+                " serves is unchanged",
+                next_step="run the command again",
+            )
 
     return AliasSwap(
         copier=copies,

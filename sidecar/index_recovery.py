@@ -76,19 +76,19 @@ def _point(target: Target, lease: Lease, block: WriteBlock) -> None:
     if found is not None and found[0].generation == block.generation:
         generations.reconcile(target.clock())
         return
-    generation = generations.get(block.generation)
-    if generation.state is State.READY:
-        cut_over(
-            generations,
-            generation,
-            lease=lease,
-            hold=timedelta(seconds=target.config.swap.hold),
-            reason=block.reason,
-            clock=target.clock,
-            reached=target.reached,
-        )
-    else:
+    if found is not None and found[0].previous == block.generation:
         revert(generations, reason=block.reason, clock=target.clock, alias_swapped=True)
+        return
+    # The alias moved after the proof: an owner that slept may have noted since that it gave up.
+    cut_over(
+        generations,
+        generations.change(generations.get(block.generation), state=State.READY),
+        lease=lease,
+        hold=timedelta(seconds=target.config.swap.hold),
+        reason=block.reason,
+        clock=target.clock,
+        reached=target.reached,
+    )
 
 
 def _recover_revert(

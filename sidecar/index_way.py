@@ -228,6 +228,7 @@ def _attempt(
 
 def _fail(run: Run, copies: Copier, proof: CopyProof) -> None:
     number = copies.generation.number
+    run.lease.check()
     run.target.generations.change(copies.generation, state=State.FAILED, reason=proof.sentence)
     raise BackfillError(
         f"generation {number} was not proved to be a copy: {proof.sentence}; the live generation"

@@ -42,6 +42,7 @@ class MemoryEngine(MemoryGenerations):
         self._indexes: dict[str, MemoryIndex] = {}
         self._aliases: dict[str, str] = {}
         self._tickets: dict[str, str] = {}
+        self._owners: dict[str, str] = {}
         self._before_call = before_call
         self._before_write = before_write
 

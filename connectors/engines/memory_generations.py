@@ -1,5 +1,6 @@
 """Generation indexes in memory, with the same hooks for faults and races as the rest."""
 
+import re
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -19,6 +20,8 @@ from desireline.connectors.generation_indexes import (
 )
 from desireline.connectors.search_engine import Fence, Slot
 
+_OWNER = re.compile(r".+-Owner-\d+")
+
 
 class MemoryGenerations:
     """GenerationIndexes over dicts; part of MemoryEngine. One shard, one index an alias."""
@@ -27,6 +30,8 @@ class MemoryGenerations:
     _indexes: dict[str, MemoryIndex]
     _aliases: dict[str, str]
     _tickets: dict[str, str]
+    #: Names by which copies may be written, each with its index.
+    _owners: dict[str, str]
 
     def _about_to(self, method: str, index: str) -> None:
         raise NotImplementedError
@@ -138,18 +143,40 @@ class MemoryGenerations:
             held = self._index(index)
             return [key for key in keys if key.document_id not in held.rows]
 
+    def own_copies(self, index: str, owner: int) -> str:
+        """Return the name by which this owner writes copies; a name given out before is void."""
+        self._about_to("own_copies", index)
+        name = f"{index}-Owner-{owner}"
+        with self._lock:
+            self._void_owners(index)
+            self._owners[name] = index
+        return name
+
+    def _void_owners(self, index: str) -> None:
+        self._owners = {name: held for name, held in self._owners.items() if held != index}
+
+    def _owned(self, name: str) -> str:
+        """Return the index that an owner's name, or its own, stands for."""
+        if name in self._owners or not _OWNER.fullmatch(name):
+            return self._owners.get(name, name)
+        raise StateConflictError(
+            f"{name!r} may write no more copies: another owner goes on with them, or they serve"
+            " by now; nothing was written",
+            next_step="run the command again: it resumes what is left",
+        )
+
     def write_copies(self, index: str, slot: str, writes: Sequence[CopyWrite]) -> list[WriteResult]:
         """Write whole documents; CHANGED where a higher version was met."""
         self._about_to("write_copies", index)
         with self._lock:
-            held = self._writable(index)
+            held = self._writable(self._owned(index))
             return [held.write_copy(held.slot(slot), write) for write in writes]
 
     def delete_copies(self, index: str, deletes: Sequence[CopyDelete]) -> list[WriteResult]:
         """Delete copies; CHANGED where a higher version was met."""
         self._about_to("delete_copies", index)
         with self._lock:
-            held = self._writable(index)
+            held = self._writable(self._owned(index))
             return [held.delete_copy(delete) for delete in deletes]
 
     def count(self, index: str) -> int:
@@ -173,9 +200,10 @@ class MemoryGenerations:
             self._index(index).blocked = True
 
     def void_tickets(self, index: str) -> None:
-        """Take the tickets away: a swap that is about to happen cannot any more."""
+        """Take tickets and owners' names away: a swap that is about to happen cannot any more."""
         self._about_to("void_tickets", index)
         with self._lock:
+            self._void_owners(index)
             self._tickets = {t: held for t, held in self._tickets.items() if held != index}
 
     def unblock_writes(self, index: str) -> None:
@@ -196,6 +224,7 @@ class MemoryGenerations:
                     " let in again; nothing was swapped",
                     next_step="look at `desireline generations`, then run the command again",
                 )
+            self._void_owners(new)
             for name, index in self._aliases.items():
                 if index == expected:
                     self._aliases[name] = new

@@ -165,7 +165,7 @@ def _read(line: Line, item: Mapping[str, Any], place: str) -> WriteResult:
     kind, reason = cause(item) if "error" in item else ("", "")
     if kind == "cluster_block_exception":
         raise blocked(reason, place)
-    if kind == "index_not_found_exception":
+    if kind in {"index_not_found_exception", "invalid_index_name_exception"}:
         raise IndexMissingError(f"{place}: {reason}", next_step="see who deleted the index")
     if status in {401, 403}:
         raise PermissionDeniedError(

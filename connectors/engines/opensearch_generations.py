@@ -1,7 +1,7 @@
 """Generation indexes on a cluster: built beside the live one, swapped in by one alias request."""
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Literal
 
 from desireline.connectors.documents import EmbeddingWrite, Outcome, WriteResult
@@ -44,6 +44,9 @@ from desireline.connectors.opensearch_shards import (
 from desireline.connectors.search_engine import Fence, Slot
 
 _TICKET = re.compile(r".+-ticket-\d+-\d+")
+#: An alias may have capitals, an index may not: what is sent to an owner's name that is void makes
+#: no index of that name, not even a delete, which `require_alias` does not hold back.
+_OWNER = re.compile(r".+-Owner-\d+")
 _KEYS_A_REQUEST = 1_000
 #: No pipeline of the index runs on a copy: it ran when the application wrote the document.
 _AS_IT_IS = {"pipeline": "_none"}
@@ -230,13 +233,42 @@ class OpenSearchGenerations:
                 if is_found(got, index):
                     yield key, {**got, "_routing": key.routing}
 
+    def own_copies(self, index: str, owner: int) -> str:
+        """Return the name by which this owner writes copies; a name given out before is void."""
+        name = f"{index}-Owner-{owner}"
+        held = self._owners(index)
+        if held != [name]:
+            former = [{"remove": {"index": index, "alias": each}} for each in held if each != name]
+            mine = {"add": {"index": index, "alias": name, "is_hidden": True}}
+            self._alias_actions([*former, mine])
+        return name
+
+    def _owners(self, index: str) -> list[str]:
+        held = self._cluster.call("GET", path(index, "_alias"), absent_ok=True) or {}
+        return [name for name in held.get(index, {}).get("aliases", {}) if _OWNER.fullmatch(name)]
+
     def write_copies(self, index: str, slot: str, writes: Sequence[CopyWrite]) -> list[WriteResult]:
         """Write whole documents; CHANGED where a higher version was met. No pipeline runs."""
-        return list(send(self._cluster, index, (copy_line(slot, w) for w in writes), _AS_IT_IS))
+        return self._as_owner(index, (copy_line(slot, write) for write in writes), _AS_IT_IS)
 
     def delete_copies(self, index: str, deletes: Sequence[CopyDelete]) -> list[WriteResult]:
         """Delete copies; CHANGED where a higher version was met."""
-        return list(send(self._cluster, index, map(copy_delete_line, deletes)))
+        return self._as_owner(index, map(copy_delete_line, deletes), {})
+
+    def _as_owner(
+        self, name: str, lines: Iterable[Line], params: Mapping[str, str]
+    ) -> list[WriteResult]:
+        """Write by an owner's name; no index is made where that stands for nothing any more."""
+        if not _OWNER.fullmatch(name):
+            return list(send(self._cluster, name, lines, params))
+        try:
+            return list(send(self._cluster, name, lines, {**params, "require_alias": "true"}))
+        except IndexMissingError as error:
+            raise StateConflictError(
+                f"{name!r} may write no more copies: another owner goes on with them, or they serve"
+                " by now; nothing more was written",
+                next_step="run the command again: it resumes what is left",
+            ) from error
 
     def rewrite_in_place(
         self, index: str, slot: str, writes: Sequence[EmbeddingWrite]
@@ -289,10 +321,10 @@ class OpenSearchGenerations:
             )
 
     def void_tickets(self, index: str) -> None:
-        """Take the tickets away: a swap that is about to happen cannot any more."""
+        """Take tickets and owners' names away: a swap that is about to happen cannot any more."""
         held = self._cluster.call("GET", path(index, "_alias"), absent_ok=True) or {}
         for name, has in held.items():
-            tickets = [alias for alias in has["aliases"] if _TICKET.fullmatch(alias)]
+            tickets = [alias for alias in has["aliases"] if _is_ours(alias)]
             if tickets:
                 self._alias_actions([{"remove": {"index": name, "aliases": tickets}}])
 
@@ -307,13 +339,14 @@ class OpenSearchGenerations:
         """Move the alias, and every other one of the expected index, in one step."""
         held = self._cluster.call("GET", path(expected, "_alias"), absent_ok=True) or {}
         aliases = held.get(expected, {}).get("aliases", {})
-        moved = {name: how for name, how in aliases.items() if not _TICKET.fullmatch(name)}
+        moved = {name: how for name, how in aliases.items() if not _is_ours(name)}
         if alias not in moved:
             raise _elsewhere(alias, expected)
         removed = [
             {"remove": {"index": expected, "alias": name, "must_exist": True}}
             for name in (*moved, ticket)
         ]
+        removed += [{"remove": {"index": new, "alias": name}} for name in self._owners(new)]
         added = [{"add": {"index": new, "alias": name, **how}} for name, how in moved.items()]
         if self._alias_actions([*removed, *added]) is None:
             raise _elsewhere(alias, expected)
@@ -334,7 +367,8 @@ class OpenSearchGenerations:
         if not held:
             return
         label = likeness.label_in(held.get(index, {}).get("mappings", {}))
-        if label is None or not label.ours or held[index].get("aliases"):
+        named = [name for name in held.get(index, {}).get("aliases", {}) if not _is_ours(name)]
+        if label is None or not label.ours or named:
             why = "an alias names it" if label and label.ours else "desireline did not make it"
             raise MappingConflictError(
                 f"the index {index!r} was not deleted: {why}",
@@ -367,6 +401,11 @@ class OpenSearchGenerations:
             )
         ((name, held),) = found.items()
         return name, held["settings"], held["mappings"]
+
+
+def _is_ours(alias: str) -> bool:
+    """Say whether an alias is a ticket or the name of an owner of copies."""
+    return bool(_TICKET.fullmatch(alias) or _OWNER.fullmatch(alias))
 
 
 def _reference(key: DocumentKey) -> dict[str, str]:

@@ -122,6 +122,37 @@ def test_a_delete_keeps_late_copies_away_but_not_what_was_written_again(
     assert outcomes(shop.engine.write_copies(copied, SLOT.name, [again])) == [Outcome.WRITTEN]
 
 
+def test_a_delete_beats_a_former_owners_copy_and_no_later_write_of_a_younger_source(
+    shop: Any, copied: str
+) -> None:
+    """Invariants 1 and 2: the number of a former owner's copy says nothing about the source."""
+    shop.put(a="old")
+    document = read(shop, shop.index)["a"]
+    former = copy_of(document, sequence_version(3, 1_000))
+    shop.engine.write_copies(copied, SLOT.name, [former])
+    delete = CopyDelete(document_id="a", routing=None, version=after(former.version, 4))
+    assert outcomes(shop.engine.delete_copies(copied, [delete])) == [Outcome.WRITTEN]
+    assert outcomes(shop.engine.write_copies(copied, SLOT.name, [former])) == [Outcome.CHANGED]
+    again = copy_of(document, sequence_version(4, 2))
+    assert outcomes(shop.engine.write_copies(copied, SLOT.name, [again])) == [Outcome.WRITTEN]
+
+
+def test_a_former_owner_writes_no_copy(shop: Any, copied: str) -> None:
+    """Invariants 2 and 17: where no tombstone was left, no version would keep a copy out."""
+    shop.put(a="a")
+    write = copy_of(read(shop, shop.index)["a"], sequence_version(1, 0))
+    first = shop.engine.own_copies(copied, 1)
+    second = shop.engine.own_copies(copied, 2)
+    assert shop.engine.own_copies(copied, 2) == second
+    with pytest.raises(StateConflictError):
+        shop.engine.write_copies(first, SLOT.name, [write])
+    with pytest.raises(StateConflictError):
+        delete = CopyDelete(document_id="a", routing=None, version=write.version)
+        shop.engine.delete_copies(first, [delete])
+    assert shop.engine.count(copied) == 0
+    assert outcomes(shop.engine.write_copies(second, SLOT.name, [write])) == [Outcome.WRITTEN]
+
+
 def test_absence_is_known_at_once_and_ids_are_listed_with_their_version(
     shop: Any, copied: str
 ) -> None:

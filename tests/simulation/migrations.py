@@ -50,9 +50,7 @@ def one(seed: int, tender: str = "", way: Way | None = None) -> dict[str, Any]:
     }
 
 
-def portion(
-    seeds: Sequence[int], tender: str = "", way: Way | None = None
-) -> list[dict[str, Any]]:
+def portion(seeds: Sequence[int], tender: str = "", way: Way | None = None) -> list[dict[str, Any]]:
     """Run several seeds."""
     return [one(seed, tender, way) for seed in seeds]
 
@@ -116,7 +114,9 @@ def main() -> int:
     options = parser.parse_args()
     began = time.perf_counter()
     seeds = range(options.first, options.first + options.count)
-    found = summary(list(many(seeds, options.processes, way=options.way)), time.perf_counter() - began)
+    found = summary(
+        list(many(seeds, options.processes, way=options.way)), time.perf_counter() - began
+    )
     print(json.dumps(found, indent=2))
     if options.json:
         options.json.write_text(json.dumps(found, indent=2) + "\n")

@@ -46,6 +46,9 @@ class Aliases:
             found |= {index.name: index for index in held}
         return list(found.values())
 
+    def is_alias(self, name: str) -> bool:
+        return any(name in index.aliases for index in self.indexes.values())
+
     def one(self, name: str) -> Index:
         """Return the index that a write to this name goes to."""
         found = self.named(name)
@@ -122,5 +125,7 @@ def no_such_index(name: str) -> RefusedError:
 
 
 def _missing(actions: list[Mapping[str, Mapping[str, Any]]]) -> RefusedError:
-    names = [n for a in actions for how in a.values() for n in how.get("aliases", [how.get("alias")])]
+    names = [
+        n for a in actions for how in a.values() for n in how.get("aliases", [how.get("alias")])
+    ]
     return RefusedError(404, "aliases_not_found_exception", f"aliases {names} missing")

@@ -95,9 +95,7 @@ class Checks:
                 f"5: {origin} copied {row.document_id} with the vector of another text"
             )
 
-    def _embedding_written(
-        self, index: Index, row: Row, origin: str, before: Row | None
-    ) -> None:
+    def _embedding_written(self, index: Index, row: Row, origin: str, before: Row | None) -> None:
         self.embeddings += 1
         assert present(before), f"2: {origin} brought {row.document_id} back"
         assert before is not None

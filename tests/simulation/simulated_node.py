@@ -138,8 +138,11 @@ class SimulatedNode(Catalog):
         return told
 
     def bulk(self, name: str, *, params: Params, body: Any, origin: str) -> Request:
-        index = self._written_to(name)
         items = list(_items(body))
+        error = self._not_to_be_made(name, items, params)
+        if error is not None:
+            return _refused_items(items, error)
+        index = self._written_to(name)
         by_shard: dict[int, list[int]] = {}
         for position, (_, action, _) in enumerate(items):
             shard = index.shard_of(action["_id"], action.get("routing"))
@@ -160,6 +163,22 @@ class SimulatedNode(Catalog):
         ]
         errors = any("error" in next(iter(item.values())) for item in told)
         return {"errors": errors, "items": told}
+
+    def _not_to_be_made(
+        self, name: str, items: Sequence[tuple[str, Any, Any]], params: Params
+    ) -> RefusedError | None:
+        """Say why a bulk request to this name makes no index of it; requests here are of a kind."""
+        if self.is_alias(name):
+            return None
+        deletes = all(kind == "delete" for kind, _, _ in items)
+        if params.get("require_alias") == "true" and not deletes:
+            return no_such_index(name)
+        if name in self.indexes:
+            return None
+        if name != name.lower():
+            return RefusedError(400, "invalid_index_name_exception", f"[{name}] must be lowercase")
+        plain = all(action.get("version_type") is None for _, action, _ in items)
+        return no_such_index(name) if deletes and plain else None
 
     def _written_to(self, name: str) -> Index:
         """Return where a write to this name goes; a name that stands for nothing becomes an index.
@@ -210,6 +229,12 @@ class SimulatedNode(Catalog):
 
 def _blocked(index: Index) -> str:
     return f"index [{index.name}] blocked by: [FORBIDDEN/8/index write (api)];"
+
+
+def _refused_items(items: Sequence[tuple[str, Any, Any]], error: RefusedError) -> dict[str, Any]:
+    told = {"status": error.status, "error": error.body["error"]}
+    answers = [{kind: {"_id": action["_id"], **told}} for kind, action, _ in items]
+    return {"errors": True, "items": answers}
 
 
 def _wanted(params: Params) -> Any:

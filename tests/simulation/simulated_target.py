@@ -26,6 +26,8 @@ TEXT = ("title", "description")
 ENCODERS = tuple(FakeEncoder(dimension=4, seed=seed) for seed in range(3))
 BY_FINGERPRINT = {encoder.fingerprint: encoder for encoder in ENCODERS}
 LEASE_TTL_S = 3.0
+
+
 def config(**swap: Any) -> TargetConfig:
     """Return the configuration of every process, with these differences."""
     plain = {"batch_size": 4, "lease_ttl": LEASE_TTL_S, "replica_wait": 1}

@@ -5,10 +5,12 @@ from typing import Any
 import pytest
 
 from desireline.connectors.documents import Document
-from desireline.connectors.errors import WriteBlockedError
+from desireline.connectors.errors import StateConflictError, WriteBlockedError
+from desireline.sidecar.building import put_live
 from desireline.sidecar.errors import RevertRefusedError
 from desireline.sidecar.generations import State
 from desireline.sidecar.index_recovery import is_left_over
+from desireline.sidecar.index_way import begin_index
 
 
 def test_the_alias_names_a_copy_with_a_vector_for_every_document(shop: Any) -> None:
@@ -149,3 +151,41 @@ def test_when_the_hold_ends_the_users_index_is_let_go_and_ours_deleted(shop: Any
     assert f"{first!r}, made by desireline, was deleted" in told
     assert shop.blocks.all() == []
     shop.is_whole()
+
+
+def test_no_copy_reaches_an_index_that_serves(shop: Any) -> None:
+    """Invariants 2 and 17: a batch that was under way when the alias moved is refused."""
+    held: list[Any] = []
+    send = shop.engine.write_copies
+
+    def keep(name: str, slot: str, writes: Any) -> Any:
+        held.append((name, slot, writes))
+        return send(name, slot, writes)
+
+    shop.engine.write_copies = keep
+    shop.reindex(0)
+    shop.delete("d3")
+    for name, slot, writes in held:
+        with pytest.raises(StateConflictError):
+            send(name, slot, writes)
+    assert "d3" not in shop.titles()
+
+
+def test_a_copy_of_an_index_that_the_alias_left_is_not_gone_on_with(memory_shop: Any) -> None:
+    """A generation that a sleeping owner began is given up once the alias points elsewhere."""
+    memory_shop.reindex(0)
+    first = memory_shop.live()
+    with memory_shop.run(memory_shop.fingerprints[1]) as run:
+        begun = begin_index(run, memory_shop.fingerprints[1])
+        run.target.generations.change(begun, copied_from=memory_shop.index)
+        swapped = put_live(
+            memory_shop.target,
+            memory_shop.fingerprints[1],
+            run.lease,
+            memory_shop.reporter,
+            reason="test",
+            way="index",
+        )
+    assert memory_shop.states()[begun.number] is State.CANCELLED
+    assert memory_shop.target.generations.get(swapped.generation).copied_from == first.index
+    memory_shop.is_whole()
