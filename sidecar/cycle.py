@@ -22,7 +22,7 @@ from desireline.sidecar.log_reports import keep_health
 from desireline.sidecar.reporting import Reporter
 from desireline.sidecar.target import Target
 from desireline.trainer.gate import GateConfig
-from desireline.trainer.sessions import Sessions
+from desireline.trainer.sessions import Sessions, to_sessions
 from desireline.trainer.splits import split_forward
 
 
@@ -64,7 +64,7 @@ def _turn(target: Target, lease: Lease, diary: Diary) -> CycleReport:
             Outcome.NOTHING_TO_DO,
             f"generation {held.number} is held for a revert in the slot that is needed",
         )
-    sessions = pull_sessions(target)
+    sessions = _sessions(target)
     diary.step("logs", sessions.health.sentence)
     keep_health(
         target.store,
@@ -90,6 +90,13 @@ def _turn(target: Target, lease: Lease, diary: Diary) -> CycleReport:
         return diary.end(Outcome.KEPT_INCUMBENT, verdict.reason)
     canaries = teaching.truth.queries[:10]
     return _go_live(target, candidate, lease, diary, reason=verdict.reason, canaries=canaries)
+
+
+def _sessions(target: Target) -> Sessions:
+    """Read the click log; where documents alone may teach there need not be one."""
+    if target.log_source is None and target.config.tune.without_clicks:
+        return to_sessions(())
+    return pull_sessions(target)
 
 
 def _too_few_clicks(target: Target, sessions: Sessions, incumbent: str) -> str:

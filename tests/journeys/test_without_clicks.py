@@ -1,10 +1,12 @@
 """Tier 0: a target without a click learns from its documents, if its owner says so."""
 
 import random
+from dataclasses import replace
 
 import pytest
 
 from desireline.connectors.documents import Document
+from desireline.sidecar.cycle import run_cycle
 from desireline.sidecar.cycle_report import Outcome
 from desireline.sidecar.documents_alone import learn_from_documents
 
@@ -74,3 +76,5 @@ def test_documents_alone_replace_the_encoder_as_it_came_and_no_other(product, si
     report = product.sidecar.tune(TARGET, silent)
     assert report.outcome is Outcome.NOTHING_TO_DO
     assert "the encoder that serves has learned already" in report.reason
+    without_log = run_cycle(replace(product.parts, log_source=None), silent)
+    assert without_log.reason == report.reason

@@ -277,3 +277,27 @@ def test_rare_kinds_of_action_are_counted_together(log):
     assert len(events.kinds) == 12
     assert events.of_other_kinds == 3
     assert not any(kind.counts for kind in events.kinds)
+
+
+def test_of_many_known_queries_the_ten_most_frequent_are_told_most_frequent_first(log):
+    for number in range(12):
+        for client in range(5 + number):
+            log.search(f"query {number:02}", clicks="a" if number % 3 else "", client=f"c{client}")
+    figures = to_sessions(log.batches(), EVERYBODY).health.figures
+    assert [(each.query, each.clients) for each in figures.frequent] == [
+        (f"query {number:02}", 5 + number) for number in range(11, 1, -1)
+    ]
+    assert [each.query for each in figures.never_clicked] == [
+        f"query {number:02}" for number in (9, 6, 3, 0)
+    ]
+
+
+def test_a_third_that_ends_with_a_level_ends_the_head_there(log):
+    for query, times in {"a": 3, "b": 2, "c": 2, "d": 2}.items():
+        for number in range(times):
+            log.search(query, client=f"c{number}")
+    segments = to_sessions(log.batches()).health.figures.segments
+    assert [(each.name, each.queries, each.searches) for each in segments] == [
+        ("head", 1, 3),
+        ("torso", 3, 6),
+    ]
