@@ -2,7 +2,7 @@
 
     python ours.py FOLDER TURNS
 
-The sessions are numbered as `trainer/sessions.py` finds dwell: by the pause of one client.
+The prior is worth one look, as in the plain version. The sessions are numbered as `trainer/sessions.py` finds dwell: by the pause of one client.
 """
 
 import sys
@@ -14,7 +14,7 @@ from stages import Stages
 
 from desireline.trainer.clickmodels.click_log import ClickLog
 from desireline.trainer.clickmodels.examination_em import first_guess
-from desireline.trainer.clickmodels.position_based import PositionBased
+from desireline.trainer.clickmodels.position_based import PositionBased, PositionBasedConfig
 
 PAUSE = pl.duration(minutes=30)
 PARTS = 4
@@ -34,7 +34,7 @@ def main(folder: Path, turns: int) -> None:
             sessions = chosen.group_by("client").agg(sessions=pauses + 1).select("sessions").sum()
             stages.found["sessions"] += int(sessions.collect(engine="streaming").item())
     with stages.timed("em"):
-        model = PositionBased()
+        model = PositionBased(PositionBasedConfig(prior_strength=1))
         theta = first_guess(len(arrays.positions))
         alpha = np.full(arrays.pairs.height, 0.2)
         for _ in range(turns):

@@ -48,7 +48,7 @@ def _every_impression(counts: pd.DataFrame) -> pd.DataFrame:
 
 
 def _maximised(counts: pd.DataFrame, turns: int) -> np.ndarray:
-    """Fit a position-based model; the prior is that of the first file's default."""
+    """Fit a position-based model; the prior is worth one look and has the mean of the log."""
     place = counts["position"].rank(method="dense").astype(int) - 1
     n, c = counts["impression"], counts["click"]
     theta = pd.Series(1 / np.sqrt(np.arange(1.0, place.max() + 2)))
