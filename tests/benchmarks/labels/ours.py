@@ -2,7 +2,8 @@
 
     python ours.py FOLDER TURNS
 
-The prior is worth one look, as in the plain version. The sessions are numbered as `trainer/sessions.py` finds dwell: by the pause of one client.
+The prior is worth one look, as in the plain version. The sessions are numbered as
+`trainer/sessions.py` finds dwell: by the pause of one client.
 """
 
 import sys
