@@ -124,7 +124,7 @@ class IndexLogs:
 
     def _read(self, log: ShardLog, held: LogIndex, shards: list[Shard]) -> Iterator[LogBatch]:
         zero_based = self._zero_based(held)
-        for records in log.read(shards, self._clauses(held), _needed(held)):
+        for records in log.read(shards, self._clauses(held)):
             yield _batch(self._events(records, held, zero_based=zero_based), log.cursor)
 
     def _events(
@@ -169,11 +169,6 @@ class IndexLogs:
         answer = self._cluster.call("POST", path(held.index, "_search"), body=body)
         require_every_shard(answer, held.index)
         return bool(answer["hits"]["total"]["value"])
-
-
-def _needed(held: LogIndex) -> list[str]:
-    """Return the fields to ask for. A position may be an object: it is then taken whole."""
-    return sorted({*held.fields.model_dump().values(), *held.only})
 
 
 def _is_wanted(record: Record, held: LogIndex) -> bool:

@@ -3,6 +3,10 @@
 The position in a shard is the number of a write (`_seq_no`), not a time: a record that arrives
 days late is read when it arrives, and none is read twice. A page is a range of numbers, so it
 needs no snapshot, no sorting and no former page, and the next are fetched while one is parsed.
+
+Records are taken whole: to pick fields costs the cluster, which serves users meanwhile, about
+twice what sending all of them does (tests/benchmarks/labels.py). What is not needed goes no
+further than the parser.
 """
 
 import gc
@@ -20,13 +24,12 @@ from desireline.connectors.log_source import Cursor
 from desireline.connectors.opensearch_client import Cluster, path
 from desireline.connectors.opensearch_shards import Shard, require_every_shard
 
-#: Most records of a page: what an index returns at once unless it is told otherwise.
-PAGE = 10_000
+#: Most records of a page: larger ones were no faster, and an index may refuse 10,000.
+PAGE = 2_500
 #: Pages that are fetched at once.
 _AHEAD = 2
 #: How many times the numbers of a full page one may span.
-_WIDEST = 1_000
-_ANSWER = "timed_out,_shards.failed,hits.hits._source"
+_WIDEST = 4_000
 
 Record = Mapping[str, Any]
 
@@ -53,14 +56,13 @@ class ShardLog:
         return Cursor(orjson.dumps(body, option=orjson.OPT_SORT_KEYS).decode())
 
     def read(
-        self, shards: Iterable[Shard], clauses: Sequence[Mapping[str, Any]], fields: Sequence[str]
+        self, shards: Iterable[Shard], clauses: Sequence[Mapping[str, Any]]
     ) -> Iterator[list[Record]]:
-        """Yield pages of the fields of new records; the cursor goes with them.
+        """Yield pages of new records; the cursor goes with them.
 
         Args:
             shards: of `readable_shards`, whose checkpoints are where reading ends.
             clauses: a record must match all of them.
-            fields: dotted names; an object's name takes all that is in it.
 
         Raises:
             PartialReadError: a shard did not answer.
@@ -68,7 +70,7 @@ class ShardLog:
         """
         for shard in shards:
             start = self._positions.get(shard.key, -1)
-            with _Pages(self._cluster, shard, clauses, fields, self._page) as pages:
+            with _Pages(self._cluster, shard, clauses, self._page) as pages:
                 for end, records in pages.since(start):
                     self._positions[shard.key] = end
                     yield records
@@ -90,11 +92,10 @@ class _Pages:
         cluster: Cluster,
         shard: Shard,
         clauses: Sequence[Mapping[str, Any]],
-        fields: Sequence[str],
         page: int,
     ) -> None:
         self._cluster, self._shard = cluster, shard
-        self._clauses, self._fields, self._page = clauses, fields, page
+        self._clauses, self._page = clauses, page
         self._fetchers = ThreadPoolExecutor(_AHEAD, thread_name_prefix="log-page")
 
     def __enter__(self) -> Self:
@@ -143,19 +144,17 @@ class _Pages:
             "query": {"bool": {"filter": [between, *self._clauses]}},
             "sort": ["_doc"],
             "track_total_hits": False,
-            "_source": {"includes": list(self._fields)},
         }
         params = {
             "allow_partial_search_results": "false",
             "preference": f"_shards:{self._shard.number}|_primary",
-            "filter_path": _ANSWER,
         }
         with _uncollected():
             answer = self._cluster.call(
                 "POST", path(self._shard.index, "_search"), params=params, body=body
             )
         require_every_shard(answer, self._shard.index)
-        return [hit.get("_source", {}) for hit in answer.get("hits", {}).get("hits", ())]
+        return [hit.get("_source", {}) for hit in answer["hits"]["hits"]]
 
 
 @contextmanager

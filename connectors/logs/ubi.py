@@ -31,15 +31,6 @@ from desireline.connectors.ubi_records import (
     parse_query,
 )
 
-_QUERY_FIELDS = (
-    *("query_id", "user_query", "timestamp", "client_id", "application", "query"),
-    *("query_attributes", "query_response_hit_ids", "query_response_object_ids"),
-)
-_EVENT_FIELDS = (
-    *("action_name", "query_id", "user_query", "timestamp", "client_id", "application"),
-    *("event_attributes.object.object_id", "event_attributes.object.object_id_field"),
-    *("event_attributes.position.ordinal", "event_attributes.position.index"),
-)
 _ORDINALS = (
     "event_attributes.position.ordinal",
     "event_attributes.position.ordinal.index",
@@ -117,9 +108,9 @@ class UbiLogs:
         query_filter = self._filter(self._config.queries_index)
         event_filter = self._filter(self._config.events_index)
         zero_based = self._zero_based()
-        for records in log.read(query_shards, query_filter, _QUERY_FIELDS):
+        for records in log.read(query_shards, query_filter):
             yield LogBatch(cursor=log.cursor, **_queries(self._wanted(records)))
-        for records in log.read(event_shards, event_filter, _EVENT_FIELDS):
+        for records in log.read(event_shards, event_filter):
             yield LogBatch(cursor=log.cursor, **self._events(self._wanted(records), zero_based))
         yield LogBatch(cursor=log.cursor)
 

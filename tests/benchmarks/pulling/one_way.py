@@ -15,7 +15,7 @@ from typing import Any
 from opensearchpy import OpenSearch, helpers
 
 from desireline.connectors.logs.shard_log import ShardLog
-from desireline.connectors.logs.ubi import _EVENT_FIELDS, UbiConfig, UbiLogs
+from desireline.connectors.logs.ubi import UbiConfig, UbiLogs
 from desireline.connectors.opensearch_client import Cluster, OpenSearchSettings
 from desireline.connectors.opensearch_shards import readable_shards
 from desireline.connectors.ubi_records import parse_event
@@ -53,7 +53,7 @@ def by_values(url: str, index: str) -> Iterator[Mapping[str, Any]]:
 def ours(url: str, index: str) -> Iterator[Mapping[str, Any]]:
     cluster = Cluster(OpenSearchSettings(url=url, timeout_s=120))
     log = ShardLog(cluster, None)
-    for records in log.read(readable_shards(cluster, index), [], _EVENT_FIELDS):
+    for records in log.read(readable_shards(cluster, index), []):
         yield from records
 
 

@@ -38,7 +38,7 @@ class Index:
         shards = readable_shards(self.cluster, self.name)
         return [
             ([record["n"] for record in records], log.cursor)
-            for records in log.read(shards, clauses, ["n"])
+            for records in log.read(shards, clauses)
         ]
 
     def read(self, since: Cursor | None = None, *clauses: Any) -> list[int]:
@@ -98,7 +98,7 @@ def test_gaps_of_deleted_and_overwritten_records_are_passed_over(index: Index) -
 def test_what_is_written_during_a_pull_waits_for_the_next(index: Index) -> None:
     index.add(range(40))
     log = ShardLog(index.cluster, None, page=PAGE)
-    reading = log.read(readable_shards(index.cluster, index.name), [], ["n"])
+    reading = log.read(readable_shards(index.cluster, index.name), [])
     read = [record["n"] for record in next(reading)]
     index.add(range(40, 60))
     read += [record["n"] for records in reading for record in records]
@@ -109,15 +109,8 @@ def test_what_is_written_during_a_pull_waits_for_the_next(index: Index) -> None:
 def test_a_log_that_goes_away_under_the_reader_is_named(index: Index) -> None:
     index.add(range(100))
     log = ShardLog(index.cluster, None, page=PAGE)
-    reading = log.read(readable_shards(index.cluster, index.name), [], ["n"])
+    reading = log.read(readable_shards(index.cluster, index.name), [])
     next(reading)
     index.client.indices.delete(index=index.name)
     with pytest.raises(ConnectorError, match=index.name):
         list(reading)
-
-
-def test_only_the_fields_asked_for_are_sent(index: Index) -> None:
-    index.add(range(1))
-    log = ShardLog(index.cluster, None)
-    shards = readable_shards(index.cluster, index.name)
-    assert [record for records in log.read(shards, [], ["n"]) for record in records] == [{"n": 0}]
