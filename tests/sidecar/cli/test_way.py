@@ -67,7 +67,7 @@ def test_a_user_goes_from_the_first_generation_to_a_tune_that_has_nothing_to_do(
 
     health = served.json("logs", "things")
     assert health["searches"] > 0
-    assert "tier" in served("logs", "things").stdout
+    assert "Tier 4 of 4" in served("logs", "things").stdout
 
     result = served("tune", "things")
     assert result.exit_code == ExitCode.DONE
