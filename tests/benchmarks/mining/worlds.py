@@ -15,7 +15,6 @@ from desireline.trainer.document_text import DocumentText
 from desireline.trainer.query_text import normalise
 
 Truth = Mapping[str, frozenset[str]]
-FIELDS = ("title", "body", "category")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
