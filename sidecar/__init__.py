@@ -12,6 +12,9 @@ Files; first what everything stands on, then the data's way, then the doors:
 - ``config_errors``     wrong fields, one line each
 - ``log_settings``      a click log's settings, checked by its plugin
 - ``privacy_config``    what a user may say about people's privacy
+- ``settings``          what every table of the configuration is made of
+- ``tune_config``       what a user may say about learning
+- ``swap_config``       what a user may say about re-embedding
 - ``target_config``     what a user may say about one target
 - ``config``            the whole file, and the environment
 - ``config_reference``  the configuration told from its own models

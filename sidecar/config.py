@@ -18,7 +18,8 @@ from desireline.sidecar.config_errors import ConfigError, describe
 from desireline.sidecar.config_paths import ConfigPath
 from desireline.sidecar.errors import TargetUnknownError
 from desireline.sidecar.hook_config import host_of
-from desireline.sidecar.target_config import Seconds, Settings, TargetConfig
+from desireline.sidecar.settings import Seconds, Settings
+from desireline.sidecar.target_config import TargetConfig
 
 CONFIG_FILE = Path("desireline.toml")
 _FOR_CHILDREN = {"HOME", "LANG", "PATH", "SYSTEMROOT", "TEMP", "TMP", "TMPDIR", "TZ", "USER"}

@@ -12,7 +12,7 @@ from apscheduler.schedulers.background import BackgroundScheduler
 
 from desireline.connectors.errors import DesirelineError
 from desireline.sidecar.cron import cron_trigger
-from desireline.sidecar.target_config import TuneConfig
+from desireline.sidecar.tune_config import TuneConfig
 
 log = structlog.get_logger(__name__)
 

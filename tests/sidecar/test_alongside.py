@@ -31,10 +31,14 @@ def test_an_error_of_the_call_reaches_the_owner(waits: bool) -> None:
     def fail() -> None:
         raise ValueError("the cluster is away")
 
-    with pytest.raises(ValueError, match="away"), Alongside[None]() as beside:
-        beside.begin(fail)
-        if waits:
-            beside.wait()
+    def own() -> None:
+        with Alongside[None]() as beside:
+            beside.begin(fail)
+            if waits:
+                beside.wait()
+
+    with pytest.raises(ValueError, match="away"):
+        own()
 
 
 def test_an_owner_that_fails_keeps_its_own_error_and_still_waits() -> None:
@@ -46,8 +50,12 @@ def test_an_owner_that_fails_keeps_its_own_error_and_still_waits() -> None:
         done.append("ended")
         raise ValueError("the call's own")
 
-    with pytest.raises(KeyError, match="owner"), Alongside[None]() as beside:
-        beside.begin(fail_later)
-        began.set()
-        raise KeyError("owner")
+    def own() -> None:
+        with Alongside[None]() as beside:
+            beside.begin(fail_later)
+            began.set()
+            raise KeyError("owner")
+
+    with pytest.raises(KeyError, match="owner"):
+        own()
     assert done == ["ended"]

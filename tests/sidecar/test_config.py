@@ -15,6 +15,8 @@ from desireline.sidecar.errors import TargetUnknownError
 
 SMALLEST = {"index": "products", "text": ["title"]}
 
+LOG_KINDS = "files, opensearch_index, ubi"
+
 
 def parsed(folder: Path = Path("/etc/desireline"), **tables: Any):
     tables.setdefault("targets", {"products": SMALLEST})
@@ -102,8 +104,12 @@ def test_every_wrong_field_is_named_at_once_with_what_was_expected() -> None:
         ({"cluster": {"auth": {"kind": "basic"}}}, "cluster.auth", "needs user"),
         ({"cluster": {"auth": {"kind": "basic", "user": "u"}}}, "cluster.auth", "password_env"),
         ({"cluster": {"auth": {"kind": "api_key"}}}, "cluster.auth", "key_env"),
-        ({"targets": target(logs={})}, "products.logs", "files, opensearch_index, ubi"),
-        ({"targets": target(logs={"kind": "kafka"})}, "products.logs", "files, opensearch_index, ubi"),
+        ({"targets": target(logs={})}, "products.logs", LOG_KINDS),
+        (
+            {"targets": target(logs={"kind": "kafka"})},
+            "products.logs",
+            LOG_KINDS,
+        ),
         ({"targets": target(logs={"kind": "ubi", "windw": "60d"})}, "logs.windw", "'window'"),
         ({"targets": target(logs={"kind": "files"})}, "logs.path", "missing; expected a file"),
         ({"server": {"host": "0.0.0.0"}}, "server", "reachable from other machines"),

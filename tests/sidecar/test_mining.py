@@ -5,7 +5,7 @@ import json
 import pytest
 
 from desireline.sidecar.mining import Mining, explain, make_miner
-from desireline.sidecar.target_config import TuneConfig
+from desireline.sidecar.tune_config import TuneConfig
 from desireline.trainer.document_text import DocumentText
 from desireline.trainer.miners.base import Material
 from desireline.trainer.miners.voting import Found

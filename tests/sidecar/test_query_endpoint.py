@@ -9,7 +9,7 @@ import pytest
 
 from desireline.sidecar.errors import SidecarError
 from desireline.sidecar.query_endpoint import QueryEndpoint
-from desireline.sidecar.target_config import TuneConfig
+from desireline.sidecar.tune_config import TuneConfig
 
 
 class Endpoint:

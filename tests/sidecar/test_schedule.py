@@ -7,7 +7,7 @@ import pytest
 
 from desireline.sidecar.errors import LeaseHeldError
 from desireline.sidecar.schedule import Schedule
-from desireline.sidecar.target_config import TuneConfig
+from desireline.sidecar.tune_config import TuneConfig
 
 NIGHTLY = TuneConfig(schedule="0 2 * * *", timezone="Europe/Berlin")
 

@@ -10,8 +10,8 @@ from desireline.sidecar.config import child_environment
 from desireline.sidecar.config_errors import ConfigError
 from desireline.sidecar.errors import WorkerError
 from desireline.sidecar.query_endpoint import QueryEndpoint
-from desireline.sidecar.target_config import TuneConfig
 from desireline.sidecar.text_models import cross_encoder_of, writer_of
+from desireline.sidecar.tune_config import TuneConfig
 from desireline.sidecar.worker_process import WorkerProcess
 
 WORDS = ["<pad>", "</s>", "<unk>", *(f"w{number}" for number in range(20))]
