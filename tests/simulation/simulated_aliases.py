@@ -88,7 +88,8 @@ class Aliases:
         if kind == "remove_index":
             gone += [index.name for index in held]
             return bool(held)
-        return any([_carry_out(kind, how, planned[index.name]) for index in held])
+        changed = [_carry_out(kind, how, planned[index.name]) for index in held]
+        return any(changed)
 
     def alias(self, name: str, *, params: Params, body: Any, origin: str) -> Request:
         yield

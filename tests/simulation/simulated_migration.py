@@ -2,8 +2,8 @@
 
 Two operators' sidecars, a follower, writers, searchers and someone who reverts share one
 simulated cluster. At every request of a sidecar it may be killed, frozen for longer than its
-lease, or meet a fault of the network; primaries fail over at any time. The seed draws the way: slots
-in the index, or new indexes behind the alias by which the application writes.
+lease, or meet a fault of the network; primaries fail over at any time. The seed draws the way:
+slots in the index, or new indexes behind the alias by which the application writes.
 """
 
 import hashlib
@@ -299,7 +299,8 @@ class Migration:
             try:
                 live.search(target.engine, "nurse", 1000)
             except DesirelineError as error:
-                assert not self.checks.is_kept(live), f"9: a search failed: {error}"
+                if self.checks.is_kept(live):
+                    raise AssertionError(f"9: a search failed: {error}") from error
 
     def _tidy(self) -> Task:
         """Look after what dead runs left, as a server does beside its follower."""

@@ -17,7 +17,6 @@ from simulated_index import Index, operation
 from simulated_queries import UnknownCallError, filtered, search
 from simulated_shard import Answer, Operation, PrimaryGoneError, Row, Shard
 
-
 _FORBIDDEN = 403
 _MISSING = 404
 

@@ -14,7 +14,7 @@ _OURS = {part for slot in SLOTS for part in (slot, f"{slot}_stamp")}
 
 def stands_for(index: Index) -> bool:
     """Say whether the application means this index."""
-    return INDEX == index.name or INDEX in index.aliases
+    return index.name == INDEX or INDEX in index.aliases
 
 
 def documents_of(index: Index) -> dict[str, Row]:

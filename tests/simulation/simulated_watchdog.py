@@ -74,7 +74,7 @@ class _Subprocess:
     PIPE = -1
     Popen = _Child
 
-    class TimeoutExpired(Exception):
+    class TimeoutExpired(Exception):  # noqa: N818 - as it is called there
         """The child goes on alone."""
 
 
