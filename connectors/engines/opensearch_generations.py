@@ -314,6 +314,10 @@ class OpenSearchGenerations:
             hidden = {"index": index, "alias": ticket, "is_hidden": True}
             self._alias_actions([{"add": hidden}])
         answer = self._cluster.call("PUT", path(index, "_block", "write"), params=_AGREED)
+        if not answer.get("indices"):
+            # It was blocked already, so nothing was waited for; a block that is put anew waits.
+            self._let_in(index)
+            answer = self._cluster.call("PUT", path(index, "_block", "write"), params=_AGREED)
         if not (answer.get("acknowledged") and answer.get("shards_acknowledged")):
             raise EngineUnavailableError(
                 f"{index}: not every shard said that its writes had ended; the block is taken away",
@@ -331,6 +335,9 @@ class OpenSearchGenerations:
     def unblock_writes(self, index: str) -> None:
         """Take its tickets away, then let writes in again; safe to repeat."""
         self.void_tickets(index)
+        self._let_in(index)
+
+    def _let_in(self, index: str) -> None:
         self._cluster.call(
             "PUT", path(index, "_settings"), params=_AGREED, body={"index.blocks.write": None}
         )

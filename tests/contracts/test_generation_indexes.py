@@ -174,6 +174,8 @@ def test_a_blocked_index_takes_no_write_of_anyone(shop: Any, copied: str) -> Non
     with pytest.raises(WriteBlockedError):
         shop.put(a="b")
     assert read(shop, shop.index)["a"].source == {"title": "a"}
+    shop.engine.block_writes(shop.index)
+    assert shop.engine.is_blocked(shop.index)
     shop.engine.unblock_writes(shop.index)
     shop.engine.unblock_writes(shop.index)
     assert not shop.engine.is_blocked(shop.index)

@@ -26,6 +26,14 @@ from desireline.connectors.documents import Document, EmbeddingWrite, Stamp, Ver
 from desireline.connectors.engines.memory import MemoryEngine
 from desireline.connectors.engines.opensearch import OpenSearchEngine
 from desireline.connectors.errors import ConnectorError
+from desireline.connectors.generation_indexes import (
+    CopyDelete,
+    CopyWrite,
+    DocumentKey,
+    IndexLabel,
+    IndexOverrides,
+    sequence_version,
+)
 from desireline.connectors.opensearch_client import OpenSearchSettings
 from desireline.connectors.search_engine import Fence, Read, Slot
 
@@ -41,6 +49,11 @@ Pair = tuple[Any, Any]
 def simulated() -> OpenSearchEngine:
     rng = random.Random(0)
     return engine_over(Network(SimulatedNode(rng=rng), Schedule(rng), rng), "here")
+
+
+GENERATION = IndexLabel(target="t", generation=1, copied_from="source", versions="sequence")
+VERSIONS = st.integers(1, 6).map(lambda seq_no: sequence_version(1, seq_no))
+OWNERS = st.integers(1, 3)
 
 
 class SimulationAgrees(RuleBasedStateMachine):
@@ -199,6 +212,129 @@ class SimulationAgrees(RuleBasedStateMachine):
             assert {d.document_id: d.fields for d in found[0]} == kept
 
 
+class CopiesAgree(RuleBasedStateMachine):
+    """Tells both of an index behind an alias and of its copy: what the new-index way asks for."""
+
+    real: OpenSearchEngine
+    prefix: str
+    numbers = itertools.count()
+
+    @initialize()
+    def begin(self) -> None:
+        self.alias = f"{self.prefix}c{next(self.numbers)}"
+        self.source, self.copy = f"{self.alias}-v1", f"{self.alias}-gen-1"
+        self.engines = (simulated(), self.real)
+        named = {"actions": [{"add": {"index": self.source, "alias": self.alias}}]}
+        for engine in self.engines:
+            engine.create_index(self.source, ["title"])
+            SimulationAgrees.call(engine, "POST", "/_aliases", named)
+            engine.create_generation_index(
+                self.source, self.copy, SLOT, GENERATION, IndexOverrides()
+            )
+
+    def teardown(self) -> None:
+        for name in (getattr(self, "source", None), getattr(self, "copy", None)):
+            if name is not None:
+                self.real.drop_index(name)
+
+    def same(self, ask: Callable[[OpenSearchEngine], Any]) -> Any:
+        here, there = (attempt(ask, engine) for engine in self.engines)
+        assert here == there
+        return here
+
+    @rule(key=KEYS, title=WORDS)
+    def index(self, key: str, title: str) -> None:
+        document = Document(document_id=key, fields={"title": title})
+        self.same(lambda engine: engine.index_documents(self.alias, [document]))
+
+    @rule(keys=st.lists(KEYS, min_size=1, max_size=2))
+    def delete(self, keys: list[str]) -> None:
+        self.same(lambda engine: engine.delete_documents(self.alias, keys))
+
+    @rule(key=KEYS, title=WORDS, version=VERSIONS, owner=st.none() | OWNERS)
+    def write_copy(self, key: str, title: str, version: int, owner: int | None) -> None:
+        write = CopyWrite(
+            document_id=key,
+            routing=None,
+            source={"title": title},
+            version=version,
+            vector=np.array([1.0, 0.0], np.float32),
+            stamp=Stamp(generation=1, digest="d" * 64, fencing=1),
+        )
+        name = self.written_as(owner)
+        self.same(lambda engine: outcomes(engine.write_copies(name, SLOT.name, [write])))
+
+    @rule(key=KEYS, version=VERSIONS, owner=st.none() | OWNERS)
+    def delete_copy(self, key: str, version: int, owner: int | None) -> None:
+        delete = CopyDelete(document_id=key, routing=None, version=version)
+        name = self.written_as(owner)
+        self.same(lambda engine: outcomes(engine.delete_copies(name, [delete])))
+
+    def written_as(self, owner: int | None) -> str:
+        """The copy's own name, or that of an owner, void or not."""
+        return self.copy if owner is None else f"{self.copy}-Owner-{owner}"
+
+    @rule(owner=OWNERS)
+    def own(self, owner: int) -> None:
+        self.same(lambda engine: engine.own_copies(self.copy, owner))
+
+    @rule(number=st.integers(1, 2))
+    def block(self, number: int) -> None:
+        ticket = f"{self.copy}-ticket-1-{number}"
+        self.same(lambda engine: engine.block_writes(self.source, ticket))
+
+    @rule()
+    def unblock(self) -> None:
+        self.same(lambda engine: engine.unblock_writes(self.source))
+
+    @rule(number=st.integers(1, 2), back=st.booleans())
+    def swap(self, number: int, back: bool) -> None:
+        sides = (self.copy, self.source) if back else (self.source, self.copy)
+        ticket = f"{self.copy}-ticket-1-{number}"
+        self.same(lambda engine: engine.swap_alias(self.alias, *sides, ticket))
+
+    @rule(keys=st.lists(KEYS, min_size=1, max_size=3, unique=True))
+    def absent(self, keys: list[str]) -> None:
+        wanted = [DocumentKey(document_id=key, routing=None, number=0) for key in keys]
+        self.same(lambda engine: engine.absent(self.source, wanted))
+        self.same(lambda engine: whole(engine.fetch_whole(self.copy, wanted)))
+
+    @rule()
+    def drop(self) -> None:
+        """Refused while the alias names it; what else is told of an index that is gone agrees."""
+        self.same(lambda engine: engine.drop_generation_index(self.source))
+        self.same(lambda engine: engine.label(self.copy))
+        self.same(lambda engine: engine.absent(f"{self.alias}-none", []))
+
+    @invariant()
+    def hold_the_same(self) -> None:
+        if not hasattr(self, "alias"):
+            return
+        self.same(lambda engine: engine.alias_state(self.alias))
+        for index in (self.source, self.copy):
+            self.same(lambda engine, index=index: aliases_of(engine, index))  # type: ignore[misc]
+            self.same(lambda engine, index=index: engine.is_blocked(index))  # type: ignore[misc]
+            self.same(lambda engine, index=index: keys_of(engine, index))  # type: ignore[misc]
+
+
+def outcomes(results: Any) -> list[Any]:
+    return [result.outcome for result in results]
+
+
+def whole(documents: Any) -> list[Any]:
+    kept = [(d.document_id, dict(d.source), d.number, d.seq_no, dict(d.stamps)) for d in documents]
+    return sorted(kept, key=lambda each: each[0])
+
+
+def keys_of(engine: OpenSearchEngine, index: str) -> list[tuple[str, int]]:
+    pages = engine.document_keys(index, 2)
+    return sorted((key.document_id, key.number) for page in pages for key in page)
+
+
+def aliases_of(engine: OpenSearchEngine, index: str) -> Any:
+    return SimulationAgrees.call(engine, "GET", f"/{index}/_alias")
+
+
 def attempt(ask: Callable[[OpenSearchEngine], Any], engine: OpenSearchEngine) -> Any:
     """Return the answer, or the family of the error."""
     try:
@@ -239,10 +375,11 @@ def plain(documents: list[Document]) -> list[tuple[Any, ...]]:
 
 
 @pytest.mark.opensearch
+@pytest.mark.parametrize("machine", [SimulationAgrees, CopiesAgree])
 def test_the_simulation_and_a_real_node_tell_the_same_story(
-    opensearch_url: str, index_prefix: str
+    opensearch_url: str, index_prefix: str, machine: Any
 ) -> None:
-    class Story(SimulationAgrees):
+    class Story(machine):
         real = OpenSearchEngine(OpenSearchSettings(url=opensearch_url))
         prefix = index_prefix
 

@@ -20,6 +20,8 @@ class Mutant:
     #: Other modules that hold the function under the same name.
     also: tuple[str, ...] = ()
     way: Way = "slot"
+    #: Whether it takes a hundred seeds or more to find.
+    rare: bool = False
     #: Requests at which sidecars freeze; empty: whatever the seeds draw.
     tender: str = ""
 
@@ -97,9 +99,9 @@ MUTANTS = (
     Mutant(
         name="nobody waits for the writes under way when the block is put",
         place=("connectors.engines.opensearch_generations", "OpenSearchGenerations.block_writes"),
-        right='path(index, "_block", "write"), params=_AGREED)',
-        wrong='path(index, "_settings"), params=_AGREED, body={"index.blocks.write": True})\n'
-        '    answer["shards_acknowledged"] = True',
+        right='answer = self._cluster.call("PUT", path(index, "_block", "write"), params=_AGREED)',
+        wrong='answer = self._cluster.call("PUT", path(index, "_settings"), params=_AGREED,'
+        ' body={"index.blocks.write": True}) | {"indices": [1], "shards_acknowledged": True}',
         way="index",
     ),
     Mutant(
@@ -113,7 +115,7 @@ MUTANTS = (
         name="writes are not held up at all",
         place=("connectors.engines.opensearch_generations", "OpenSearchGenerations.block_writes"),
         right='answer = self._cluster.call("PUT", path(index, "_block", "write"), params=_AGREED)',
-        wrong='answer = {"acknowledged": True, "shards_acknowledged": True}',
+        wrong='answer = {"acknowledged": True, "shards_acknowledged": True, "indices": [1]}',
         way="index",
     ),
     Mutant(
@@ -138,6 +140,7 @@ MUTANTS = (
         wrong="own = True",
         also=("sidecar.copying",),
         way="index",
+        rare=True,
     ),
     Mutant(
         name="a former owner may go on writing copies",

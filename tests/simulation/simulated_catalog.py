@@ -137,7 +137,10 @@ class Catalog(Aliases):
 
     def block(self, expression: str, *, params: Params, body: Any, origin: str) -> Request:
         """Stop writes and return once those under way are done."""
-        held = self.named(expression)
+        held = [index for index in self.named(expression) if not index.blocked()]
+        if not held:
+            yield
+            return {"acknowledged": True, "shards_acknowledged": False, "indices": []}
         for index in held:
             index.settings["index.blocks.write"] = "true"
         self.renamed()

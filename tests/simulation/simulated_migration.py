@@ -51,6 +51,7 @@ _START = datetime(2026, 11, 21, 2, 0, tzinfo=UTC)
 _LIMIT = 300_000
 _MOST_TRIES = 150
 _MOST_UNPROVED = 8
+_UNPROVED = ("not proved", "stable difference")
 #: Requests of one writer; a swap must happen while writes come in.
 _WRITES: Mapping[Way, tuple[int, ...]] = {"slot": (10, 40), "index": (20, 60, 150)}
 #: A request that is struck may take this long to be answered or given up.
@@ -254,7 +255,8 @@ class Migration:
 
     def _refused(self, name: str, error: DesirelineError) -> None:
         """Note it; a proof that cannot be had while a write stalls is tried again."""
-        self.unproved += isinstance(error, BackfillError) and "not proved" in str(error)
+        refused = isinstance(error, BackfillError | RevertRefusedError)
+        self.unproved += refused and any(words in str(error) for words in _UNPROVED)
         assert self.unproved < _MOST_UNPROVED, f"8: the proof fails again and again: {error}"
         self._tell(name, f"{type(error).__name__}: {error}")
 
