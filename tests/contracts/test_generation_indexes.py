@@ -146,8 +146,8 @@ def test_a_former_owner_writes_no_copy(shop: Any, copied: str) -> None:
     assert shop.engine.own_copies(copied, 2) == second
     with pytest.raises(StateConflictError):
         shop.engine.write_copies(first, SLOT.name, [write])
+    delete = CopyDelete(document_id="a", routing=None, version=write.version)
     with pytest.raises(StateConflictError):
-        delete = CopyDelete(document_id="a", routing=None, version=write.version)
         shop.engine.delete_copies(first, [delete])
     assert shop.engine.count(copied) == 0
     assert outcomes(shop.engine.write_copies(second, SLOT.name, [write])) == [Outcome.WRITTEN]

@@ -13,7 +13,7 @@ import pytest
 from migrations import many
 from mutants import MUTANTS, Mutant
 
-SEEDS = range(200)
+SEEDS = range(240)
 #: Seeds a mutant may live through.
 ENOUGH = range(600)
 RUNNER = Path(__file__).parent.parent / "simulation" / "migrations.py"
@@ -23,9 +23,15 @@ def test_nothing_is_lost_mixed_or_left_behind_whatever_the_seed() -> None:
     results = list(many(SEEDS))
     assert [r["violation"] for r in results if r["violation"]] == []
     assert all(sum(r[what] for r in results) > 1000 for what in ("acknowledged", "searches"))
+    assert sum(r["swaps"] for r in results) > 100
+    assert {r["way"] for r in results} == {"slot", "index"}
 
 
-@pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.name.replace(" ", "-"))
+@pytest.mark.parametrize(
+    "mutant",
+    [pytest.param(each, marks=pytest.mark.slow if each.rare else ()) for each in MUTANTS],
+    ids=lambda mutant: mutant.name.replace(" ", "-"),
+)
 def test_a_mutant_is_found_out_within_hundreds_of_seeds(mutant: Mutant) -> None:
     assert any(result["violation"] for result in many(ENOUGH, mutant=mutant))
 

@@ -25,6 +25,8 @@ from simulated_migration import Migration
 from desireline.sidecar.way import Way
 
 _PORTION = 10
+#: A mutant is mostly found at once: what was begun beside it is run for nothing.
+_MUTANT_PORTION = 3
 
 
 def one(seed: int, tender: str = "", way: Way | None = None) -> dict[str, Any]:
@@ -74,7 +76,8 @@ def many(
     Whoever has seen enough may stop: what has not begun is not run. The processes are fresh
     ones: a fork of a test session takes the locks of its libraries' threads along, as they are.
     """
-    portions = [seeds[start : start + _PORTION] for start in range(0, len(seeds), _PORTION)]
+    size = _MUTANT_PORTION if mutant else _PORTION
+    portions = [seeds[start : start + size] for start in range(0, len(seeds), size)]
     tender, way = (mutant.tender, mutant.way) if mutant else ("", way)
     fresh = multiprocessing.get_context("spawn")
     pool = ProcessPoolExecutor(

@@ -20,7 +20,7 @@ class Mutant:
     #: Other modules that hold the function under the same name.
     also: tuple[str, ...] = ()
     way: Way = "slot"
-    #: Whether it takes a hundred seeds or more to find.
+    #: Whether it takes many seeds, or long ones, to find.
     rare: bool = False
     #: Requests at which sidecars freeze; empty: whatever the seeds draw.
     tender: str = ""
@@ -124,6 +124,7 @@ MUTANTS = (
         right='["global_checkpoint"]',
         wrong='["max_seq_no"]',
         way="index",
+        rare=True,
     ),
     Mutant(
         name="the watchdog sleeps on",
@@ -148,6 +149,7 @@ MUTANTS = (
         right="return name",
         wrong="return index",
         way="index",
+        rare=True,
         tender=r"POST /jobs-gen-\d+/_bulk",
     ),
     Mutant(
@@ -156,6 +158,7 @@ MUTANTS = (
         right="!= source",
         wrong="!= source and False",
         way="index",
+        rare=True,
         tender=r"(GET|POST) /(jobs|jobs/.*|\.desireline-state/_refresh)",
     ),
 )
