@@ -16,12 +16,15 @@ from desireline.sidecar.reporting import SilentReporter
 from desireline.sidecar.steps import Step
 
 LEASE = "2s"
+#: Of the trials' documents.
+BATCHES = 6
 #: Just before a write goes out, its lease already checked: only the guard of the write is left.
 PAST_THE_LAST_CHECK = {
+    # Of the last batch: nothing is encoded beside it, so that no lock of a file sleeps with it.
     "a vector": {
         "where": "sidecar.embedding_writer:EmbeddingWriter._deliver",
         "when": "before",
-        "pass": 2,
+        "pass": BATCHES,
     },
     "the pointer": {
         "where": "sidecar.generations:Generations.point",
