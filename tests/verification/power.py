@@ -237,6 +237,7 @@ def _copied(built: Built, engine: Any) -> Copier:
         remember_failure=lambda *_: None,
         reached=go_on,
         batch_size=16,
+        written_as=engine.own_copies(COPY, built.lease.fencing),
     )
     copier = Copier(parts, generation, label.versions)
     copier.catch_up()
