@@ -4,6 +4,10 @@ Application writes become vectors within one round. Restarting costs nothing: th
 each generation is in its record. Slots of one index are served by one read of its changes, and a
 round in which nothing was written does not refresh the index.
 
+Every change is looked at again some minutes later. A primary that dies takes along what no other
+copy had: such a write can hide an older, acknowledged one from the round that should have read
+it, and when it is gone no fence stands before the older one any more.
+
 How old a write is when its vector is written cannot be read from the document. It is bounded: what
 a round finds was written after the fence of the round before it was taken. That bound is told, so
 the staleness that is shown is never too good. The first round after a start has no such bound.
@@ -11,6 +15,7 @@ the staleness that is shown is never too good. The first round after a start has
 
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Sequence
 from datetime import datetime
 
@@ -30,6 +35,9 @@ WriterFor = Callable[[Generation, Lease], EmbeddingWriter]
 
 #: Between two looks at which index the target's name stands for.
 _NAME_LOOK_S = 10.0
+#: Between two looks back, each at what was written since the look before the last. A write that no
+#: other copy has is given up by its primary, or the primary by the cluster, long before.
+_LOOK_BACK_S = 300.0
 
 
 def _tell_nobody(_target: str, _documents: int, _seconds: float) -> None:
@@ -65,6 +73,8 @@ class Follower:
         self._fresh_as_of = monotonic()
         #: When the fence of each index was last taken.
         self._fenced_at: dict[str, float] = {}
+        #: When each index was last looked back over, and how far everything was fresh then.
+        self._looks_back: dict[str, deque[tuple[float, Fence]]] = {}
         self._named_at = -_NAME_LOOK_S
         self._said: dict[str, str] = {}
 
@@ -126,7 +136,7 @@ class Follower:
         self._caught_up(self._generations.target, refreshed, age_s)
 
     def _follow(self, index: str, generations: Sequence[Generation], lease: Lease) -> int:
-        since = _common([generation.fence for generation in generations])
+        since = self._look_from(index, _common([g.fence for g in generations]))
         fenced_at = self._monotonic()
         until = self._engine.fence(index, beyond=since)
         self._make_ready(index, generations, until)
@@ -149,6 +159,16 @@ class Follower:
                 age_s = self._monotonic() - before
                 self._embedded(self._generations.target, documents, age_s)
         return round_.refreshed
+
+    def _look_from(self, index: str, since: Fence) -> Fence:
+        """Return where this round begins: where the last one ended, or now and then before it."""
+        now = self._monotonic()
+        looks = self._looks_back.setdefault(index, deque([(now, since)], maxlen=2))
+        if now - looks[-1][0] < _LOOK_BACK_S:
+            return since
+        _, before = looks[0]
+        looks.append((now, since))
+        return _common([before, since])
 
     def _require_followed(self, generations: Sequence[Generation]) -> None:
         """See that no slot was given away while this round waited for the engine.

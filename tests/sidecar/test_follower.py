@@ -275,3 +275,39 @@ def test_a_round_that_fails_is_tried_again_after_longer_and_longer(
     stop = Waits(rounds=4)
     staged.follower.run(lease, stop, every_s=5.0)
     assert stop.seconds == [5.0, 10.0, 20.0, 40.0, 5.0]
+
+
+def test_a_write_that_a_lost_one_hid_is_found_when_it_is_looked_back(
+    staged: Staged, lease: Any
+) -> None:
+    """19: a primary died with a newer write that nobody acknowledged; the older one is back."""
+    staged.world.lease_now = lease
+    staged.put(hidden="as it was")
+    staged.follower.follow_once(lease)
+    staged.put(hidden="acknowledged")
+    held = staged.world.engine._index(INDEX)
+    acknowledged = held.rows.pop("hidden")
+    staged.follower.follow_once(lease)
+    held.rows["hidden"] = acknowledged
+    for _ in range(5):
+        staged.now += 50
+        staged.follower.follow_once(lease)
+        assert not fresh(staged.world)
+    staged.now += 50
+    assert staged.follower.follow_once(lease) == 2
+    assert fresh(staged.world)
+
+
+def test_a_look_back_reaches_to_the_one_before_the_last(staged: Staged, lease: Any) -> None:
+    read = []
+
+    def note(method: str, _index: str) -> None:
+        if method == "changes":
+            read.append(staged.now)
+
+    staged.before = note
+    staged.put(a="a")
+    for staged.now in (0.0, 10.0, 300.0, 310.0, 600.0, 610.0, 900.0, 910.0):
+        staged.follower.follow_once(lease)
+    # Read as new, then with our own stamps of it; at 300 and 600 once more; by 900 it is past.
+    assert read == [0.0, 10.0, 300.0, 600.0]
