@@ -54,7 +54,7 @@ bench: setup  ## One benchmark: NAME=encode, QUICK=1 for a short one, JSON=file 
 	@test -f "tests/benchmarks/$(NAME).py" || { echo "name one: make bench NAME=$$(ls tests/benchmarks | sed -n 's/\.py$$//p' | paste -sd'|' -)"; exit 2; }
 	$(RUN) python tests/benchmarks/$(NAME).py $(BENCH_OPTIONS)
 
-results: setup  ## Every benchmark, one after the other, into JSON=file or the screen
+results: setup  ## Every benchmark, one after the other, into JSON=file or the screen (QUICK=1: the short ones)
 	$(RUN) python tests/benchmarks/all.py $(BENCH_OPTIONS)
 
 evidence: setup  ## What proves the promises, counted: docs/evidence.md (QUICK=1: 15 minutes)
