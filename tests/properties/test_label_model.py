@@ -21,7 +21,7 @@ def sampled(seed, items=4000):
     return votes.astype(np.int8), label, accuracy
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15, derandomize=True)
 @given(st.integers(0, 10_000))
 def test_accuracies_are_recovered_from_the_votes_they_made(seed):
     votes, _, accuracy = sampled(seed)
@@ -30,27 +30,31 @@ def test_accuracies_are_recovered_from_the_votes_they_made(seed):
     assert np.abs(learned - accuracy).max() < 0.08
 
 
-@settings(max_examples=15, deadline=None)
-@given(st.integers(0, 10_000))
-def test_weighing_by_accuracy_beats_counting_heads(seed):
-    votes, label, _ = sampled(seed)
-    weighed = ((combine(votes, SOURCES).right > 0.5) == label).mean()
-    counted = ((votes.sum(axis=1) > 0) == label).mean()
-    assert weighed >= counted - 0.005
+def test_weighing_by_accuracy_beats_counting_heads():
+    gained = []
+    for seed in range(100):
+        votes, label, _ = sampled(seed)
+        weighed = ((combine(votes, SOURCES).right > 0.5) == label).mean()
+        gained.append(weighed - ((votes.sum(axis=1) > 0) == label).mean())
+    # Where sources hardly differ there is nothing to weigh, and chance decides.
+    assert np.quantile(gained, 0.05) > -0.005
+    assert np.mean(gained) > 0.02
 
 
-@settings(max_examples=15, deadline=None)
-@given(st.integers(0, 10_000))
-def test_what_it_is_sure_of_is_right_as_often_as_it_says(seed):
-    votes, label, _ = sampled(seed)
-    right = combine(votes, SOURCES).right
-    for low in (0.1, 0.3, 0.5, 0.7, 0.9):
-        of_band = (right >= low - 0.1) & (right < low + 0.1)
-        if of_band.sum() > 200:
-            assert label[of_band].mean() == pytest.approx(right[of_band].mean(), abs=0.12)
+def test_what_it_is_sure_of_is_right_as_often_as_it_says():
+    gaps = []
+    for seed in range(100):
+        votes, label, _ = sampled(seed)
+        right = combine(votes, SOURCES).right
+        for low in (0.1, 0.3, 0.5, 0.7, 0.9):
+            of_band = (right >= low - 0.1) & (right < low + 0.1)
+            if of_band.sum() > 200:
+                gaps.append(abs(label[of_band].mean() - right[of_band].mean()))
+    assert np.median(gaps) < 0.03
+    assert np.quantile(gaps, 0.95) < 0.12
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15, derandomize=True)
 @given(st.integers(0, 10_000))
 def test_a_lone_source_is_judged_by_what_was_known_before_it(seed):
     random = np.random.default_rng(seed)
@@ -63,7 +67,7 @@ def test_a_lone_source_is_judged_by_what_was_known_before_it(seed):
     assert found.votes == 4000
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15, derandomize=True)
 @given(st.integers(0, 10_000))
 def test_a_source_that_only_says_right_is_weighed_by_how_often_it_says_so_of_wrong_items(seed):
     random = np.random.default_rng(seed)
