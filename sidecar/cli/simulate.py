@@ -125,7 +125,7 @@ def simulate(
     wrong; a few bots click anything. What is true of the log (right answers, bots, everything
     that was put in) is written beside it. These are not real clicks, and every record says so.
 
-    Examples: `desireline simulate products --truth truth.tsv --out clicks.ndjson`;
+    Example: `desireline simulate products --truth truth.tsv --out clicks.ndjson`, or
     `desireline simulate --truth judgments.json --ranked-by noisy --messy --out clicks.parquet`
 
     Next: point the target's `logs` at it (the last line says how), then `desireline logs products`.
