@@ -81,7 +81,6 @@ Files; first what everything stands on, then the data's way, then the doors:
 - ``slot_way``          slots in place: build, keep near, swap
 - ``building``          from a registered encoder to a live generation
 - ``windows``           documents gathered and cut into batches of like length
-- ``alongside``         one call beside the owner's own work
 - ``backfill``          old documents into the new slot
 - ``catchup``           documents written since a fence
 - ``verification``      what a proof found: kinds of difference, examples by id

@@ -3,7 +3,7 @@
 Every stage is a function over batches and the only state is the store's. Resuming needs no
 checkpoint of its own: the stamp of each document says what was done, the embedding cache keeps
 what was encoded, and the fence taken before the first read is kept in the generation's record. A
-killed backfill repeats at most two batches: one is written while the next is encoded.
+killed backfill repeats at most one batch.
 """
 
 import time
@@ -11,11 +11,9 @@ from collections import defaultdict, deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import partial
 
-from desireline.connectors.documents import Document, Outcome, WriteResult
+from desireline.connectors.documents import Document, Outcome
 from desireline.connectors.search_engine import SearchEngine
-from desireline.sidecar.alongside import Alongside
 from desireline.sidecar.embedding_cache import EncodingCosts
 from desireline.sidecar.embedding_writer import EmbeddingWriter, Rendered
 from desireline.sidecar.reporting import Reporter
@@ -31,13 +29,13 @@ class Split:
 
     #: Waiting for the engine's pages.
     read_s: float
-    #: Rendering, digesting, looking at stamps and making new ones.
+    #: Rendering, digesting and looking at stamps.
     render_s: float
     tokenise_s: float
     #: In the encoder, without its tokeniser.
     encode_s: float
     cache_s: float
-    #: Waiting for guarded writes (lease, JSON, network, engine) that encoding did not hide.
+    #: Guarded writes: the lease, JSON, the network and the engine.
     write_s: float
     #: Held up before a batch: the throttle, the operator.
     held_up_s: float
@@ -109,32 +107,18 @@ def backfill(
     total = engine.describe(index).documents
     tally = _Tally(monotonic, reporter, slot=writer.generation.slot, total=total)
     pages = tally.pages(engine.scan(index, writer.read))
-    with Alongside[list[WriteResult]]() as sending:
-        for window in windows(tally.stale(page, writer) for page in pages):
-            for batch in batches(by_length(window), documents=batch_size):
-                with tally.watch("held up"):
-                    before_batch(len(batch))
-                with tally.watch("encode"):
-                    writes = writer.encode(batch)
-                _settle(sending, writer, tally)
-                with tally.watch("write"):
-                    sending.begin(partial(writer.send, writes))
-        _settle(sending, writer, tally)
+    for window in windows(tally.stale(page, writer) for page in pages):
+        for batch in batches(by_length(window), documents=batch_size):
+            with tally.watch("held up"):
+                before_batch(len(batch))
+            with tally.watch("write"):
+                written = writer.write(batch)
+            tally.wrote(len(batch), written)
     return tally.report(
         seconds=monotonic() - began,
         costs=writer.costs - costs,
         rejected=writer.outcomes[Outcome.REJECTED] - rejected,
     )
-
-
-def _settle(
-    sending: Alongside[list[WriteResult]], writer: EmbeddingWriter, tally: "_Tally"
-) -> None:
-    """Wait for the batch that is being written, if one is, and count it."""
-    with tally.watch("write"):
-        results = sending.wait()
-    if results is not None:
-        tally.wrote(len(results), writer.settle(results))
 
 
 class _Tally:
@@ -208,11 +192,11 @@ class _Tally:
             encoding_s=costs.encoding_s,
             split=Split(
                 read_s=spent["read"],
-                render_s=spent["render"] + spent["encode"] - costs.encoding_s - costs.cache_s,
+                render_s=spent["render"],
                 tokenise_s=costs.tokenise_s,
                 encode_s=costs.encoding_s - costs.tokenise_s,
                 cache_s=costs.cache_s,
-                write_s=spent["write"],
+                write_s=spent["write"] - costs.encoding_s - costs.cache_s,
                 held_up_s=spent["held up"],
             ),
         )

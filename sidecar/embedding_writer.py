@@ -149,7 +149,7 @@ class EmbeddingWriter:
         ]
 
     def send(self, writes: Sequence[EmbeddingWrite]) -> list[WriteResult]:
-        """Return what became of each write. May run beside `encode`, in a thread of its own.
+        """Return what became of each write.
 
         Raises:
             LeaseLostError: another process owns the target; nothing more was written.

@@ -20,7 +20,6 @@ LEASE = "2s"
 BATCHES = 6
 #: Just before a write goes out, its lease already checked: only the guard of the write is left.
 PAST_THE_LAST_CHECK = {
-    # Of the last batch: nothing is encoded beside it, so that no lock of a file sleeps with it.
     "a vector": {
         "where": "sidecar.embedding_writer:EmbeddingWriter._deliver",
         "when": "before",

@@ -374,8 +374,7 @@ def test_progress_tells_rate_and_time_left_and_ends_when_all_is_done(world: Any)
     )
     assert [done for done, _, _ in told.progressed] == [2, 4, 6, 8, 10, 10]
     assert {total for _, total, _ in told.progressed} == {10}
-    # A batch is told when the next one is encoded: four documents after three seconds.
-    assert told.progressed[1][2] == {"slot": SLOT, "rate": 1.3, "eta_s": 4.5}
+    assert told.progressed[1][2] == {"slot": SLOT, "rate": 2.0, "eta_s": 3.0}
     assert told.progressed[-1][2]["eta_s"] == 0
     assert (report.seconds, report.split.held_up_s) == (5.0, 5.0)
     assert report.documents_a_second == 2.0
