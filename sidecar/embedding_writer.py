@@ -122,17 +122,21 @@ class EmbeddingWriter:
     def write(self, stale: Sequence[Rendered]) -> int:
         """Encode and write; return how many documents now carry this generation.
 
-        Raises: what `send` raises.
+        Writes that lose to an edit are left to catch-up, refused ones go on the durable
+        list of failed documents.
+
+        Raises:
+            LeaseLostError: another process owns the target; nothing more was written.
+            WriteBlockedError, EngineUnavailableError: as they say; safe to run again.
 
         """
-        return self.settle(self.send(self.encode(stale))) if stale else 0
-
-    def encode(self, stale: Sequence[Rendered]) -> list[EmbeddingWrite]:
-        """Return what is to be written, each guarded by the version that was read."""
+        if not stale:
+            return 0
         vectors = self._encoder.embed([r.text for r in stale if r.text])
         check_of = _checks(vectors)
         self._reached(Step.BATCH_ENCODED)
-        return [
+        self._lease.check()
+        writes = [
             EmbeddingWrite(
                 document_id=r.document.document_id,
                 version=_version(r.document),
@@ -147,17 +151,9 @@ class EmbeddingWriter:
             )
             for r in stale
         ]
-
-    def send(self, writes: Sequence[EmbeddingWrite]) -> list[WriteResult]:
-        """Return what became of each write.
-
-        Raises:
-            LeaseLostError: another process owns the target; nothing more was written.
-            WriteBlockedError, EngineUnavailableError: as they say; safe to run again.
-
-        """
-        self._lease.check()
-        return self._deliver(writes)
+        written = self._settle(self._deliver(writes))
+        self._reached(Step.BATCH_WRITTEN)
+        return written
 
     def _deliver(self, writes: Sequence[EmbeddingWrite]) -> list[WriteResult]:
         send = partial(self._engine.write_embeddings, self.generation.index, self.generation.slot)
@@ -197,17 +193,11 @@ class EmbeddingWriter:
             if document.stamps.get(slot) == writes[row].stamp
         }
 
-    def settle(self, results: Sequence[WriteResult]) -> int:
-        """Count outcomes; return how many documents now carry this generation.
-
-        Writes that lost to an edit are left to catch-up, refused ones go on the durable
-        list of failed documents.
-        """
+    def _settle(self, results: Sequence[WriteResult]) -> int:
         for result in results:
             self.outcomes[result.outcome] += 1
             if result.outcome is Outcome.REJECTED:
                 self._remember_failure(result)
-        self._reached(Step.BATCH_WRITTEN)
         return sum(result.outcome is Outcome.WRITTEN for result in results)
 
     def _remember_failure(self, result: WriteResult) -> None:

@@ -16,14 +16,12 @@ from desireline.sidecar.reporting import SilentReporter
 from desireline.sidecar.steps import Step
 
 LEASE = "2s"
-#: Of the trials' documents.
-BATCHES = 6
 #: Just before a write goes out, its lease already checked: only the guard of the write is left.
 PAST_THE_LAST_CHECK = {
     "a vector": {
         "where": "sidecar.embedding_writer:EmbeddingWriter._deliver",
         "when": "before",
-        "pass": BATCHES,
+        "pass": 2,
     },
     "the pointer": {
         "where": "sidecar.generations:Generations.point",
