@@ -43,6 +43,7 @@ Files, in the order the data meets them:
 - ``registry``       manifests, fingerprints, lineage
 - ``quantise``       an encoder's int8 form, a candidate of its own
 - ``import_model``   a model from outside enters the registry
+- ``local_models``   a model from a folder, without running its code
 - ``query_writer``   a local model writes queries for documents
 - ``cross_encoder``  reads a query and a document together
 - ``worker``         the child process in which torch lives

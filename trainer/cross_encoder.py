@@ -1,14 +1,12 @@
 """A cross-encoder reads a query and a document together and says how right it is; torch here."""
 
 from collections.abc import Callable
-from pathlib import Path
-from typing import Any
 
 import torch
-from transformers import AutoModelForSequenceClassification, AutoTokenizer
+from transformers import AutoModelForSequenceClassification
 
-from desireline.trainer.errors import UnsafeModelError
 from desireline.trainer.jobs import RerankJob
+from desireline.trainer.local_models import load_local
 
 _AT_ONCE = 64
 
@@ -26,7 +24,7 @@ def rerank(job: RerankJob, progress: Progress | None = None) -> list[float]:
         UnsafeModelError: the folder holds no model that can be loaded without running its code.
 
     """
-    tokenizer, model = _load(job.folder)
+    tokenizer, model = load_local(job.folder, AutoModelForSequenceClassification, "cross-encoder")
     found: list[float] = []
     for start in range(0, len(job.pairs), _AT_ONCE):
         some = job.pairs[start : start + _AT_ONCE]
@@ -46,20 +44,3 @@ def rerank(job: RerankJob, progress: Progress | None = None) -> list[float]:
         if progress:
             progress(len(found), len(job.pairs))
     return found
-
-
-def _load(folder: Path) -> tuple[Any, Any]:
-    """Load weights from safetensors alone, without network and without code of the folder."""
-    try:
-        tokenizer = AutoTokenizer.from_pretrained(
-            str(folder), local_files_only=True, trust_remote_code=False
-        )
-        model = AutoModelForSequenceClassification.from_pretrained(
-            str(folder), local_files_only=True, trust_remote_code=False, use_safetensors=True
-        )
-    except Exception as error:  # loaders of many families, no common class
-        raise UnsafeModelError(
-            f"{folder} cannot be loaded as a cross-encoder: {error}; nothing was read",
-            next_step="name a folder with config.json, a tokenizer and safetensors",
-        ) from error
-    return tokenizer, model.eval()

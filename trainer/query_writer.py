@@ -1,14 +1,13 @@
 """A local sequence-to-sequence model writes queries for documents; torch lives here."""
 
 from collections.abc import Callable, Iterator, Sequence
-from pathlib import Path
 from typing import Any
 
 import torch
-from transformers import AutoModelForSeq2SeqLM, AutoTokenizer, set_seed
+from transformers import AutoModelForSeq2SeqLM, set_seed
 
-from desireline.trainer.errors import UnsafeModelError
 from desireline.trainer.jobs import WriteQueriesJob
+from desireline.trainer.local_models import load_local
 
 _AT_ONCE = 16
 
@@ -25,7 +24,7 @@ def write_queries(job: WriteQueriesJob, progress: Progress | None = None) -> lis
         UnsafeModelError: the folder holds no model that can be loaded without running its code.
 
     """
-    tokenizer, model = _load(job.folder)
+    tokenizer, model = load_local(job.folder, AutoModelForSeq2SeqLM, "sequence-to-sequence model")
     set_seed(job.seed)
     written: list[list[str]] = []
     for batch in _batches(job.texts):
@@ -37,24 +36,6 @@ def write_queries(job: WriteQueriesJob, progress: Progress | None = None) -> lis
 
 def _batches(texts: Sequence[str]) -> Iterator[list[str]]:
     return (list(texts[at : at + _AT_ONCE]) for at in range(0, len(texts), _AT_ONCE))
-
-
-def _load(folder: Path) -> tuple[Any, Any]:
-    """Load weights from safetensors alone, without network and without code of the folder."""
-    try:
-        tokenizer = AutoTokenizer.from_pretrained(
-            str(folder), local_files_only=True, trust_remote_code=False
-        )
-        model = AutoModelForSeq2SeqLM.from_pretrained(
-            str(folder), local_files_only=True, trust_remote_code=False, use_safetensors=True
-        )
-    except Exception as error:  # loaders of many families, no common class
-        raise UnsafeModelError(
-            f"{folder} cannot be loaded as a sequence-to-sequence model: {error};"
-            " nothing was written",
-            next_step="name a folder with config.json, a tokenizer and safetensors",
-        ) from error
-    return tokenizer, model.eval()
 
 
 def _write(job: WriteQueriesJob, tokenizer: Any, model: Any, texts: list[str]) -> list[list[str]]:

@@ -1,0 +1,32 @@
+"""A model from a folder of the user's: safetensors alone, no network, none of its code."""
+
+from pathlib import Path
+from typing import Any
+
+from transformers import AutoTokenizer
+
+from desireline.trainer.errors import UnsafeModelError
+
+
+def load_local(folder: Path, architecture: Any, what: str) -> tuple[Any, Any]:
+    """Return the tokenizer and the model, ready to be asked.
+
+    Args:
+        folder: with config.json, a tokenizer and safetensors.
+        architecture: one of transformers' `AutoModelFor…`.
+        what: it is, for whoever reads the error.
+
+    Raises:
+        UnsafeModelError: the folder holds no model that can be loaded without running its code.
+
+    """
+    safe = {"local_files_only": True, "trust_remote_code": False}
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(str(folder), **safe)
+        model = architecture.from_pretrained(str(folder), use_safetensors=True, **safe)
+    except Exception as error:  # loaders of many families, no common class
+        raise UnsafeModelError(
+            f"{folder} cannot be loaded as a {what}: {error}; nothing was read or written",
+            next_step="name a folder with config.json, a tokenizer and safetensors",
+        ) from error
+    return tokenizer, model.eval()
