@@ -14,8 +14,8 @@ from desireline.sidecar.learning import (
     held_out_truth,
     mine_pairs,
     pull_sessions,
+    split_sessions,
     train,
-    trusted_sessions,
 )
 from desireline.sidecar.lease import Lease
 from desireline.sidecar.log_reports import keep_health
@@ -23,7 +23,6 @@ from desireline.sidecar.reporting import Reporter
 from desireline.sidecar.target import Target
 from desireline.trainer.gate import GateConfig
 from desireline.trainer.sessions import Sessions, to_sessions
-from desireline.trainer.splits import split_forward
 
 
 def run_cycle(target: Target, reporter: Reporter) -> CycleReport:
@@ -105,25 +104,20 @@ def _too_few_clicks(target: Target, sessions: Sessions, incumbent: str) -> str:
     Documents alone may replace the base encoder, never one that learned from people.
     """
     tune, clicks = target.config.tune, sessions.health.clicks
-    untaught = incumbent == registered(target, target.config.model)
-    if clicks >= tune.min_clicks or (tune.without_clicks and untaught):
+    if clicks >= tune.min_clicks:
         return ""
     too_few = f"{clicks} clicks are too few to learn from; {tune.min_clicks} are needed"
-    if tune.without_clicks:
+    if not tune.without_clicks:
+        return f"{too_few}, or tune.without_clicks = true, to learn from documents alone"
+    if incumbent != registered(target, target.config.model):
         return f"{too_few}, for the encoder that serves has learned already"
-    return f"{too_few}, or tune.without_clicks = true, to learn from documents alone"
+    return ""
 
 
 def _teaching(target: Target, sessions: Sessions, incumbent: str, diary: Diary) -> Teaching:
     if sessions.health.clicks < target.config.tune.min_clicks:
         return learn_from_documents(target, incumbent, diary)
-    split = split_forward(
-        trusted_sessions(target, sessions, diary),
-        held_out_share=target.config.tune.held_out,
-        later_share=target.config.tune.later,
-        seed=target.config.tune.seed,
-        judges=target.config.trust.judges,
-    )
+    split = split_sessions(target, sessions, diary)
     pairs = mine_pairs(target, split.train, incumbent, diary)
     return Teaching(pairs=pairs, truth=held_out_truth(target, split), sessions=sessions)
 

@@ -29,7 +29,7 @@ from desireline.trainer.manifest import Provenance
 from desireline.trainer.pairs import PairSet
 from desireline.trainer.sessions import Sessions, join_sessions
 from desireline.trainer.shown_ids import without_document_numbers
-from desireline.trainer.splits import Split
+from desireline.trainer.splits import Split, split_forward
 from desireline.trainer.trust import trust
 
 #: More held-out queries make the evaluation slower and the interval hardly narrower.
@@ -91,6 +91,18 @@ def trusted_sessions(target: Target, sessions: Sessions, diary: Diary) -> Sessio
     trusted = trust(sessions, target.config.trust)
     diary.step("trust", trusted.sentence, clicks=trusted.clicks)
     return trusted.sessions
+
+
+def split_sessions(target: Target, sessions: Sessions, diary: Diary) -> Split:
+    """Split what is believed into what teaches and what judges."""
+    tune = target.config.tune
+    return split_forward(
+        trusted_sessions(target, sessions, diary),
+        held_out_share=tune.held_out,
+        later_share=tune.later,
+        seed=tune.seed,
+        judges=target.config.trust.judges,
+    )
 
 
 def mine_pairs(target: Target, sessions: Sessions, incumbent: str, diary: Diary) -> PairSet:

@@ -11,12 +11,11 @@ from desireline.sidecar.cycle_report import CycleReport, Diary, Outcome
 from desireline.sidecar.errors import NoGenerationError
 from desireline.sidecar.generations import Generation
 from desireline.sidecar.judging import Contest, judge_candidate
-from desireline.sidecar.learning import held_out_truth, pull_sessions, trusted_sessions
+from desireline.sidecar.learning import held_out_truth, pull_sessions, split_sessions
 from desireline.sidecar.lease import Lease
 from desireline.sidecar.reporting import Reporter
 from desireline.sidecar.target import Target
 from desireline.trainer.jobs import QuantiseJob
-from desireline.trainer.splits import split_forward
 
 
 def quantise(target: Target, reporter: Reporter, *, end_hold: bool) -> CycleReport:
@@ -57,13 +56,7 @@ def _quantise(target: Target, lease: Lease, diary: Diary, *, end_hold: bool) -> 
         )
     target.generations.give_up_way_back(now=target.clock(), force=end_hold)
     candidate = _made(target, live, diary)
-    split = split_forward(
-        trusted_sessions(target, sessions, diary),
-        held_out_share=target.config.tune.held_out,
-        later_share=target.config.tune.later,
-        seed=target.config.tune.seed,
-        judges=target.config.trust.judges,
-    )
+    split = split_sessions(target, sessions, diary)
     contest = Contest(candidate=candidate, incumbent=live.fingerprint, base=live.fingerprint)
     truth = held_out_truth(target, split)
     verdict = judge_candidate(target, contest, truth, diary, gate=target.config.gate.for_cheaper)
