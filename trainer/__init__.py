@@ -38,7 +38,7 @@ Files, in the order the data meets them:
 - ``batches``        which pairs learn together
 - ``batch_loading``  their texts become tokens
 - ``losses``         what the pairs mean to the encoder
-- ``fit``            the training loop
+- ``tuning``         the training loop
 - ``export``         a trained folder becomes ONNX, with proof that both agree
 - ``registry``       manifests, fingerprints, lineage
 - ``quantise``       an encoder's int8 form, a candidate of its own

@@ -82,17 +82,17 @@ def run(job: AnyJob, events: TextIO) -> dict[str, object]:
 def _fit(job: FitJob, events: TextIO) -> dict[str, object]:
     """Train, export with proof, register."""
     from desireline.trainer.export import export_onnx  # noqa: PLC0415 - seconds of torch
-    from desireline.trainer.fit import fit  # noqa: PLC0415
     from desireline.trainer.registry import Registry  # noqa: PLC0415
+    from desireline.trainer.tuning import tune  # noqa: PLC0415
 
     def progress(done: int, total: int, loss: float) -> None:
         _say(events, "progress", {"name": "fit", "done": done, "total": total, "loss": loss})
 
-    fitted = fit(job, progress)
+    tuned = tune(job, progress)
     try:
-        report = export_onnx(fitted.folder)
+        report = export_onnx(tuned.folder)
         manifest = Registry(job.registry).add(
-            fitted.folder,
+            tuned.folder,
             template=TextTemplate(fields=job.template, separator=job.separator),
             similarity=job.similarity,
             provenance=job.provenance,
@@ -101,12 +101,12 @@ def _fit(job: FitJob, events: TextIO) -> dict[str, object]:
         shutil.rmtree(job.out, ignore_errors=True)
     return {
         "fingerprint": manifest.fingerprint,
-        "steps": fitted.steps,
-        "planned_steps": fitted.planned_steps,
-        "seconds": round(fitted.seconds, 1),
-        "first_loss": fitted.first_loss,
-        "last_loss": fitted.last_loss,
-        "sentence": fitted.sentence,
+        "steps": tuned.steps,
+        "planned_steps": tuned.planned_steps,
+        "seconds": round(tuned.seconds, 1),
+        "first_loss": tuned.first_loss,
+        "last_loss": tuned.last_loss,
+        "sentence": tuned.sentence,
         "lowest_cosine": report.lowest_cosine,
     }
 

@@ -39,7 +39,7 @@ _MOST_ALIKE = 20_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Fitted:
+class Tuned:
     """A trained encoder and how its training went."""
 
     folder: Path
@@ -59,12 +59,12 @@ class Fitted:
         )
 
 
-def fit(
+def tune(
     job: FitJob,
     progress: Progress | None = None,
     *,
     clock: Callable[[], float] = time.monotonic,
-) -> Fitted:
+) -> Tuned:
     """Tune the encoder in `job.base` on the pairs in `job.pairs` and write it to `job.out`.
 
     Nothing is left at `job.out` unless training ended well; an interrupt leaves no trace. On a
@@ -99,7 +99,7 @@ def fit(
     _interpolate(model, before, config.tuned_share)
     _save(model, job.out)
     log.info("encoder trained", steps=len(watch.losses), planned_steps=len(batches))
-    return Fitted(
+    return Tuned(
         folder=job.out,
         steps=len(watch.losses),
         planned_steps=len(batches),

@@ -53,24 +53,24 @@ def best_answers(folder: Path) -> dict[str, str]:
     }
 
 
-def fit(*arguments, **more):
-    from desireline.trainer.fit import fit as real
+def tune(*arguments, **more):
+    from desireline.trainer.tuning import tune as real
 
     return real(*arguments, **more)
 
 
 def test_an_encoder_learns_what_users_mean(job, tiny_static):
     steps = []
-    fitted = fit(job, lambda done, total, loss: steps.append((done, total)))
+    tuned = tune(job, lambda done, total, loss: steps.append((done, total)))
     assert best_answers(tiny_static) != NEW
-    assert best_answers(fitted.folder) == NEW
-    assert steps[0] == (1, fitted.steps)
-    assert steps[-1] == (fitted.steps, fitted.steps)
-    assert fitted.last_loss < fitted.first_loss
+    assert best_answers(tuned.folder) == NEW
+    assert steps[0] == (1, tuned.steps)
+    assert steps[-1] == (tuned.steps, tuned.steps)
+    assert tuned.last_loss < tuned.first_loss
 
 
 def test_the_trained_folder_holds_no_pickle_and_nothing_is_left_beside_it(job):
-    fit(job)
+    tune(job)
     files = {path.suffix for path in job.out.rglob("*") if path.is_file()}
     assert files <= {".safetensors", ".json", ".txt"}
     assert sorted(path.name for path in job.out.parent.iterdir()) == ["out", "pairs"]
@@ -91,7 +91,7 @@ def test_a_transformer_trains_but_for_its_word_vectors_and_the_same_twice(job, t
     ]
     one, two, before = (
         next(iter(weights(folder).values()))
-        for folder in (fit(jobs[0]).folder, fit(jobs[1]).folder, tiny_bert)
+        for folder in (tune(jobs[0]).folder, tune(jobs[1]).folder, tiny_bert)
     )
     assert one.keys() == before.keys()
     for name in one:
@@ -102,14 +102,14 @@ def test_a_transformer_trains_but_for_its_word_vectors_and_the_same_twice(job, t
 
 
 def test_the_share_of_tuned_weights_lies_between_base_and_tuned(job, tiny_static, tmp_path):
-    full = fit(job).folder
+    full = tune(job).folder
     half_job = job.model_copy(
         update={
             "out": tmp_path / "half",
             "config": job.config.model_copy(update={"tuned_share": 0.5}),
         }
     )
-    half = fit(half_job).folder
+    half = tune(half_job).folder
     base, tuned, mixed = (next(iter(weights(f).values())) for f in (tiny_static, full, half))
     for name in mixed:
         np.testing.assert_allclose(mixed[name], (base[name] + tuned[name]) / 2, atol=1e-5)
@@ -118,10 +118,10 @@ def test_the_share_of_tuned_weights_lies_between_base_and_tuned(job, tiny_static
 def test_a_spent_budget_ends_training_in_good_order_and_says_so(job):
     limited = job.model_copy(update={"config": job.config.model_copy(update={"budget_s": 5.0})})
     ticks = itertools.count()
-    fitted = fit(limited, clock=lambda: float(next(ticks)))
-    assert 0 < fitted.steps < fitted.planned_steps
-    assert "budget spent" in fitted.sentence
-    assert fitted.folder.is_dir()
+    tuned = tune(limited, clock=lambda: float(next(ticks)))
+    assert 0 < tuned.steps < tuned.planned_steps
+    assert "budget spent" in tuned.sentence
+    assert tuned.folder.is_dir()
 
 
 def test_an_interrupt_leaves_no_trace(job):
@@ -130,33 +130,33 @@ def test_an_interrupt_leaves_no_trace(job):
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        fit(job, interrupt)
+        tune(job, interrupt)
     assert [path.name for path in job.out.parent.iterdir()] == ["pairs"]
 
 
 def test_a_diverged_training_is_refused(job):
     wild = job.model_copy(update={"config": job.config.model_copy(update={"learning_rate": 1e38})})
     with pytest.raises(TrainerError, match="diverged"):
-        fit(wild)
+        tune(wild)
     assert not job.out.exists()
 
 
 def test_a_trained_encoder_is_never_written_over(job):
     job.out.mkdir()
     with pytest.raises(TrainerError, match="exists already"):
-        fit(job)
+        tune(job)
 
 
 @pytest.mark.parametrize("pairs", [[], [Pair(anchor="a", positive=DOCUMENTS["red"], source="t")]])
 def test_too_little_to_learn_from_is_said(job, pairs):
     merge(pairs, {}).write(job.pairs)
     with pytest.raises(NothingToLearnError):
-        fit(job)
+        tune(job)
 
 
 def test_missing_pairs_are_said(job, tmp_path):
     with pytest.raises(NothingToLearnError, match="cannot be read"):
-        fit(job.model_copy(update={"pairs": tmp_path / "none"}))
+        tune(job.model_copy(update={"pairs": tmp_path / "none"}))
 
 
 def in_child(path: Path) -> tuple[int, list[dict]]:
