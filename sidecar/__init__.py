@@ -92,6 +92,9 @@ Files; first what everything stands on, then the data's way, then the doors:
 - ``replicas``          other sidecars load the next encoder first
 - ``cutover``           the atomic swap, and the way back
 - ``follower``          keeps slots fresh while the application writes
+- ``model_records``     what is known of each registered model
+- ``model_card``        it told for people
+- ``model_export``      a registered model as a folder for others
 - ``retention``         what nothing will serve again is removed
 - ``copying``           whole documents into an index of their own
 - ``copy_proof``        proof that a copy is the same as its source

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import structlog
@@ -27,6 +28,8 @@ from desireline.sidecar.learning import pull_sessions
 from desireline.sidecar.lease import hold_lease, last_owner
 from desireline.sidecar.log_reports import forget_report, keep_health, kept_report
 from desireline.sidecar.mining_report import mining_report
+from desireline.sidecar.model_export import export_model
+from desireline.sidecar.model_records import ModelRecord, model_record, model_records
 from desireline.sidecar.once import Once
 from desireline.sidecar.persistence import persistently
 from desireline.sidecar.plan import ReindexPlan
@@ -47,6 +50,7 @@ from desireline.sidecar.telemetry import Metrics
 from desireline.sidecar.vector_spaces import Survey
 from desireline.sidecar.verification import Verification
 from desireline.sidecar.way import Wanted
+from desireline.trainer.registry import Registry
 from desireline.trainer.trust import trust
 
 log = structlog.get_logger(__name__)
@@ -359,6 +363,20 @@ class Sidecar:
         """Where the target stands."""
         return standing(self._target(target))
 
+    def models(self) -> list[ModelRecord]:
+        """Every registered encoder with its history, newest first."""
+        return model_records(self._store, self._registry)
+
+    def model(self, name: str) -> ModelRecord:
+        """Return one encoder's history. Raises ModelMissingError, ModelChangedError."""
+        return model_record(self._store, self._registry, name)
+
+    def export_model(self, name: str, folder: Path) -> ModelRecord:
+        """Write an encoder and its card to a new folder. Raises SidecarError."""
+        record = self.model(name)
+        export_model(self._registry, record, folder)
+        return record
+
     def api_keys(self) -> ApiKeys:
         """Return the API keys."""
         return ApiKeys(self._store)
@@ -387,6 +405,11 @@ class Sidecar:
             target.engine.close()
             target.cache.close()
         self._store.close()
+
+    @property
+    def _registry(self) -> Registry:
+        """The one that all targets share."""
+        return next(iter(self._targets.values())).registry
 
     def _target(self, name: str) -> Target:
         if name not in self._targets:

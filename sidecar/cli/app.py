@@ -12,6 +12,7 @@ from desireline.sidecar.cli.judgments import judgments
 from desireline.sidecar.cli.keys import keys
 from desireline.sidecar.cli.logs import logs
 from desireline.sidecar.cli.mine import mine
+from desireline.sidecar.cli.models import models
 from desireline.sidecar.cli.quantise import quantise
 from desireline.sidecar.cli.reindex import reindex
 from desireline.sidecar.cli.revert import revert
@@ -42,4 +43,5 @@ COMMANDS = (
 for _command in COMMANDS:
     app.command(_command.__name__.replace("_", "-"), epilog=EPILOG)(_command)
 app.add_typer(judgments, name="judgments")
+app.add_typer(models, name="models")
 app.add_typer(keys, name="keys")

@@ -1,0 +1,133 @@
+"""A model's card: what it is, what it learned from, how it was judged, how to load it."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import datetime
+
+from desireline.sidecar.cycle_report import CycleReport, Interval
+from desireline.sidecar.model_records import ModelRecord
+from desireline.trainer.manifest import Manifest
+from desireline.trainer.model_files import GRAPH, MODULES
+
+#: Digits by which people tell models apart.
+SHORT = 12
+_CLICKS = (
+    "Measured on held-out clicks, corrected for position; clicks are weak evidence. Brackets hold"
+    " 95 % bootstrap intervals over queries."
+)
+
+
+def model_card(record: ModelRecord) -> str:
+    """Return the card as Markdown; it holds no query, no document and no client."""
+    manifest = record.manifest
+    sections = [
+        _front_matter(manifest),
+        f"# {manifest.provenance.base_model}, tuned by desireline"
+        if manifest.provenance.parent
+        else f"# {manifest.provenance.base_model}",
+        _table(("", ""), _facts(record)),
+        "## How it was judged",
+        *_judged(record.judged),
+        "## Where it served",
+        _list(
+            (
+                f"{g.target}: generation {g.number}, {g.state}, since {_day(g.created_at)}"
+                for g in record.generations
+            ),
+            nothing="Nowhere yet.",
+        ),
+        "## How to load it",
+        *_loading(manifest),
+        "## Files",
+        _table(
+            ("file", "bytes", "SHA-256"),
+            ((name, f"{file.bytes:,}", file.sha256) for name, file in manifest.files.items()),
+        ),
+    ]
+    return "\n\n".join(sections) + "\n"
+
+
+def _front_matter(manifest: Manifest) -> str:
+    trained = MODULES in manifest.files
+    library = "library_name: sentence-transformers\n" if trained else "library_name: onnx\n"
+    return f"---\n{library}pipeline_tag: sentence-similarity\ntags: [desireline]\n---"
+
+
+def _facts(record: ModelRecord) -> Iterator[tuple[str, str]]:
+    manifest, made = record.manifest, record.manifest.provenance
+    yield "fingerprint", manifest.fingerprint
+    yield "made", f"{_day(manifest.created_at)}, desireline {made.code_version or 'unknown'}"
+    yield "line", " from ".join(map(_named, (manifest, *record.lineage)))
+    yield "weights", made.precision
+    yield "dimension", f"{manifest.dimension}, {manifest.settings.similarity}"
+    yield "reads", f"at most {manifest.settings.max_seq_length or 'any number of'} tokens"
+    yield "document", manifest.template.separator.join(manifest.template.fields)
+    if made.data_window is not None:
+        first, last = map(_day, made.data_window)
+        yield "learned from", f"clicks of {first} to {last}, {made.pairs:,} pairs"
+    elif made.parent is not None and made.precision != "int8":
+        yield "learned from", f"documents alone, {made.pairs:,} pairs"
+    if made.seed is not None:
+        yield "seed", str(made.seed)
+
+
+def _judged(report: CycleReport | None) -> Iterator[str]:
+    if report is None:
+        yield "No gate has judged it."
+        return
+    gate = [step.sentence for step in report.steps if step.name == "gate"]
+    yield f"{_day(report.started_at)}, target {report.target}: {(gate or [report.reason])[-1]}."
+    if not report.measures:
+        return
+    names = list(next(iter(report.measures.values())))
+    rows = [(ranker, *map(_cell, _in_order(row, names))) for ranker, row in report.measures.items()]
+    gains = _in_order(report.gain, names)
+    rows.append(("candidate minus incumbent", *(_cell(each, "+.3f") for each in gains)))
+    yield _table(("", *names), rows)
+    yield _CLICKS
+
+
+def _loading(manifest: Manifest) -> Iterator[str]:
+    if MODULES in manifest.files:
+        yield (
+            "```python\nfrom sentence_transformers import SentenceTransformer\n\n"
+            'model = SentenceTransformer("this folder")\n```'
+        )
+    prompts = manifest.settings.prompts
+    yield (
+        f"`{GRAPH}` takes `input_ids` and `attention_mask` of `tokenizer.json` and gives one vector"
+        " a text; ONNX Runtime runs it without torch."
+    )
+    if prompts.query or prompts.document:
+        yield f"Put {prompts.query!r} before a query and {prompts.document!r} before a document."
+
+
+def _named(manifest: Manifest) -> str:
+    return f"{manifest.fingerprint[:SHORT]} ({_day(manifest.created_at)})"
+
+
+def _in_order(row: dict[str, Interval], names: Sequence[str]) -> list[Interval | None]:
+    return [row.get(name) for name in names]
+
+
+def _cell(interval: Interval | None, form: str = ".3f") -> str:
+    if interval is None:
+        return ""
+    return f"{interval.value:{form}} [{interval.low:{form}}, {interval.high:{form}}]"
+
+
+def _table(titles: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    lines = [titles, ["---"] * len(titles), *rows]
+    return "\n".join(f"| {' | '.join(map(_plain, line))} |" for line in lines)
+
+
+def _plain(cell: str) -> str:
+    """Keep a cell in its place, whatever a field of an index or a model is called."""
+    return " ".join(cell.replace("|", "\\|").split())
+
+
+def _list(lines: Iterable[str], *, nothing: str) -> str:
+    return "\n".join(f"- {line}" for line in lines) or nothing
+
+
+def _day(at: datetime) -> str:
+    return f"{at:%Y-%m-%d}"

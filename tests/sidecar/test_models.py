@@ -1,0 +1,150 @@
+"""Registered encoders, told for people and taken elsewhere."""
+
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from desireline.connectors.documents import TextTemplate
+from desireline.connectors.stores.memory import MemoryStore
+from desireline.sidecar.cycle_report import Diary, Interval, Outcome
+from desireline.sidecar.errors import SidecarError
+from desireline.sidecar.generations import Generations
+from desireline.sidecar.model_card import model_card
+from desireline.sidecar.model_export import export_model
+from desireline.sidecar.model_records import model_record, model_records
+from desireline.sidecar.reporting import SilentReporter
+from desireline.trainer.encoders.onnx import OnnxEncoder
+from desireline.trainer.errors import ModelChangedError, ModelMissingError
+from desireline.trainer.manifest import Provenance
+from desireline.trainer.registry import Registry
+
+NOW = datetime(2026, 11, 21, 2, 0, tzinfo=UTC)
+
+
+@pytest.fixture
+def registry(tmp_path: Path) -> Registry:
+    return Registry(tmp_path / "models", now=lambda: NOW)
+
+
+def added(registry: Registry, folder: Path, field: str, **made: object) -> str:
+    """Register the same files under another template: another fingerprint."""
+    return registry.add(
+        folder,
+        template=TextTemplate(fields=(field,)),
+        similarity="cosine",
+        provenance=Provenance(base_model="tiny", **made),
+    ).fingerprint
+
+
+@pytest.fixture
+def night(registry: Registry, exported_static: Path) -> tuple[MemoryStore, str, str]:
+    """A base and what one night made of it: judged, and serving."""
+    base = added(registry, exported_static, "title")
+    tuned = added(
+        registry, exported_static, "a|b", parent=base, pairs=1234, seed=7, data_window=(NOW, NOW)
+    )
+    store = MemoryStore()
+    diary = Diary(store, "jobs", SilentReporter(), lambda: NOW)
+    row = {"ndcg@10": Interval(value=0.4, low=0.3, high=0.5)}
+    gain = {"ndcg@10": Interval(value=0.045, low=0.031, high=0.054)}
+    diary.measured({"bm25": row, "candidate": row}, gain, candidate=tuned)
+    diary.step("gate", "promote: nDCG@10 .355 -> .400 [+.031, +.054]")
+    diary.end(Outcome.WENT_LIVE, "proved better")
+    Generations(store, "jobs").create(
+        index="jobs",
+        slot="embedding__a",
+        dimension=16,
+        similarity="cosine",
+        fingerprint=tuned,
+        created_at=NOW,
+    )
+    return store, base, tuned
+
+
+def test_a_record_holds_the_line_the_judgment_and_where_a_model_served(registry, night):
+    store, base, tuned = night
+    record = model_record(store, registry, tuned[:8])
+    assert [manifest.fingerprint for manifest in record.lineage] == [base]
+    assert record.judged is not None
+    assert record.judged.candidate == tuned
+    assert [(g.target, g.number) for g in record.generations] == [("jobs", 1)]
+
+
+def test_a_model_that_no_gate_has_seen_says_so(registry, night):
+    store, base, _ = night
+    record = model_record(store, registry, base)
+    assert (record.judged, record.lineage, record.generations) == (None, (), ())
+    assert "No gate has judged it." in model_card(record)
+    assert "Nowhere yet." in model_card(record)
+
+
+def test_the_card_tells_what_it_learned_from_before_and_after_and_its_files(registry, night):
+    store, base, tuned = night
+    card = model_card(model_record(store, registry, tuned))
+    assert f"from {base[:12]}" in card
+    assert "clicks of 2026-11-21 to 2026-11-21, 1,234 pairs" in card
+    assert "promote: nDCG@10 .355 -> .400" in card
+    assert "| candidate minus incumbent | +0.045 [+0.031, +0.054] |" in card
+    for name, file in registry.get(tuned).files.items():
+        assert f"| {name} | {file.bytes:,} | {file.sha256} |" in card
+
+
+def test_a_strange_field_name_does_not_break_the_cards_table(registry, night):
+    store, _, tuned = night
+    assert r"| document | a\|b |" in model_card(model_record(store, registry, tuned))
+
+
+def test_models_come_newest_first_and_a_wrong_name_is_refused(registry, night):
+    store, base, tuned = night
+    assert {record.manifest.fingerprint for record in model_records(store, registry)} == {
+        base,
+        tuned,
+    }
+    with pytest.raises(ModelMissingError):
+        model_record(store, registry, "0" * 8)
+
+
+def test_an_exported_folder_serves_and_carries_card_and_manifest(registry, night, tmp_path):
+    store, _, tuned = night
+    folder = tmp_path / "out" / "encoder"
+    export_model(registry, model_record(store, registry, tuned), folder)
+    assert OnnxEncoder(folder).encode_queries(["nurse"]).shape == (1, registry.get(tuned).dimension)
+    assert json.loads((folder / "manifest.json").read_text())["fingerprint"] == tuned
+    assert (folder / "README.md").read_text() == model_card(model_record(store, registry, tuned))
+    assert [path.name for path in folder.parent.iterdir()] == ["encoder"]
+
+
+def test_an_export_never_writes_over_a_folder(registry, night, tmp_path):
+    store, _, tuned = night
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "precious.txt").write_text("keep")
+    with pytest.raises(SidecarError, match="there already; nothing was written"):
+        export_model(registry, model_record(store, registry, tuned), tmp_path / "mine")
+    assert [path.name for path in (tmp_path / "mine").iterdir()] == ["precious.txt"]
+
+
+def test_a_model_whose_file_was_changed_is_not_exported(registry, night, tmp_path):
+    store, _, tuned = night
+    record = model_record(store, registry, tuned)
+    with (registry.folder(tuned) / "encoder.onnx").open("ab") as graph:
+        graph.write(b"x")
+    with pytest.raises(ModelChangedError):
+        export_model(registry, record, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_the_commands_list_show_and_say_when_there_is_nothing(tmp_path, monkeypatch):
+    from typer.testing import CliRunner
+
+    from desireline.sidecar.cli.app import app
+
+    monkeypatch.chdir(tmp_path)
+    Path("desireline.toml").write_text('[targets.jobs]\nindex = "jobs"\ntext = ["title"]\n')
+    listed = CliRunner().invoke(app, ["models", "list"])
+    assert listed.exit_code == 0
+    assert "no encoder is registered yet" in listed.stdout
+    missing = CliRunner().invoke(app, ["models", "show", "00000000", "--json"])
+    assert missing.exit_code != 0
+    assert "begins 0 registered models" in json.loads(missing.stdout)["error"]
