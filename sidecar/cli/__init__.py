@@ -14,7 +14,7 @@
 - ``waiting``         for the end of a process that serves
 - ``demo``, ``init``, ``doctor``, ``logs``, ``mine``, ``tune``, ``quantise``, ``reindex``,
   ``serve``, ``status``, ``generations``, ``revert``, ``verify``, ``search``, ``simulate``,
-  ``erase``, ``keys``, ``judgments``   the commands
+  ``erase``, ``keys``, ``judgments``, ``models``   the commands
 - ``steering``        ``pause``, ``resume``, ``throttle``, ``postpone``, ``cut-over``, ``cancel``
 - ``app``             all commands, in the order one meets them
 """
