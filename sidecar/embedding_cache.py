@@ -1,4 +1,4 @@
-"""Vectors by (fingerprint, digest of the input): what was encoded once is never encoded again."""
+"""Vectors by (space, digest of the input): what was encoded once is never encoded again."""
 
 import sqlite3
 import threading
@@ -173,6 +173,11 @@ class CachedEncoder:
         return self._encoder.fingerprint
 
     @property
+    def space(self) -> str:
+        """The encoder's own; vectors are kept under it."""
+        return self._encoder.space
+
+    @property
     def dimension(self) -> int:
         """The encoder's own."""
         return self._encoder.dimension
@@ -198,7 +203,7 @@ class CachedEncoder:
         """Return one vector for each distinct text, by its digest."""
         began = time.monotonic()
         by_digest = {digest(text): text for text in texts}
-        found = self._cache.get(self.fingerprint, list(by_digest))
+        found = self._cache.get(self.space, list(by_digest))
         missing = [key for key in by_digest if key not in found]
         tokenised_s = self._tokenise_s()
         looked = time.monotonic()
@@ -207,7 +212,7 @@ class CachedEncoder:
             vectors = self._encoder.encode_documents([by_digest[key] for key in missing])
             encoded = time.monotonic()
             fresh = dict(zip(missing, vectors, strict=True))
-            self._cache.put(self.fingerprint, fresh)
+            self._cache.put(self.space, fresh)
             found |= fresh
         self.costs = EncodingCosts(
             encoded=self.costs.encoded + len(missing),

@@ -3,6 +3,7 @@
 from desireline.connectors.state_store import StateStore
 from desireline.sidecar.embedding_cache import EmbeddingCache
 from desireline.sidecar.generations import GENERATION, State
+from desireline.trainer.query_side import with_their_documents
 from desireline.trainer.registry import Registry
 
 #: Tuned encoders kept beside those in use, for whoever wants to look at them or go back further.
@@ -13,9 +14,10 @@ _IN_USE = {State.BUILDING, State.READY, State.LIVE, State.RETAINED}
 def sweep(store: StateStore, registry: Registry, cache: EmbeddingCache) -> list[str]:
     """Remove all but the newest tuned encoders that no generation of any target uses.
 
-    Encoders that were imported stay: training begins from them. Returns the fingerprints
-    that were removed.
+    Encoders that were imported stay: training begins from them. So do those that embed the
+    documents of a query-side model that stays. Returns the fingerprints that were removed.
     """
+    manifests = registry.list()
     in_use = {
         record.body["fingerprint"]
         for record in store.list(GENERATION)
@@ -23,11 +25,15 @@ def sweep(store: StateStore, registry: Registry, cache: EmbeddingCache) -> list[
     }
     idle = [
         manifest
-        for manifest in registry.list()
+        for manifest in manifests
         if manifest.provenance.parent is not None and manifest.fingerprint not in in_use
     ]
     newest_first = sorted(idle, key=lambda manifest: manifest.created_at, reverse=True)
-    removed = [manifest.fingerprint for manifest in newest_first[_KEPT:]]
+    kept = {manifest.fingerprint for manifest in newest_first[:_KEPT]}
+    needed = with_their_documents(in_use | kept, manifests)
+    # Query-side models go first: the encoder of their documents cannot go before them.
+    gone = sorted(newest_first[_KEPT:], key=lambda manifest: manifest.documents is None)
+    removed = [each.fingerprint for each in gone if each.fingerprint not in needed]
     for fingerprint in removed:
         registry.remove(fingerprint)
         cache.forget(fingerprint)

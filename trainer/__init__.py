@@ -40,6 +40,7 @@ Files, in the order the data meets them:
 - ``losses``         what the pairs mean to the encoder
 - ``tuning``         the training loop
 - ``export``         a trained folder becomes ONNX, with proof that both agree
+- ``query_side``     what a query encoder shares with that of its documents
 - ``registry``       manifests, fingerprints, lineage
 - ``quantise``       an encoder's int8 form, a candidate of its own
 - ``import_model``   a model from outside enters the registry

@@ -27,6 +27,14 @@ class ModelMissingError(TrainerError):
     """No model of this name or fingerprint is registered."""
 
 
+class ModelInUseError(TrainerError):
+    """Another registered model needs this one; nothing was removed."""
+
+
+class NotQuerySideError(TrainerError):
+    """A query-side model does not fit the encoder that is to embed its documents."""
+
+
 class RegistryFullError(TrainerError):
     """The registry's disk is full; nothing was added."""
 

@@ -14,6 +14,8 @@ from desireline.trainer.model_files import GRAPH, TOKENIZER
 
 FORMAT = 1
 
+Mode = Literal["base", "adapter", "bridge", "query", "lora", "full", "small"]
+
 
 class FileRecord(BaseModel):
     """One file of a model."""
@@ -42,6 +44,8 @@ class Provenance(BaseModel):
     base_model: str
     #: Fingerprint of the model it was made from; None for an imported one.
     parent: str | None = None
+    #: What was trained: nothing of it (`base`), queries alone, or both sides.
+    mode: Mode = "full"
     #: Of the weights; int8 is made from its parent without training.
     precision: Literal["float32", "int8"] = "float32"
     cycle_id: str | None = None
@@ -63,6 +67,9 @@ class Manifest(BaseModel):
     files: Mapping[str, FileRecord]
     settings: EncoderSettings
     template: Template
+    #: Fingerprint of the registered encoder that embeds the documents, where this one, a
+    #: query-side model, embeds queries alone.
+    documents: str | None = None
     provenance: Provenance
     created_at: datetime = Field(description="aware")
 
@@ -75,14 +82,16 @@ class Manifest(BaseModel):
         template: TextTemplate,
         provenance: Provenance,
         created_at: datetime,
+        documents: str | None = None,
     ) -> Self:
         """Bind the parts under their fingerprint."""
         stored = Template(fields=template.fields, separator=template.separator)
         return cls(
-            fingerprint=fingerprint(files, settings, stored),
+            fingerprint=fingerprint(files, settings, stored, documents),
             files=files,
             settings=settings,
             template=stored,
+            documents=documents,
             provenance=provenance,
             created_at=created_at,
         )
@@ -93,20 +102,30 @@ class Manifest(BaseModel):
         return self.settings.dimension
 
     @property
+    def space(self) -> str:
+        """Fingerprint of the encoder whose document vectors its queries are compared with."""
+        return self.documents or self.fingerprint
+
+    @property
     def text_template(self) -> TextTemplate:
         """How documents are rendered into this encoder's input."""
         return TextTemplate(fields=self.template.fields, separator=self.template.separator)
 
 
 def fingerprint(
-    files: Mapping[str, FileRecord], settings: EncoderSettings, template: Template
+    files: Mapping[str, FileRecord],
+    settings: EncoderSettings,
+    template: Template,
+    documents: str | None = None,
 ) -> str:
     """SHA-256 over canonical JSON of all that decides a vector, and of nothing else.
 
     Names, times, provenance and the configuration of training libraries stay out: two models
     that give the same vectors are one, and an index is not embedded again for a new label.
+    `documents` is part of it only where it is set: models without it keep the fingerprints that
+    they had before there was such a field.
     """
-    deciding = {
+    deciding: dict[str, object] = {
         "files": {
             name: record.sha256
             for name, record in files.items()
@@ -115,5 +134,7 @@ def fingerprint(
         "settings": settings.model_dump(mode="json"),
         "template": template.model_dump(mode="json"),
     }
+    if documents is not None:
+        deciding["documents"] = documents
     canonical = json.dumps(deciding, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
     return hashlib.sha256(canonical.encode()).hexdigest()

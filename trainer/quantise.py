@@ -45,8 +45,12 @@ def quantise(registry: Registry, fingerprint: str) -> Manifest:
             template=parent.text_template,
             similarity=parent.settings.similarity,
             provenance=Provenance(
-                base_model=parent.provenance.base_model, parent=fingerprint, precision="int8"
+                base_model=parent.provenance.base_model,
+                parent=fingerprint,
+                mode=parent.provenance.mode,
+                precision="int8",
             ),
+            documents=parent.documents,
         )
 
 

@@ -17,15 +17,19 @@ from pydantic import ValidationError
 from desireline.connectors.documents import TextTemplate
 from desireline.connectors.search_engine import Similarity
 from desireline.trainer import model_files
+from desireline.trainer.encoders.base import Encoder
 from desireline.trainer.encoders.onnx import OnnxEncoder
 from desireline.trainer.encoders.settings import EncoderSettings
+from desireline.trainer.encoders.two_tower import TwoTowerEncoder
 from desireline.trainer.errors import (
     ModelChangedError,
+    ModelInUseError,
     ModelMissingError,
     RegistryFullError,
     TrainerError,
 )
 from desireline.trainer.manifest import FileRecord, Manifest, Provenance, fingerprint
+from desireline.trainer.query_side import refuse_unlike
 
 log = structlog.get_logger()
 
@@ -61,15 +65,29 @@ class Registry:
         template: TextTemplate,
         similarity: Similarity,
         provenance: Provenance,
+        documents: str | None = None,
     ) -> Manifest:
         """Copy an exported model in; adding the same again changes nothing.
 
+        Args:
+            folder: as exported; it is left as it is.
+            template: how documents are rendered.
+            similarity: how vectors are compared.
+            provenance: where the model came from.
+            documents: fingerprint of the registered encoder of the documents, for a model that
+                encodes queries alone.
+
         Raises:
             UnsafeModelError: the folder holds what a model may not hold, or is not exported.
+            ModelMissingError: the encoder of the documents is not registered.
+            NotQuerySideError: it is a query-side model itself, or of another dimension,
+                similarity or template.
             RegistryFullError: no room; nothing was added.
 
         """
         settings = EncoderSettings.read(folder).model_copy(update={"similarity": similarity})
+        if documents is not None:
+            refuse_unlike(self.get(documents), settings, template)
         with self.workspace() as pending:
             model_files.copy(folder, pending)
             settings.write(pending)
@@ -79,6 +97,7 @@ class Registry:
                 template=template,
                 provenance=provenance,
                 created_at=self._now(),
+                documents=documents,
             )
             text = manifest.model_dump_json(indent=1)
             (pending / MANIFEST).write_text(text + "\n", encoding="utf-8")
@@ -179,21 +198,47 @@ class Registry:
         return None
 
     def remove(self, fingerprint: str) -> None:
-        """Delete a model; it is out of sight before its bytes go."""
-        folder = self.folder(fingerprint)
-        with self.workspace() as pending:
-            folder.rename(pending / fingerprint)
-
-    def load(self, fingerprint: str, threads: int | None = None) -> OnnxEncoder:
-        """Verify a model and open it for serving.
+        """Delete a model; it is out of sight before its bytes go.
 
         Raises:
             ModelMissingError: not registered.
+            ModelInUseError: a query-side model leaves its documents to this one.
+
+        """
+        self.folder(fingerprint)
+        for manifest in self.list():
+            if manifest.documents == fingerprint:
+                raise ModelInUseError(
+                    f"the model {fingerprint[:12]} embeds the documents of the query-side model"
+                    f" {manifest.fingerprint[:12]}; nothing was removed",
+                    next_step=f"remove {manifest.fingerprint[:12]} first",
+                )
+        self._discard(fingerprint)
+
+    def load(self, fingerprint: str, threads: int | None = None) -> Encoder:
+        """Verify a model and open it for serving; of a query-side model, both towers.
+
+        Raises:
+            ModelMissingError: it, or the encoder of its documents, is not registered.
             ModelChangedError: a file is not as registered; nothing was opened.
 
         """
-        self.verify(fingerprint)
+        manifest = self.verify(fingerprint)
+        if manifest.documents is None:
+            return self._open(fingerprint, threads)
+        self.verify(manifest.documents)
+        return TwoTowerEncoder(
+            queries=self._open(fingerprint, threads),
+            documents=self._open(manifest.documents, threads),
+        )
+
+    def _open(self, fingerprint: str, threads: int | None) -> OnnxEncoder:
         return OnnxEncoder(self.folder(fingerprint), fingerprint=fingerprint, threads=threads)
+
+    def _discard(self, fingerprint: str) -> None:
+        folder = self.folder(fingerprint)
+        with self.workspace() as pending:
+            folder.rename(pending / fingerprint)
 
     @contextlib.contextmanager
     def workspace(self) -> Iterator[Path]:
@@ -221,7 +266,7 @@ class Registry:
                 return self.verify(manifest.fingerprint)
             except ModelChangedError:
                 log.warning("damaged model replaced", model=manifest.fingerprint)
-                self.remove(manifest.fingerprint)
+                self._discard(manifest.fingerprint)
         whole = pending.with_name(pending.name + "-whole")
         pending.rename(whole)
         pending.mkdir()  # the workspace expects its folder
@@ -271,7 +316,7 @@ def _record(path: Path) -> FileRecord:
 
 
 def _recomputed(manifest: Manifest) -> str:
-    return fingerprint(manifest.files, manifest.settings, manifest.template)
+    return fingerprint(manifest.files, manifest.settings, manifest.template, manifest.documents)
 
 
 def _changed(fingerprint: str, what: str) -> ModelChangedError:

@@ -1,16 +1,23 @@
 """What every encoder promises, over every family."""
 
+import shutil
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from desireline.connectors.documents import TextTemplate
 from desireline.trainer.encoders.base import Encoder
 from desireline.trainer.encoders.fake import FakeEncoder
 from desireline.trainer.encoders.onnx import OnnxEncoder
+from desireline.trainer.encoders.settings import EncoderSettings, Prompts
+from desireline.trainer.encoders.two_tower import TwoTowerEncoder
+from desireline.trainer.manifest import Provenance
+from desireline.trainer.registry import Registry
 
 TEXTS = [
     "red shoe",
@@ -43,10 +50,32 @@ def _sentence_transformers(request: pytest.FixtureRequest) -> Encoder:
     return SentenceTransformerEncoder(folder)
 
 
+def _two_tower(request: pytest.FixtureRequest) -> Encoder:
+    folder: Path = request.getfixturevalue("exported_bert")
+    made = request.getfixturevalue("tmp_path_factory").mktemp("two-tower")
+    registry = Registry(made / "models")
+
+    def add(folder: Path, documents: str | None) -> str:
+        return registry.add(
+            folder,
+            template=TextTemplate(fields=("title",)),
+            similarity="cosine",
+            provenance=Provenance(base_model="tiny"),
+            documents=documents,
+        ).fingerprint
+
+    shutil.copytree(folder, made / "queries")
+    settings = EncoderSettings.read(folder)
+    prompted = settings.model_copy(update={"prompts": Prompts(query="what the user typed: ")})
+    prompted.write(made / "queries")
+    return registry.load(add(made / "queries", add(folder, None)), threads=2)
+
+
 FAMILIES: dict[str, Callable[[pytest.FixtureRequest], Encoder]] = {
     "fake": _fake,
     "onnx-bert": _onnx_bert,
     "onnx-static": _onnx_static,
+    "two-tower": _two_tower,
     "sentence-transformers": _sentence_transformers,
 }
 
@@ -91,6 +120,13 @@ def test_the_fingerprint_is_64_hexadecimal_digits_and_stays(encoder: Encoder) ->
     assert encoder.fingerprint == before
     assert len(before) == 64
     assert int(before, 16) >= 0
+
+
+def test_the_space_is_that_of_whoever_encodes_the_documents(encoder: Encoder) -> None:
+    """Its own for all but the query-side ones, and 64 digits for those, too."""
+    assert (encoder.space == encoder.fingerprint) is not isinstance(encoder, TwoTowerEncoder)
+    assert len(encoder.space) == 64
+    assert int(encoder.space, 16) >= 0
 
 
 def test_it_can_be_called_from_several_threads(encoder: Encoder) -> None:

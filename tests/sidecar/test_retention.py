@@ -58,3 +58,36 @@ def test_idle_encoders_go_but_the_newest_and_all_in_use_stay(
     assert cache.get(tuned[1], ["d" * 64]) == {}
     assert "d" * 64 in cache.get(tuned[0], ["d" * 64])
     assert sweep(store, registry, cache) == []
+
+
+def test_the_encoder_of_the_documents_stays_as_long_as_a_query_side_model_that_stays(
+    registry: Registry, exported_static: Path, tmp_path: Path
+) -> None:
+    base = added(registry, exported_static, "title", None)
+    documents = registry.add(
+        exported_static,
+        template=TextTemplate(fields=("title",), separator=" | "),
+        similarity="cosine",
+        provenance=Provenance(base_model="base", parent=base),
+    )
+    queries = registry.add(
+        exported_static,
+        template=documents.text_template,
+        similarity="cosine",
+        provenance=Provenance(base_model="base", parent=base, mode="query"),
+        documents=documents.fingerprint,
+    )
+    for n in range(3):
+        added(registry, exported_static, f"night{n}", base)
+    store, cache = MemoryStore(), EmbeddingCache(tmp_path / "cache")
+    generation = Generations(store, "jobs").create(
+        index="jobs",
+        slot="embedding__a",
+        dimension=16,
+        similarity="cosine",
+        fingerprint=queries.fingerprint,
+        created_at=datetime(2026, 1, 1, tzinfo=UTC),
+    )
+    assert sweep(store, registry, cache) == []
+    Generations(store, "jobs").change(generation, state=State.RETIRED)
+    assert sweep(store, registry, cache) == [queries.fingerprint, documents.fingerprint]

@@ -1,5 +1,6 @@
 """Encoder families behind one port: serving (ONNX), training (sentence-transformers), fake.
 
-``base`` holds the port, one module per family the rest; ``settings`` lie beside an exported graph.
+``base`` holds the port, one module per family the rest; ``two_tower`` joins two of them into one
+that encodes queries by the first and documents by the second. ``settings`` lie beside a graph.
 Only ``sentence_transformers`` needs torch; ``onnx`` and ``fake`` are part of the base install.
 """

@@ -21,6 +21,14 @@ class Encoder(Protocol):
         ...
 
     @property
+    def space(self) -> str:
+        """Fingerprint of the encoder whose document vectors its queries are compared with.
+
+        Its own, except where it encodes queries alone. Equal spaces mean equal document vectors.
+        """
+        ...
+
+    @property
     def dimension(self) -> int:
         """Length of a vector."""
         ...

@@ -28,6 +28,7 @@ class FakeEncoder:
         self.similarity: Similarity = "cosine"
         settings = json.dumps({"dimension": dimension, "family": "fake", "seed": seed})
         self.fingerprint = hashlib.sha256(settings.encode()).hexdigest()
+        self.space = self.fingerprint
 
     def encode_queries(self, texts: Sequence[str]) -> Vectors:
         """Encode what users typed, the same way as documents."""

@@ -75,6 +75,11 @@ class OnnxEncoder:
         return self._known_fingerprint or _hash_files(self._folder, (GRAPH, SETTINGS, TOKENIZER))
 
     @property
+    def space(self) -> str:
+        """Its own: it encodes documents, too."""
+        return self.fingerprint
+
+    @property
     def stats(self) -> EncodeStats:
         """Count of the documents encoded so far; queries are not in it."""
         return self._stats

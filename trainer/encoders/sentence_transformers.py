@@ -71,6 +71,11 @@ class SentenceTransformerEncoder:
                 total.update(name.encode() + hashlib.file_digest(file, "sha256").digest())
         return total.hexdigest()
 
+    @property
+    def space(self) -> str:
+        """Its own: it encodes documents, too."""
+        return self.fingerprint
+
     def encode_queries(self, texts: Sequence[str]) -> Vectors:
         """Encode what users typed; shape (len(texts), dimension)."""
         return self._encode(texts, role="query")

@@ -74,6 +74,11 @@ class StaticEncoder:
         """SHA-256 of the table."""
         return sha256(self.table.tobytes()).hexdigest()
 
+    @property
+    def space(self) -> str:
+        """Its own: it encodes documents, too."""
+        return self.fingerprint
+
     def encode_queries(self, texts: Sequence[str]) -> Vectors:
         """Encode what users typed; shape (len(texts), dimension)."""
         return self._encode(texts)
