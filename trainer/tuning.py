@@ -4,6 +4,7 @@ import shutil
 import tempfile
 import time
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -34,6 +35,9 @@ log = structlog.get_logger(__name__)
 Progress = Callable[[int, int, float], None]
 """Told after every step: steps done, steps in all, loss of the step."""
 
+Dress = Callable[[SentenceTransformer], AbstractContextManager[None]]
+"""Puts something on an encoder for the time of its training, and takes it off again."""
+
 #: With more documents, likeness is not worth its time; each is drawn by itself.
 _MOST_ALIKE = 20_000
 
@@ -59,16 +63,22 @@ class Tuned:
         )
 
 
+def _as_it_is(model: SentenceTransformer) -> AbstractContextManager[None]:  # noqa: ARG001 - nothing is put on
+    return nullcontext()
+
+
 def tune(
     job: FitJob,
     progress: Progress | None = None,
     *,
     clock: Callable[[], float] = time.monotonic,
+    dress: Dress = _as_it_is,
 ) -> Tuned:
     """Tune the encoder in `job.base` on the pairs in `job.pairs` and write it to `job.out`.
 
     Nothing is left at `job.out` unless training ended well; an interrupt leaves no trace. On a
-    CPU the same job gives the same encoder.
+    CPU the same job gives the same encoder. While `dress` holds the encoder, it decides which
+    of its weights train.
 
     Raises:
         NothingToLearnError: the pairs are missing or teach nothing.
@@ -83,8 +93,8 @@ def tune(
     pairs = PairSet.read(job.pairs)
     lessons = Lessons.of(pairs, hard_negatives=config.hard_negatives)
     torch.manual_seed(config.seed)
-    with _threads(config.threads):
-        model = load_sentence_transformer(job.base, device=_device())
+    with processor_threads(config.threads):
+        model = load_sentence_transformer(job.base, device=training_device())
         before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
         batches = schedule(
             lessons,
@@ -95,9 +105,10 @@ def tune(
             seed=config.seed,
         )
         watch = _Watch(len(batches), progress or _silent, config.budget_s, started, clock)
-        _train(model, lessons, batches, config, watch)
+        with dress(model):
+            _train(model, lessons, batches, config, watch)
     _interpolate(model, before, config.tuned_share)
-    _save(model, job.out)
+    save_encoder(model, job.out)
     log.info("encoder trained", steps=len(watch.losses), planned_steps=len(batches))
     return Tuned(
         folder=job.out,
@@ -113,7 +124,7 @@ def _silent(done: int, total: int, loss: float) -> None:
     pass
 
 
-class _threads:  # noqa: N801 - used as a word in a with statement
+class processor_threads:  # noqa: N801 - used as a word in a with statement
     """Sets torch's processor threads for a while."""
 
     def __init__(self, count: int | None) -> None:
@@ -157,7 +168,8 @@ class _Watch(TrainerCallback):
             control.should_training_stop = True
 
 
-def _device() -> str:
+def training_device() -> str:
+    """Where this machine trains."""
     return "cuda" if torch.cuda.is_available() else "cpu"
 
 
@@ -169,7 +181,7 @@ def _plan(config: FitConfig) -> BatchPlan:
     )
 
 
-def _half(config: FitConfig) -> bool:
+def half_precision(config: FitConfig) -> bool:
     """Whether the forward pass is in bfloat16; without hardware for it, it would be slower."""
     if config.precision != "auto":
         return config.precision == "bfloat16"
@@ -188,12 +200,15 @@ def _likeness(
         return None
     vectors = []
     model.eval()
-    with torch.no_grad(), torch.autocast(_device(), torch.bfloat16, enabled=_half(config)):
+    with (
+        torch.no_grad(),
+        torch.autocast(training_device(), torch.bfloat16, enabled=half_precision(config)),
+    ):
         for start in range(0, len(first), 64):
             texts = [lessons.passages[number].text for number in first[start : start + 64]]
             tokens = tokenise(model, texts, task="document", most=config.document_tokens)
             on_device = {
-                key: value.to(_device()) if isinstance(value, torch.Tensor) else value
+                key: value.to(training_device()) if isinstance(value, torch.Tensor) else value
                 for key, value in tokens.items()
             }
             embedded = model(on_device)["sentence_embedding"].float()
@@ -215,7 +230,7 @@ def _train(
     config: FitConfig,
     watch: _Watch,
 ) -> None:
-    _prepare(model, config)
+    prepare_weights(model, config)
     loss = plugins.load("losses", config.loss)(model, lessons, config.loss_settings)
     with tempfile.TemporaryDirectory(prefix="desireline-fit-") as scratch:
         trainer = _Trainer(
@@ -235,7 +250,7 @@ def _train(
         )
 
 
-def _prepare(model: SentenceTransformer, config: FitConfig) -> None:
+def prepare_weights(model: SentenceTransformer, config: FitConfig) -> None:
     """Freeze word vectors unless they are all there is; turn dropout off unless asked for."""
     frozen = [
         parameter for name, parameter in model.named_parameters() if ".embeddings." in f".{name}"
@@ -261,8 +276,8 @@ def _arguments(
         warmup_steps=round(config.warmup_share * len(batches)),
         weight_decay=config.weight_decay,
         max_grad_norm=1.0,
-        bf16=_half(config),
-        use_cpu=_device() == "cpu",
+        bf16=half_precision(config),
+        use_cpu=training_device() == "cpu",
         seed=config.seed,
         data_seed=config.seed,
         logging_steps=1,
@@ -290,7 +305,7 @@ def _interpolate(
     model.load_state_dict(mixed)
 
 
-def _save(model: SentenceTransformer, out: Path) -> None:
+def save_encoder(model: SentenceTransformer, out: Path) -> None:
     """Write beside and rename, so that a folder at `out` is always whole."""
     partial = out.with_name(f"{out.name}.partial")
     shutil.rmtree(partial, ignore_errors=True)
