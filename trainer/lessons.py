@@ -1,6 +1,6 @@
 """Pairs as numbered rows, so that a batch is a list of numbers and texts are read once."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -28,6 +28,10 @@ class Lessons:
     negatives: tuple[Indices, ...]
     #: Shape (rows,).
     weight: NDArray[np.float32]
+    #: Row to how right its positive is, 0 to 1; shape (rows,).
+    score: NDArray[np.float32]
+    #: Row to a teacher's margins over its negatives; empty where it has none.
+    margins: tuple[NDArray[np.float32], ...]
     #: Passage to document; two passages of one document never teach against each other.
     document: Indices
     #: Row to the documents that may be right for it, its own among them.
@@ -52,6 +56,7 @@ class Lessons:
             )
         }
         documents = _numbered([passage.document_id for passage in passages])
+        twins = _twins(passages)
         if len(documents) < 2:  # noqa: PLR2004 - a choice needs two
             raise NothingToLearnError(
                 f"{len(pairs)} pairs of {len(documents)} documents leave nothing to tell apart",
@@ -65,8 +70,12 @@ class Lessons:
                 np.array([passages[one] for one in some], dtype=np.intp) for some in kept
             ),
             weight=np.array([pair.weight for pair in pairs], dtype=np.float32),
+            score=np.array([pair.score for pair in pairs], dtype=np.float32),
+            margins=tuple(
+                np.array(pair.margins[:hard_negatives], dtype=np.float32) for pair in pairs
+            ),
             document=np.array([documents[one.document_id] for one in passages], dtype=np.intp),
-            related=tuple(_related(pair, pair_set, documents) for pair in pairs),
+            related=tuple(_related(pair, pair_set, documents, twins) for pair in pairs),
         )
 
     def passages_of(self, rows: Sequence[int]) -> Indices:
@@ -96,6 +105,26 @@ def _numbered(names: Sequence[str]) -> dict[str, int]:
     return {name: number for number, name in enumerate(dict.fromkeys(names))}
 
 
-def _related(pair: Pair, pair_set: PairSet, documents: dict[str, int]) -> frozenset[int]:
+def _twins(passages: Iterable[Passage]) -> dict[str, frozenset[str]]:
+    """Give the documents that hold the very text of another one, with those that hold it too."""
+    holders: dict[str, set[str]] = {}
+    for passage in passages:
+        holders.setdefault(passage.text, set()).add(passage.document_id)
+    twins: dict[str, frozenset[str]] = {}
+    for same in holders.values():
+        if len(same) > 1:
+            for name in same:
+                twins[name] = twins.get(name, frozenset()) | same
+    return twins
+
+
+def _related(
+    pair: Pair,
+    pair_set: PairSet,
+    documents: dict[str, int],
+    twins: dict[str, frozenset[str]],
+) -> frozenset[int]:
+    """Give the numbers of what may be right for the anchor: told so, or equal to what is."""
     known = pair_set.related.get(pair.anchor, frozenset()) | {pair.positive.document_id}
+    known = known.union(*(twins[name] for name in known if name in twins))
     return frozenset(documents[name] for name in known if name in documents)

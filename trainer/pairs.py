@@ -30,6 +30,10 @@ class Pair:
     negatives: tuple[Passage, ...] = ()
     #: Above 0; how much the lesson is worth beside others.
     weight: float = 1.0
+    #: 0 to 1: how right the positive is, where somebody graded it.
+    score: float = 1.0
+    #: By how much a teacher scores the positive above each negative; empty where none was asked.
+    margins: tuple[float, ...] = ()
     #: Which miner found it; several joined by +.
     source: str
     #: What it was found by, in words for people; it never leaves the process with the pairs.
@@ -98,10 +102,15 @@ def merge(pairs: Iterable[Pair], related: Mapping[str, frozenset[str]]) -> PairS
 def _joined(first: Pair, second: Pair) -> Pair:
     sources = dict.fromkeys((*first.source.split("+"), *second.source.split("+")))
     reasons = dict.fromkeys(filter(None, (first.why, second.why)))
+    margins = dict(zip(second.negatives, second.margins, strict=False))
+    margins |= dict(zip(first.negatives, first.margins, strict=False))
+    negatives = tuple(dict.fromkeys((*first.negatives, *second.negatives)))
     return replace(
         first,
-        negatives=tuple(dict.fromkeys((*first.negatives, *second.negatives))),
+        negatives=negatives,
+        margins=_margins_of(negatives, margins),
         weight=max(first.weight, second.weight),
+        score=max(first.score, second.score),
         source="+".join(sources),
         why="; ".join(reasons),
     )
@@ -109,14 +118,21 @@ def _joined(first: Pair, second: Pair) -> Pair:
 
 def _without_related(pair: Pair, related: Mapping[str, frozenset[str]]) -> Pair:
     never = related.get(pair.anchor, frozenset()) | {pair.positive.document_id}
-    return replace(
-        pair,
-        negatives=tuple(
-            negative
-            for negative in dict.fromkeys(pair.negatives)
-            if negative.document_id not in never and negative.text
-        ),
+    negatives = tuple(
+        negative
+        for negative in dict.fromkeys(pair.negatives)
+        if negative.document_id not in never and negative.text
     )
+    margins = dict(zip(pair.negatives, pair.margins, strict=False))
+    return replace(pair, negatives=negatives, margins=_margins_of(negatives, margins))
+
+
+def _margins_of(
+    negatives: tuple[Passage, ...], margins: Mapping[Passage, float]
+) -> tuple[float, ...]:
+    """Return a margin for every negative, or none at all."""
+    known = all(negative in margins for negative in negatives)
+    return tuple(margins[negative] for negative in negatives) if known else ()
 
 
 def _to_frame(pairs: tuple[Pair, ...]) -> pl.DataFrame:
@@ -129,6 +145,8 @@ def _to_frame(pairs: tuple[Pair, ...]) -> pl.DataFrame:
             "positive": [plain(pair.positive) for pair in pairs],
             "negatives": [[plain(negative) for negative in pair.negatives] for pair in pairs],
             "weight": [pair.weight for pair in pairs],
+            "score": [pair.score for pair in pairs],
+            "margins": [list(pair.margins) for pair in pairs],
             "source": [pair.source for pair in pairs],
         },
         schema={
@@ -136,19 +154,24 @@ def _to_frame(pairs: tuple[Pair, ...]) -> pl.DataFrame:
             "positive": _PASSAGE,
             "negatives": pl.List(_PASSAGE),
             "weight": pl.Float64,
+            "score": pl.Float64,
+            "margins": pl.List(pl.Float64),
             "source": pl.String,
         },
     )
 
 
 def _from_row(row: Mapping[str, object]) -> Pair:
-    positive, negatives = row["positive"], row["negatives"]
+    positive, negatives, margins = row["positive"], row["negatives"], row["margins"]
     assert isinstance(positive, dict)
     assert isinstance(negatives, list)
+    assert isinstance(margins, list)
     return Pair(
         anchor=str(row["anchor"]),
         positive=Passage(**positive),
         negatives=tuple(Passage(**negative) for negative in negatives),
         weight=float(str(row["weight"])),
+        score=float(str(row["score"])),
+        margins=tuple(margins),
         source=str(row["source"]),
     )
