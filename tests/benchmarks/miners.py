@@ -1,6 +1,6 @@
 """Which miners earn their place: the same base encoder tuned on the pairs of each.
 
-    python tests/benchmarks/miners.py [--quick] [--json FILE] [--only onet tldr]
+    python tests/benchmarks/miners.py [--quick] [--json FILE] [--cells FILE] [--only onet tldr]
 
 Documents, queries and answers are real; the clicks are SIMULATED (a document is looked at with
 probability 1/position^0.6, clicked with .85 if right and .04 if not; most queries are typed
@@ -17,7 +17,7 @@ import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +27,7 @@ from mining.retries import with_retries
 from mining.static_encoder import Recipe, StaticEncoder, train
 from mining.words import Words
 from mining.worlds import World, load
+from resuming.cells import Cells
 
 from desireline.connectors.search_engine import Hit
 from desireline.trainer.clickmodels.latent_relevance import LatentRelevance
@@ -223,7 +224,7 @@ def _mining(
     return lambda: mine(log.material, [kinds[name]() for name in names]).pairs
 
 
-def measure(town: Town, plan: Plan) -> dict[str, Any]:
+def measure(town: Town, plan: Plan, cells: Cells) -> dict[str, Any]:
     """Tune on every arm and seed; return what each reached."""
     found: dict[str, list[Values]] = {}
     pairs: dict[str, list[int]] = {}
@@ -234,19 +235,29 @@ def measure(town: Town, plan: Plan) -> dict[str, Any]:
         for name, make in ((n, m) for log in logs for n, m in arms(log).items()):
             if plan.arms and name not in plan.arms:
                 continue
-            began = time.monotonic()
-            made = make()
-            if len({pair.positive.document_id for pair in made.pairs}) < 2:
+            arm = {"world": town.world.name, "seed": seed, "arm": name}
+            reached = cells.get(arm, partial(_tuned, town, make, plan.recipe, seed))
+            if not reached["values"]:
                 continue
-            tuned = train(town.base, made, plan.recipe, seed=seed)
-            found.setdefault(name, []).append(town.of_encoder(tuned))
-            pairs.setdefault(name, []).append(len(made.pairs))
+            found.setdefault(name, []).append(np.array(reached["values"]))
+            pairs.setdefault(name, []).append(reached["pairs"])
             print(
                 f"{town.world.name} seed {seed} {name:32} {found[name][-1].mean():.4f}"
-                f" {len(made.pairs):7,} pairs {time.monotonic() - began:5.0f} s",
+                f" {reached['pairs']:7,} pairs {reached['seconds']:5.0f} s",
                 flush=True,
             )
     return _table(town, found, pairs, wrong)
+
+
+def _tuned(town: Town, make: Callable[[], PairSet], recipe: Recipe, seed: int) -> dict[str, Any]:
+    """Tune on what one way makes; no values where it makes too little to learn from."""
+    began = time.process_time()
+    made = make()
+    values: list[float] = []
+    if len({pair.positive.document_id for pair in made.pairs}) > 1:
+        values = town.of_encoder(train(town.base, made, recipe, seed=seed)).tolist()
+    seconds = time.process_time() - began
+    return {"values": values, "pairs": len(made.pairs), "seconds": seconds}
 
 
 def _table(
@@ -311,6 +322,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true", help="one seed instead of three")
     parser.add_argument("--json", type=Path, help="file for the numbers")
+    parser.add_argument("--cells", type=Path, help="keep finished cells here and go on from them")
     parser.add_argument("--data", type=Path, default=DATA, help="folder of the data sets")
     parser.add_argument("--only", nargs="+", choices=WORLDS, default=WORLDS)
     parser.add_argument("--arms", nargs="+", default=[], help="only these ways to make pairs")
@@ -323,7 +335,8 @@ def main() -> int:
     needed = ("true pairs", "clicked", "chosen") if asked.arms else ()
     plan = Plan(seeds=(0,) if asked.quick else tuple(asked.seeds), arms=(*asked.arms, *needed))
     base = StaticEncoder.packaged()
-    found = {name: measure(Town(load(name, asked.data), base), plan) for name in asked.only}
+    cells = Cells(asked.cells)
+    found = {name: measure(Town(load(name, asked.data), base), plan, cells) for name in asked.only}
     goals = [_goal(name, found[name]["arms"]["chosen"]["share_closed"]) for name in asked.only]
     for goal in goals:
         print(("holds " if goal["holds"] else "MISSED"), goal["name"], goal["value"], goal["goal"])

@@ -1,6 +1,6 @@
 """Poisoning: how far an attacker's clicks lift a document, with and without the defences.
 
-    python tests/benchmarks/poisoning.py [--quick] [--json FILE] [--picture FILE]
+    python tests/benchmarks/poisoning.py [--quick] [--json FILE] [--picture FILE] [--cells FILE]
 
 Documents, queries and answers are real (the demo's occupations); users and attackers are
 SIMULATED. Each attacker searches for what a campaign's queries are and clicks the campaign's
@@ -17,7 +17,7 @@ import sys
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -27,6 +27,7 @@ import polars as pl
 from mining.static_encoder import Recipe, StaticEncoder, train
 from poisoned.attacks import KINDS, PATIENT, Campaign, Force, attack, draw_campaigns
 from poisoned.picture import Line, draw
+from resuming.cells import Cells
 
 from desireline.connectors.documents import TextTemplate
 from desireline.connectors.log_source import LogBatch
@@ -70,6 +71,7 @@ class Outcome:
     teaching: int
     judging: float
     left_out: Mapping[str, int]
+    #: Of the processor.
     seconds: float
 
 
@@ -139,7 +141,7 @@ def scores_of(
 
 def learn(world: World, force: Force | None, *, defended: bool) -> Outcome:
     """Turn the wheel once, from events to a tuned encoder, and look what became of the targets."""
-    began = time.perf_counter()
+    began = time.process_time()
     sessions = to_sessions(world.attacked(force))
     trusted = trust(sessions) if defended else None
     split = split_forward(
@@ -162,7 +164,7 @@ def learn(world: World, force: Force | None, *, defended: bool) -> Outcome:
         judging=of_attackers(split.held_out).height
         / max(1, split.held_out.frame.filter("clicked").height),
         left_out=dict(trusted.left_out) if trusted else {},
-        seconds=time.perf_counter() - began,
+        seconds=time.process_time() - began,
     )
 
 
@@ -199,7 +201,11 @@ def mean_reciprocal_rank(world: World, encoder: StaticEncoder) -> float:
 
 
 def run(
-    base: StaticEncoder, seeds: Sequence[int], shares: Sequence[float], users: Mapping[str, int]
+    base: StaticEncoder,
+    seeds: Sequence[int],
+    shares: Sequence[float],
+    users: Mapping[str, int],
+    cells: Cells,
 ) -> list[Outcome]:
     """Let every attack meet both worlds, seed by seed."""
     outcomes = []
@@ -208,10 +214,16 @@ def run(
         forces = [None, *(Force(kind=kind, share=share) for kind in KINDS for share in shares)]
         for force in forces:
             for defended in (False, True):
-                found = learn(world, force, defended=defended)
-                outcomes.append(found)
-                print(_line(found), flush=True)
+                cell = {**users, "seed": seed, "defended": defended}
+                cell |= asdict(force) if force else {"kind": "clean"}
+                kept = cells.get(cell, partial(_plain, world, force, defended=defended))
+                outcomes.append(Outcome(**kept))
+                print(_line(outcomes[-1]), flush=True)
     return outcomes
+
+
+def _plain(world: World, force: Force | None, *, defended: bool) -> dict[str, Any]:
+    return asdict(learn(world, force, defended=defended))
 
 
 def _line(found: Outcome) -> str:
@@ -333,12 +345,14 @@ def main() -> int:
     parser.add_argument("--quick", action="store_true", help="one seed, two shares, fewer users")
     parser.add_argument("--json", type=Path, help="write the numbers to this file")
     parser.add_argument("--picture", type=Path, help="draw the table into this SVG")
+    parser.add_argument("--cells", type=Path, help="keep finished cells here and go on from them")
     asked = parser.parse_args()
     outcomes = run(
         StaticEncoder.packaged(),
         seeds=(0,) if asked.quick else (0, 1, 2),
         shares=QUICK_SHARES if asked.quick else SHARES,
         users={"searches": 12_000, "clients": 4_000},
+        cells=Cells(asked.cells),
     )
     rows = table(outcomes)
     judged = goals(outcomes, rows)

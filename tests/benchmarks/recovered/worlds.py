@@ -56,21 +56,44 @@ def esci() -> Truth:
     }
 
 
-def onet(queries: int = 600, candidates: int = 30) -> Truth:
-    """Job titles; beside the right occupations those whose titles share most words."""
+def onet() -> Truth:
+    """Job titles and the occupations that people reported them for."""
     with (ONET / "occupations.jsonl").open(encoding="utf-8") as lines:
-        occupations = [json.loads(line) for line in lines]
-    words = {one["id"]: set(_WORD.findall(one["title"].lower())) for one in occupations}
+        titles = {one["id"]: one["title"] for one in map(json.loads, lines)}
+    return _beside_alike(_right(ONET / "reported_titles.tsv", "occupation"), titles)
+
+
+def tldr(data: Path) -> Truth:
+    """What people want to do on a command line, and the pages that say how."""
+    with (data / "tldr" / "pages.jsonl").open(encoding="utf-8") as lines:
+        texts = {one["id"]: f"{one['title']} {one['text']}" for one in map(json.loads, lines)}
+    return _beside_alike(_right(data / "tldr" / "examples.tsv", "page"), texts)
+
+
+def _right(path: Path, named: str) -> dict[str, set[str]]:
+    """Return the right documents of each query of the training split."""
     right: dict[str, set[str]] = {}
-    with (ONET / "reported_titles.tsv").open(encoding="utf-8") as lines:
-        for row in csv.DictReader(lines, delimiter="\t"):
+    with path.open(encoding="utf-8") as lines:
+        for row in csv.DictReader(lines, delimiter="\t", quoting=csv.QUOTE_NONE):
             if row["split"] == "train":
-                right.setdefault(row["query"], set()).add(row["occupation"])
+                right.setdefault(row["query"], set()).add(row[named])
+    return right
+
+
+def _beside_alike(
+    right: Mapping[str, set[str]],
+    texts: Mapping[str, str],
+    *,
+    queries: int = 600,
+    candidates: int = 30,
+) -> Truth:
+    """Return the candidates of some queries: the right ones, and those that share most words."""
+    words = {name: set(_WORD.findall(text.lower())) for name, text in texts.items()}
     truth = {}
     for query in sorted(right)[:: max(1, len(right) // queries)]:
         asked = set(_WORD.findall(query.lower()))
         like = sorted(words, key=lambda name: (-len(asked & words[name]), name))
-        shown = [*right[query], *(each for each in like if each not in right[query])]
+        shown = [*sorted(right[query]), *(each for each in like if each not in right[query])]
         truth[query] = {each: float(each in right[query]) for each in shown[:candidates]}
     return truth
 
