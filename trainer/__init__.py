@@ -38,6 +38,8 @@ Files, in the order the data meets them:
 - ``batches``        which pairs learn together
 - ``batch_loading``  their texts become tokens
 - ``losses``         what the pairs mean to the encoder
+- ``optimising``     how weights move: optimiser, layers, schedule
+- ``watching``       what looks on while an encoder trains
 - ``tuning``         the training loop
 - ``export``         a trained folder becomes ONNX, with proof that both agree
 - ``query_side``     what a query encoder shares with that of its documents

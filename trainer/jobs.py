@@ -46,6 +46,24 @@ class FitConfig(BaseModel, frozen=True, extra="forbid"):
         default=0.1, ge=0, le=1, description="Share of the steps in which it rises to the peak."
     )
     weight_decay: float = Field(default=0.01, ge=0, description="Pull of all weights towards zero.")
+    optimizer: str = Field(default="AdamW", description="One of `torch.optim`.")
+    optimizer_options: dict[str, object] = Field(default={}, description="Its further settings.")
+    layer_wise_lr_decay: float = Field(
+        default=1.0, gt=0, le=1, description="Learning rate of a layer, relative to the one above."
+    )
+    scheduler: str = Field(
+        default="cosine", description="How the learning rate falls: one of transformers' names."
+    )
+    scheduler_options: dict[str, object] = Field(default={}, description="Its further settings.")
+    loss_learning_rate: float | None = Field(
+        default=None, gt=0, description="Of weights that the loss itself has; the same if left out."
+    )
+    frozen_layers: int = Field(
+        default=0, ge=0, description="Lowest layers left as they are; the top one always trains."
+    )
+    output_dim: int | None = Field(
+        default=None, gt=0, examples=[128], description="Put a projection to this length on top."
+    )
     dropout: bool = Field(
         default=False, description="Whether the encoder's own dropout is on while it trains."
     )

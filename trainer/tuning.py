@@ -3,7 +3,7 @@
 import shutil
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +19,7 @@ from sentence_transformers import (
     SentenceTransformerTrainer,
     SentenceTransformerTrainingArguments,
 )
+from sentence_transformers.sentence_transformer.modules import Dense, Normalize
 from transformers import PrinterCallback, TrainerCallback
 
 from desireline.connectors import plugins
@@ -28,7 +29,9 @@ from desireline.trainer.encoders.sentence_transformers import load_sentence_tran
 from desireline.trainer.errors import TrainerError
 from desireline.trainer.jobs import FitConfig, FitJob
 from desireline.trainer.lessons import Indices, Lessons
+from desireline.trainer.optimising import depths_of, optimiser_of, scheduler_of
 from desireline.trainer.pairs import PairSet
+from desireline.trainer.watching import Budget, Training, Watcher, diverged
 
 log = structlog.get_logger(__name__)
 
@@ -50,13 +53,25 @@ class Tuned:
     steps: int
     planned_steps: int
     seconds: float
-    first_loss: float
-    last_loss: float
+    #: Of every step.
+    losses: tuple[float, ...]
+    #: Why training ended before its last planned step; empty where it did not.
+    ended: str = ""
+
+    @property
+    def first_loss(self) -> float:
+        """Of the first step."""
+        return self.losses[0]
+
+    @property
+    def last_loss(self) -> float:
+        """Of the last step."""
+        return self.losses[-1]
 
     @property
     def sentence(self) -> str:
-        """One line for people; says so where the budget ended training early."""
-        cut = "" if self.steps == self.planned_steps else f" of {self.planned_steps}, budget spent"
+        """One line for people; says why training ended early where it did."""
+        cut = f" of {self.planned_steps}, {self.ended}" if self.ended else ""
         return (
             f"{self.steps} steps{cut}, {self.seconds:.0f} s, "
             f"loss {self.first_loss:.3f} -> {self.last_loss:.3f}"
@@ -76,9 +91,7 @@ def tune(
 ) -> Tuned:
     """Tune the encoder in `job.base` on the pairs in `job.pairs` and write it to `job.out`.
 
-    Nothing is left at `job.out` unless training ended well; an interrupt leaves no trace. On a
-    CPU the same job gives the same encoder. While `dress` holds the encoder, it decides which
-    of its weights train.
+    See `tune_pairs`.
 
     Raises:
         NothingToLearnError: the pairs are missing or teach nothing.
@@ -86,15 +99,46 @@ def tune(
         TrainerError: the loss is no number any more, or `job.out` exists already.
 
     """
-    if job.out.exists():
-        raise TrainerError(f"{job.out} exists already; a trained encoder is never written over")
-    started = clock()
-    config = job.config
     pairs = PairSet.read(job.pairs)
+    return tune_pairs(
+        pairs, job.base, job.out, job.config, progress=progress, clock=clock, dress=dress
+    )
+
+
+def tune_pairs(
+    pairs: PairSet,
+    base: Path,
+    out: Path,
+    config: FitConfig,
+    *,
+    progress: Progress | None = None,
+    clock: Callable[[], float] = time.monotonic,
+    dress: Dress = _as_it_is,
+    watchers: Sequence[Watcher] = (),
+) -> Tuned:
+    """Tune the encoder in `base` on pairs and write it to `out`.
+
+    Nothing is left at `out` unless training ended well; an interrupt leaves no trace. On a
+    CPU the same arguments give the same encoder. While `dress` holds the encoder, it decides
+    which of its weights train. Watchers look on, in their order.
+
+    Raises:
+        NothingToLearnError: the pairs teach nothing.
+        UnsafeModelError: the base cannot be loaded safely.
+        TrainerError: the loss is no number any more, or `out` exists already.
+
+    """
+    if out.exists():
+        raise TrainerError(f"{out} exists already; a trained encoder is never written over")
+    started = clock()
     lessons = Lessons.of(pairs, hard_negatives=config.hard_negatives)
     torch.manual_seed(config.seed)
+    if config.budget_s is not None:
+        watchers = [*watchers, Budget(started + config.budget_s, clock)]
     with processor_threads(config.threads):
-        model = load_sentence_transformer(job.base, device=training_device())
+        model = load_sentence_transformer(base, device=training_device())
+        if config.output_dim:
+            _project(model, config.output_dim)
         before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
         batches = schedule(
             lessons,
@@ -104,19 +148,18 @@ def tune(
             likeness=_likeness(model, lessons, config),
             seed=config.seed,
         )
-        watch = _Watch(len(batches), progress or _silent, config.budget_s, started, clock)
         with dress(model):
-            _train(model, lessons, batches, config, watch)
+            training = _train(model, lessons, batches, config, (watchers, progress or _silent))
     _interpolate(model, before, config.tuned_share)
-    save_encoder(model, job.out)
-    log.info("encoder trained", steps=len(watch.losses), planned_steps=len(batches))
+    save_encoder(model, out)
+    log.info("encoder trained", steps=len(training.losses), planned_steps=len(batches))
     return Tuned(
-        folder=job.out,
-        steps=len(watch.losses),
+        folder=out,
+        steps=len(training.losses),
         planned_steps=len(batches),
         seconds=clock() - started,
-        first_loss=watch.losses[0],
-        last_loss=watch.losses[-1],
+        losses=tuple(training.losses),
+        ended=training.ended,
     )
 
 
@@ -140,31 +183,30 @@ class processor_threads:  # noqa: N801 - used as a word in a with statement
 
 
 class _Watch(TrainerCallback):
-    """Reports each step, and ends training in good order when the budget is spent."""
+    """Reports each step to whoever looks on, and ends training when one of them says so."""
 
-    def __init__(
-        self,
-        total: int,
-        progress: Progress,
-        budget_s: float | None,
-        started: float,
-        clock: Callable[[], float],
-    ) -> None:
-        self.losses: list[float] = []
-        self._total = total
+    def __init__(self, training: Training, watchers: Sequence[Watcher], progress: Progress) -> None:
+        self._training = training
+        self._watchers = watchers
         self._progress = progress
-        self._until = None if budget_s is None else started + budget_s
-        self._clock = clock
+        self._random: torch.Tensor | None = torch.get_rng_state()
+
+    def on_step_begin(self, args: Any, state: Any, control: Any, **more: Any) -> None:  # noqa: ARG002 - the trainer's names
+        """Draw on from where the watchers left it: the trainer seeds and draws before this."""
+        if self._random is not None:
+            torch.set_rng_state(self._random)
+            self._random = None
 
     def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **more: Any) -> None:  # noqa: ARG002 - the trainer's names
-        """Take the loss of one step."""
-        if logs and "loss" in logs:
-            self.losses.append(float(logs["loss"]))
-            self._progress(len(self.losses), self._total, self.losses[-1])
-
-    def on_step_end(self, args: Any, state: Any, control: Any, **more: Any) -> None:  # noqa: ARG002 - the trainer's names
-        """Look at the clock."""
-        if self._until is not None and self._clock() >= self._until:
+        """Take the loss of one step, and have everybody look."""
+        if not logs or "loss" not in logs:
+            return
+        training = self._training
+        training.losses.append(float(logs["loss"]))
+        self._progress(len(training.losses), training.steps, training.losses[-1])
+        for watcher in self._watchers:
+            watcher.stepped(training)
+        if training.ended:
             control.should_training_stop = True
 
 
@@ -228,26 +270,41 @@ def _train(
     lessons: Lessons,
     batches: list[Indices],
     config: FitConfig,
-    watch: _Watch,
-) -> None:
+    onlookers: tuple[Sequence[Watcher], Progress],
+) -> Training:
     prepare_weights(model, config)
     loss = plugins.load("losses", config.loss)(model, lessons, config.loss_settings)
+    optimizer = optimiser_of(model, loss, config)
+    scheduler = scheduler_of(optimizer, config, len(batches))
+    training = Training(
+        model=model, loss=loss, optimizer=optimizer, scheduler=scheduler, steps=len(batches)
+    )
+    watchers, progress = onlookers
+    for watcher in watchers:
+        watcher.begin(training)
+    left = batches[len(training.losses) :]
     with tempfile.TemporaryDirectory(prefix="desireline-fit-") as scratch:
+        watch = _Watch(training, watchers, progress)
         trainer = _Trainer(
             model=model,
-            args=_arguments(Path(scratch), config, batches),
+            args=_arguments(Path(scratch), config, left),
             train_dataset=Dataset.from_dict({"label": list(range(len(lessons.anchors)))}),
             loss=loss,
             data_collator=Collator(model, lessons, config),  # type: ignore[arg-type]  # any callable will do
             callbacks=[watch],
+            optimizers=(optimizer, scheduler),
         )
         trainer.remove_callback(PrinterCallback)
-        trainer.train()
-    if not watch.losses or not np.isfinite(watch.losses).all():
+        if left and not training.ended:
+            trainer.train()
+    if diverged(training.losses):
         raise TrainerError(
-            f"training diverged: the loss of step {len(watch.losses)} is no number",
+            f"training diverged: the loss of step {len(training.losses)} is no number",
             next_step="halve fit.learning_rate",
         )
+    for watcher in watchers:
+        watcher.end(training)
+    return training
 
 
 def prepare_weights(model: SentenceTransformer, config: FitConfig) -> None:
@@ -258,10 +315,30 @@ def prepare_weights(model: SentenceTransformer, config: FitConfig) -> None:
     if config.freeze_token_embeddings and len(frozen) < len(list(model.parameters())):
         for parameter in frozen:
             parameter.requires_grad = False
+    _freeze_layers(model, config.frozen_layers)
     if not config.dropout:
         for module in model.modules():
             if isinstance(module, torch.nn.Dropout):
                 module.p = 0.0
+
+
+def _freeze_layers(model: SentenceTransformer, count: int) -> None:
+    """Freeze the lowest layers, embeddings among them, but never the top one."""
+    depths = depths_of(model)
+    top = max((depth for depth in depths.values()), default=0) - 1
+    for name, parameter in model.named_parameters():
+        if count and depths[name] < min(count + 1, top):
+            parameter.requires_grad = False
+
+
+def _project(model: SentenceTransformer, dimension: int) -> None:
+    """Put a linear projection on top, an orthogonal one to begin with: it keeps distances best."""
+    last = len(model)
+    at = last - 1 if isinstance(model[last - 1], Normalize) else last
+    length = int(model.get_embedding_dimension() or 0)
+    dense = Dense(length, dimension, bias=False, activation_function=torch.nn.Identity())
+    torch.nn.init.orthogonal_(dense.linear.weight)
+    model.insert(at, dense.to(model.device))
 
 
 def _arguments(
@@ -269,12 +346,8 @@ def _arguments(
 ) -> SentenceTransformerTrainingArguments:
     return SentenceTransformerTrainingArguments(
         output_dir=str(scratch),
-        max_steps=len(batches),
+        max_steps=max(1, len(batches)),
         batch_sampler=lambda dataset, **_: Schedule(dataset, batches),
-        learning_rate=config.learning_rate,
-        lr_scheduler_type="cosine",
-        warmup_steps=round(config.warmup_share * len(batches)),
-        weight_decay=config.weight_decay,
         max_grad_norm=1.0,
         bf16=half_precision(config),
         use_cpu=training_device() == "cpu",
