@@ -91,7 +91,7 @@ def depths_of(model: torch.nn.Module) -> Mapping[str, int]:
 
 
 def _made(name: str, groups: list[dict[str, Any]], config: FitConfig) -> torch.optim.Optimizer:
-    family = getattr(torch.optim, name, None)
+    family: Any = getattr(torch.optim, name, None)
     if not isinstance(family, type) or not issubclass(family, torch.optim.Optimizer):
         known = ", ".join(sorted(each for each in dir(torch.optim) if each[:1].isupper()))
         raise TrainerError(
