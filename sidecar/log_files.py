@@ -58,7 +58,7 @@ def write_log(
 
     """
     writer = _writer(out)
-    with _created(out) as file:
+    with creating(out) as file:
         try:
             writer(_told(batches, written), file, spec, in_parts)
         except BaseException:
@@ -66,9 +66,28 @@ def write_log(
             raise
 
 
-def exists(out: Path) -> LogFormatError:
-    """Return the error of a file that must not be overwritten."""
-    return LogFormatError(f"{out} exists; it was left as it is", next_step="name another --out")
+@contextmanager
+def creating(out: Path) -> Iterator[IO[bytes]]:
+    """Open a file that must not be there yet; gzip packs it where its name ends with .gz.
+
+    Raises:
+        LogFormatError: it exists and was left as it is, or it cannot be written.
+
+    """
+    try:
+        with out.open("xb") as file:
+            if out.suffix != ".gz":
+                yield file
+                return
+            # Without a name and a time in it, the same log is the same bytes.
+            with gzip.GzipFile("", "wb", fileobj=file, mtime=0) as packed:
+                yield cast("IO[bytes]", packed)
+    except FileExistsError as error:
+        raise LogFormatError(
+            f"{out} exists; it was left as it is", next_step="name another --out"
+        ) from error
+    except OSError as error:
+        raise LogFormatError(f"{out} cannot be written: {error.strerror}") from error
 
 
 def _writer(out: Path) -> _Writer:
@@ -80,22 +99,6 @@ def _writer(out: Path) -> _Writer:
             next_step=f"end it with one of {', '.join(_WRITERS)} (or .gz, but for Parquet)",
         )
     return _WRITERS[suffix]
-
-
-@contextmanager
-def _created(out: Path) -> Iterator[IO[bytes]]:
-    try:
-        with out.open("xb") as file:
-            if out.suffix != ".gz":
-                yield file
-                return
-            # Without a name and a time in it, the same log is the same bytes.
-            with gzip.GzipFile("", "wb", fileobj=file, mtime=0) as packed:
-                yield cast("IO[bytes]", packed)
-    except FileExistsError as error:
-        raise exists(out) from error
-    except OSError as error:
-        raise LogFormatError(f"{out} cannot be written: {error.strerror}") from error
 
 
 def _told(batches: Iterable[LogBatch], written: Callable[[int], None]) -> Iterator[LogBatch]:

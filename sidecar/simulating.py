@@ -16,7 +16,7 @@ from desireline.connectors.opensearch_client import OpenSearchSettings
 from desireline.connectors.ubi_indexes import UbiIndexes
 from desireline.sidecar.config_errors import ConfigError, describe
 from desireline.sidecar.demo.ubi_bulk import APPLICATION, EVENTS, QUERIES, Spec, bulk_lines
-from desireline.sidecar.log_files import exists, write_log
+from desireline.sidecar.log_files import creating, write_log
 from desireline.sidecar.operations import Sidecar
 from desireline.sidecar.reporting import Reporter
 from desireline.trainer.measures.base import Qrels, Run
@@ -213,13 +213,8 @@ def truth_beside(out: Path) -> Path:
 
 def write_truth(simulated: Simulated, path: Path) -> None:
     """Write what is known for certain. Raises LogFormatError."""
-    try:
-        with path.open("xb") as file:
-            file.write(orjson.dumps(truth_body(simulated), option=orjson.OPT_INDENT_2))
-    except FileExistsError as error:
-        raise exists(path) from error
-    except OSError as error:
-        raise LogFormatError(f"{path} cannot be written: {error.strerror}") from error
+    with creating(path) as file:
+        file.write(orjson.dumps(truth_body(simulated), option=orjson.OPT_INDENT_2))
 
 
 def truth_body(simulated: Simulated) -> dict[str, Any]:

@@ -218,7 +218,7 @@ class OpenSearchEngine(OpenSearchGenerations, OpenSearchOwner):
         body = {
             "size": 0,
             "track_total_hits": True,
-            "aggs": {"stamped": {"filter": {"term": {f"{slot}_stamp.generation": generation}}}},
+            "aggs": {"stamped": {"filter": mapped.of_generation(slot, generation)}},
         }
         params = {"preference": "_primary", **_WHOLE}
         answer = self._search(index, body, params)
@@ -241,7 +241,7 @@ class OpenSearchEngine(OpenSearchGenerations, OpenSearchOwner):
             "vector": np.asarray(vector, dtype=np.float32).tolist(),
             "k": k,
             "method_parameters": {"ef_search": max(k, _FEWEST_CANDIDATES)},
-            "filter": {"term": {f"{slot}_stamp.generation": generation}},
+            "filter": mapped.of_generation(slot, generation),
         }
         body = {"size": k, "query": {"knn": {slot: query}}, "_source": self._without_slots(index)}
         hits = self._search(index, body, _WHOLE)["hits"]["hits"]

@@ -27,6 +27,11 @@ def slot_properties(slot: Slot, engine: Literal["lucene", "faiss"]) -> dict[str,
     }
 
 
+def of_generation(slot: str, generation: int) -> dict[str, Any]:
+    """Return the filter that keeps the documents whose vector in the slot is of this generation."""
+    return {"term": {f"{slot}_stamp.generation": generation}}
+
+
 def fields(mapping: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Mapping[str, Any]]]:
     """Yield the dotted path and the definition of every field, multi-fields too."""
     for name, definition in mapping.get("properties", {}).items():

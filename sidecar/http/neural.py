@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from desireline.connectors.documents import Vector
+from desireline.connectors.engines.opensearch_mapping import of_generation
 from desireline.sidecar.http.refusals import RequestRefusedError
 
 #: Neighbours when a clause says neither k nor a threshold, as the neural-search plugin has it.
@@ -56,14 +57,14 @@ def rewritten(
     Each is filtered to the documents of the generation, beside what the clause filters by itself.
     """
     remaining = iter(vectors)
-    of_generation = {"term": {f"{slot}_stamp.generation": generation}}
+    stamped = of_generation(slot, generation)
 
     def answer(options: dict[str, Any], _place: str) -> dict[str, Any]:
         kept = {name: options[name] for name in options if name not in {"query_text", "model_id"}}
         if not kept.keys() & {"k", "min_score", "max_distance"}:
             kept["k"] = DEFAULT_K
-        both = [of_generation, kept["filter"]] if "filter" in kept else []
-        kept["filter"] = {"bool": {"filter": both}} if both else of_generation
+        both = [stamped, kept["filter"]] if "filter" in kept else []
+        kept["filter"] = {"bool": {"filter": both}} if both else stamped
         return {"knn": {slot: {"vector": next(remaining), **kept}}}
 
     changed: dict[str, Any] = _walk(body, fields, answer, "", 0)
