@@ -135,9 +135,15 @@ class ClickLog:
                 impressions=pl.max_horizontal("impressions", "clicks"),
             )
             .collect(engine="streaming")
-            .with_columns(names.cast(pl.String), pl.col("impressions", "clicks").cast(pl.Float64))
-            .select(*_KEY, "impressions", "clicks")
+        )
+        counts = (
+            _ranked(counts, "query", "document_id")
             .sort(_KEY)
+            .select(
+                names.cast(pl.String),
+                *_KEY[2:],
+                pl.col("impressions", "clicks").cast(pl.Float64),
+            )
         )
         log = cls.of_counts(counts)
         log.counts = counts
@@ -267,6 +273,14 @@ class ClickLog:
     def _with_pair(self, frame: pl.DataFrame) -> pl.DataFrame:
         number = self.pairs.select("query", "document_id").with_row_index("pair")
         return frame.join(number, on=["query", "document_id"])
+
+
+def _ranked(frame: pl.DataFrame, *names: str) -> pl.DataFrame:
+    """Give texts their rank: few differ, so rows are sorted by numbers in half the time."""
+    return frame.with_columns(
+        pl.col(name).cast(pl.Enum(frame.get_column(name).unique().cast(pl.String).sort()))
+        for name in names
+    )
 
 
 def _as_matrices(pages: pl.DataFrame) -> Pages:

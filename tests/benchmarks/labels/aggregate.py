@@ -1,20 +1,17 @@
 """Sessions, counts and the position-based model over millions of flat events.
 
-Against plain pandas that maximises over every impression, pandas that counts first as we do, and
-PyClick. PyPI's package of that name is another thing, so PyClick comes from a folder; without one a
-loop of our own stands for it: session by session with dictionaries, as PyClick does, and faster.
+Against plain pandas that maximises over every impression, and pandas that counts first as we do.
 """
 
 import json
 import statistics
-import subprocess
-import sys
 import tempfile
 from pathlib import Path
 from typing import Any
 
 import synthetic_events
 from part import Part
+from programs import output
 
 HERE = Path(__file__).parent
 TURNS = 20
@@ -26,8 +23,7 @@ WAYS = {
 }
 
 
-def measure(*, quick: bool, pyclick: Path | None = None) -> Part:
-    part = Part(name="aggregate")
+def measure(part: Part, *, quick: bool) -> None:
     with tempfile.TemporaryDirectory(prefix="desireline-events-") as name:
         folder = Path(name)
         synthetic_events.write(folder, 1_000_000 if quick else 10_000_000)
@@ -36,20 +32,12 @@ def measure(*, quick: bool, pyclick: Path | None = None) -> Part:
             for way in names[number:] + names[:number]:
                 part.timings.append({"way": way, **_run(way, folder)})
     _judge(part)
-    _per_iteration(part, 20_000 if quick else 100_000, pyclick)
-    return part
 
 
 def _run(way: str, folder: Path) -> dict[str, Any]:
     program, options = WAYS[way]
-    return _child(program, str(folder), str(TURNS), *options)
-
-
-def _child(program: str, *options: str) -> dict[str, Any]:
-    done = subprocess.run(
-        [sys.executable, str(HERE / program), *options], capture_output=True, text=True, check=True
-    )
-    found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    told = output(HERE / program, str(folder), str(TURNS), *options)
+    found: dict[str, Any] = json.loads(told.splitlines()[-1])
     return found
 
 
@@ -68,7 +56,13 @@ def _judge(part: Part) -> None:
             _total(theirs) / _total(ours)
             for ours, theirs in zip(_of(part, OURS), _of(part, way), strict=True)
         )
-        part.lines.append(f"times {way}, median of rounds: {ratio:.2f}")
+        by_cpu = statistics.median(
+            sum(theirs["cpu_seconds"].values()) / sum(ours["cpu_seconds"].values())
+            for ours, theirs in zip(_of(part, OURS), _of(part, way), strict=True)
+        )
+        part.lines.append(
+            f"times {way}, median of rounds: {ratio:.2f}; by processor seconds {by_cpu:.2f}"
+        )
         if goal is not None:
             part.expect(f"labels: times {way}", f">= {goal}", ratio, holds=ratio >= goal)
     seconds, peak = _total(best[OURS]), max(row["peak_mb"] for row in _of(part, OURS))
@@ -82,23 +76,3 @@ def _of(part: Part, way: str) -> list[dict[str, Any]]:
 
 def _total(row: dict[str, Any]) -> float:
     return sum(row["seconds"].values())
-
-
-def _per_iteration(part: Part, count: int, pyclick: Path | None) -> None:
-    """Let PyClick and our step take turns over the same pages."""
-    options = [str(count)] + ([str(pyclick)] if pyclick else [])
-    found = _child("peer.py", *options)
-    part.timings.append({"way": "per iteration", **found})
-    if pyclick is None:
-        part.not_run["PyClick"] = "no --pyclick folder; a plain loop stands for it"
-    for way, seconds in found["seconds"].items():
-        part.lines.append(
-            f"{way:18}{1000 * min(seconds):9.2f} ms an iteration over {count:,} events"
-        )
-    ratio = statistics.median(
-        theirs / ours
-        for ours, theirs in zip(
-            found["seconds"][OURS], found["seconds"][found["peer"]], strict=True
-        )
-    )
-    part.expect(f"labels: times {found['peer']}, an iteration", ">= 20", ratio, holds=ratio >= 20)

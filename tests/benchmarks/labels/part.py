@@ -13,6 +13,8 @@ class Part:
     goals: list[dict[str, Any]] = field(default_factory=list)
     #: What could not run, and why.
     not_run: dict[str, str] = field(default_factory=dict)
+    #: Whether it met something it should not have; what was found before that still counts.
+    failed: bool = False
     #: The report for people.
     lines: list[str] = field(default_factory=list)
 

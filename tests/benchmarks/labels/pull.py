@@ -8,13 +8,12 @@ events` and `ours to events`.
 
 import json
 import os
-import subprocess
-import sys
 from pathlib import Path
 from statistics import median
 from typing import Any
 
 from part import Part
+from programs import output
 
 WAYS = ("scan", "docvalues", "ours", "scan to events", "ours to events")
 EVENTS, ROUNDS = 300_000, 5
@@ -25,24 +24,22 @@ GOAL = 2.5
 PROGRAMS = Path(__file__).parents[1] / "pulling"
 
 
-def measure(*, quick: bool) -> Part:
+def measure(part: Part, *, quick: bool) -> None:
     """Load events, let every way read them in turns, and drop them."""
-    part = Part(name="pull")
     url = os.environ.get("OPENSEARCH_URL")
     if not url:
         part.not_run["pull"] = "OPENSEARCH_URL names no OpenSearch to read from"
-        return part
+        return
     count, rounds = (QUICK_EVENTS, QUICK_ROUNDS) if quick else (EVENTS, ROUNDS)
     try:
-        _program("index_of_events.py", url, INDEX, str(count))
+        output(PROGRAMS / "index_of_events.py", url, INDEX, str(count))
         for number in range(rounds + 1):
             turn = {way: _run(way, url, count) for way in WAYS}
             # The first turn warms the server's code and caches, for all of them.
             part.timings += [turn] if number else []
     finally:
-        _program("index_of_events.py", url, INDEX, "0")
+        output(PROGRAMS / "index_of_events.py", url, INDEX, "0")
     _report(part, count)
-    return part
 
 
 def _report(part: Part, count: int) -> None:
@@ -68,12 +65,7 @@ def _report(part: Part, count: int) -> None:
 
 
 def _run(way: str, url: str, count: int) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads(_program("one_way.py", way, url, INDEX))
+    found: dict[str, Any] = json.loads(output(PROGRAMS / "one_way.py", way, url, INDEX))
     if found["events"] != count:
-        raise SystemExit(f"{way} read {found['events']} events of {count}")
+        raise RuntimeError(f"{way} read {found['events']} events of {count}")
     return found
-
-
-def _program(name: str, *arguments: str) -> str:
-    command = [sys.executable, str(PROGRAMS / name), *arguments]
-    return subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout
