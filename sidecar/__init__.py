@@ -77,8 +77,9 @@ Files; first what everything stands on, then the data's way, then the doors:
 - ``erasing``           a client, or a query, leaves everything we hold
 - ``labelling``         a target's weak labels by themselves
 - ``preflight``         why an index must not be embedded again
-- ``way``               slots in place or a new index, and why
+- ``way``               slots in place, a new index or the query encoder alone, and why
 - ``slot_way``          slots in place: build, keep near, swap
+- ``query_way``         the query encoder alone, over the vectors that are live
 - ``building``          from a registered encoder to a live generation
 - ``windows``           documents gathered and cut into batches of like length
 - ``backfill``          old documents into the new slot

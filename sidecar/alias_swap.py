@@ -129,12 +129,12 @@ class AliasSwap:
         """Look at the copy for the last time: equal counts, and what kept changing before."""
         engine = self.copier.engine
         generation = self.copier.generation
-        counted = engine.coverage(self._new, generation.slot, generation.number)
+        counted = engine.coverage(self._new, generation.slot, generation.stamp_number)
         documents = engine.count(self.copier.source)
         if counted.documents != documents:
             self._in_time(began)
             self._remove_deleted(began)
-            counted = engine.coverage(self._new, generation.slot, generation.number)
+            counted = engine.coverage(self._new, generation.slot, generation.stamp_number)
         differences = self.prover.differences_of(proof.unsettled)
         if counted.documents != documents or differences:
             what = (

@@ -124,7 +124,8 @@ def _encoders(target: Target, slot: Slot, models: Sequence[str]) -> dict[str, En
     names = dict.fromkeys(_named(target, model) for model in models)
     if not names:
         newest = reversed(target.generations.all())
-        names = dict.fromkeys(generation.fingerprint for generation in newest)
+        # Of a query-side model nothing is compared but the encoder of its documents.
+        names = dict.fromkeys(target.registry.get(each.fingerprint).space for each in newest)
         base = registered(target, target.config.model)
         if base is not None:
             names[base] = None

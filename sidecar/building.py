@@ -18,6 +18,7 @@ from desireline.sidecar.index_way import (
     revert_index,
 )
 from desireline.sidecar.lease import Lease
+from desireline.sidecar.query_way import begin_query, build_query
 from desireline.sidecar.replicas import wait_for_replicas
 from desireline.sidecar.reporting import Reporter
 from desireline.sidecar.run import Run, open_run
@@ -47,12 +48,14 @@ class _Swap(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Stages:
-    """What the two ways do differently."""
+    """What the ways do differently."""
 
     begin: _Begin
     build: Callable[[Run, Generation], Generation]
     keep_near: Callable[[Run, Generation], Generation]
     cut_over: _Swap
+    #: Whether documents are embedded, which hooks may want to know before.
+    embeds: bool = True
 
 
 _WAYS: Mapping[Way, _Stages] = {
@@ -61,6 +64,13 @@ _WAYS: Mapping[Way, _Stages] = {
     ),
     "index": _Stages(
         begin=begin_index, build=build_index, keep_near=keep_index_near, cut_over=cut_over_index
+    ),
+    "query": _Stages(
+        begin=begin_query,
+        build=build_query,
+        keep_near=keep_slot_near,
+        cut_over=cut_over_slot,
+        embeds=False,
     ),
 }
 
@@ -92,7 +102,8 @@ def put_live(
 ) -> CutOver:
     """Embed the live index with an encoder and swap it in.
 
-    A generation of the same encoder that was interrupted is gone on with.
+    A generation of the same encoder that was interrupted is gone on with. Where the live vectors
+    are those that the encoder's queries are compared with, no document is embedded.
 
     Raises:
         BackfillError: the proof failed; the live generation is unchanged.
@@ -100,13 +111,15 @@ def put_live(
         CutOverRefusedError, HookRefusedError, LeaseLostError: as they say.
 
     """
-    with open_run(target, lease, reporter, fingerprint=fingerprint) as run:
+    in_place = way in {"auto", "query"}
+    with open_run(target, lease, reporter, fingerprint=fingerprint, in_place=in_place) as run:
         generation = _begin(run, fingerprint, cycle, way)
         run.status.building(generation.number, generation.way)
         stages = _WAYS[generation.way]
         try:
             if generation.state is State.BUILDING:
-                run.call(HookPoint.BEFORE_BACKFILL, generation=str(generation.number))
+                if stages.embeds:
+                    run.call(HookPoint.BEFORE_BACKFILL, generation=str(generation.number))
                 generation = stages.build(run, generation)
             generation = _wait_for_release(run, generation, stages)
             return _swap(run, generation, stages, reason, canaries)
@@ -136,7 +149,7 @@ def _begin(run: Run, fingerprint: str, cycle: str | None, way: Wanted) -> Genera
     unfinished = generations.unfinished()
     if unfinished is not None:
         same = unfinished.fingerprint == fingerprint and way in {"auto", unfinished.way}
-        stale = _takes_the_live_slot(generations, unfinished) or run.patience().until(
+        stale = _was_overtaken(generations, unfinished) or run.patience().until(
             lambda: _was_left_behind(run.target, unfinished)
         )
         if same and not stale:
@@ -155,15 +168,20 @@ def _begin(run: Run, fingerprint: str, cycle: str | None, way: Wanted) -> Genera
     return _WAYS[choice.way].begin(run, fingerprint, cycle=cycle)
 
 
-def _takes_the_live_slot(generations: Generations, unfinished: Generation) -> bool:
-    """Whether an owner that slept past its lease chose a slot which went live meanwhile."""
+def _was_overtaken(generations: Generations, unfinished: Generation) -> bool:
+    """Whether an owner that slept past its lease chose a slot which went live meanwhile.
+
+    Or, for the query encoder alone, vectors which are not live any more.
+    """
     live = generations.live()
+    if unfinished.vectors_of is not None:
+        return live is None or live.vectors != unfinished.vectors
     return live is not None and (live.index, live.slot) == (unfinished.index, unfinished.slot)
 
 
 def _was_left_behind(target: Target, unfinished: Generation) -> bool:
     """Whether the alias left the index that it is made from, while its owner slept, say."""
-    source = unfinished.index if unfinished.way == "slot" else unfinished.copied_from
+    source = unfinished.copied_from if unfinished.way == "index" else unfinished.index
     return target.engine.describe(target.config.index).index != source
 
 
@@ -174,7 +192,9 @@ def _choose(target: Target, fingerprint: str, way: Wanted) -> Choice:
         dimension=encoder.dimension,
         similarity=encoder.similarity,
     )
-    choice = choose(target, target.engine.describe(target.config.index), slot, way)
+    described = target.engine.describe(target.config.index)
+    shared = target.shared_vectors(fingerprint, described.index)
+    choice = choose(target, described, slot, way, shared=shared)
     if choice.refusals:
         raise BackfillError(
             f"{'; '.join(choice.refusals)}; nothing was written and what serves is unchanged",

@@ -133,7 +133,7 @@ class Prover:
         if stamp is None:
             allowed = document.document_id in self._failed
             return "" if allowed else "carries no stamp in the copy"
-        if stamp.generation != generation.number:
+        if stamp.generation != generation.stamp_number:
             return f"carries generation {stamp.generation} in the copy"
         if stamp.digest != self._copier.digest_of(document):
             return "carries the vector of another text in the copy"

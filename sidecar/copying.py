@@ -200,7 +200,7 @@ class Copier:
             version=self._version(document),
             vector=vector,
             stamp=Stamp(
-                generation=self.generation.number,
+                generation=self.generation.stamp_number,
                 digest=digest(text),
                 fencing=fencing,
                 check=check,

@@ -67,7 +67,8 @@ def cut_over(
     """Make a ready generation live.
 
     Raises:
-        CutOverRefusedError: the generation is not ready, or the pointer moved meanwhile.
+        CutOverRefusedError: the generation is not ready, the pointer moved meanwhile, or the
+            vectors that it would search are not the live ones.
         LeaseLostError: another process owns the target.
 
     """
@@ -81,6 +82,7 @@ def cut_over(
             + "; the live generation is unchanged"
         )
     previous = found[0].generation if found else None
+    _require_shared(generations, generation, previous)
     now = clock()
     pointer = Pointer(
         generation=generation.number,
@@ -103,6 +105,18 @@ def cut_over(
     return CutOver(generation=pointer.generation, previous=previous, hold_until=pointer.hold_until)
 
 
+def _require_shared(generations: Generations, generation: Generation, live: int | None) -> None:
+    """See that the vectors a generation borrows are live: nothing else is kept fresh for it."""
+    if generation.vectors_of is None:
+        return
+    if live is None or generations.get(live).vectors != generation.vectors:
+        raise CutOverRefusedError(
+            f"generation {generation.number} searches the vectors of generation"
+            f" {generation.vectors_of}, and those are not live any more; nothing was swapped",
+            next_step="run the command again: it begins anew over what is live",
+        )
+
+
 def way_back(generations: Generations, now: datetime) -> tuple[Pointer, Record]:
     """Return the pointer whose former generation can serve again.
 
@@ -118,7 +132,18 @@ def way_back(generations: Generations, now: datetime) -> tuple[Pointer, Record]:
             " what serves is unchanged"
         )
     pointer, record = found
-    if generations.get(found[0].previous).state is not State.RETAINED:
+    former = generations.get(found[0].previous)
+    if (
+        former.state is not State.RETAINED
+        and former.vectors == generations.get(pointer.generation).vectors
+    ):
+        raise RevertRefusedError(
+            f"the hold of generation {pointer.previous} ended at"
+            f" {pointer.hold_until:%Y-%m-%d %H:%M} UTC; its vectors are the live ones, so its"
+            " encoder can be put live without embedding a document",
+            next_step=f"desireline reindex {generations.target} --model {former.fingerprint}",
+        )
+    if former.state is not State.RETAINED:
         raise RevertRefusedError(
             f"the hold of generation {pointer.previous} ended at"
             f" {pointer.hold_until:%Y-%m-%d %H:%M} UTC and its slot is no longer kept fresh;"

@@ -8,7 +8,7 @@ from desireline.sidecar.base_encoder import registered, resolve
 from desireline.sidecar.building import put_live, take_over
 from desireline.sidecar.cycle_report import CycleReport, Diary, Outcome, mark_interrupted
 from desireline.sidecar.documents_alone import Teaching, learn_from_documents
-from desireline.sidecar.generations import Generation, State
+from desireline.sidecar.generations import Generation
 from desireline.sidecar.judging import Contest, judge_candidate
 from desireline.sidecar.learning import (
     held_out_truth,
@@ -57,11 +57,11 @@ def _turn(target: Target, lease: Lease, diary: Diary) -> CycleReport:
             target, unfinished.fingerprint, lease, diary, reason="an interrupted build went on"
         )
     live = target.generations.live() or _first_generation(target, lease, diary)
-    held = _held(target)
+    held = target.generations.held_slot()
     if held is not None:
         return diary.end(
             Outcome.NOTHING_TO_DO,
-            f"generation {held.number} is held for a revert in the slot that is needed",
+            f"generation {held.number} is held for a revert in a slot of its own",
         )
     sessions = _sessions(target)
     diary.step("logs", sessions.health.sentence)
@@ -138,11 +138,6 @@ def _first_generation(target: Target, lease: Lease, diary: Diary) -> Generation:
     live = target.generations.live()
     assert live is not None
     return live
-
-
-def _held(target: Target) -> Generation | None:
-    generations = target.generations.all()
-    return next((g for g in generations if g.state is State.RETAINED), None)
 
 
 def _go_live(

@@ -227,7 +227,7 @@ def _generation(name: str, target: Target) -> Check:
     if live is None:
         return _warn(place, "none serves yet", f"desireline reindex {name}")
     try:
-        covered = target.engine.coverage(live.index, live.slot, live.number)
+        covered = target.engine.coverage(live.index, live.slot, live.stamp_number)
     except DesirelineError as error:
         return _failed(place, error)
     counted = f"generation {live.number} serves; {covered.stamped:,} of {covered.documents:,}"

@@ -143,7 +143,7 @@ class EmbeddingWriter:
                 routing=r.document.routing,
                 vector=vectors.get(r.digest),
                 stamp=Stamp(
-                    generation=self.generation.number,
+                    generation=self.generation.stamp_number,
                     digest=r.digest,
                     fencing=self._lease.fencing,
                     check=check_of.get(r.digest, ""),
@@ -202,7 +202,7 @@ class EmbeddingWriter:
 
     def _remember_failure(self, result: WriteResult) -> None:
         generation = self.generation
-        key = f"{generation.target}:{generation.number:08d}:{result.document_id}"
+        key = f"{generation.target}:{generation.stamp_number:08d}:{result.document_id}"
         body = {"document_id": result.document_id, "reason": result.reason}
         expected = self._store.get(FAILED_DOCUMENT, key)
         with suppress(StateConflictError):  # somebody wrote the same failure just now
@@ -216,14 +216,14 @@ class EmbeddingWriter:
         stamp = rendered.document.stamps.get(self.generation.slot)
         return (
             stamp is not None
-            and stamp.generation == self.generation.number
+            and stamp.generation == self.generation.stamp_number
             and stamp.digest == rendered.digest
         )
 
 
 def failed_documents(store: StateStore, generation: Generation) -> dict[str, str]:
     """Return the reason for each document that could not get this generation's vector."""
-    prefix = f"{generation.target}:{generation.number:08d}:"
+    prefix = f"{generation.target}:{generation.stamp_number:08d}:"
     return {
         str(record.body["document_id"]): str(record.body["reason"])
         for record in store.list(FAILED_DOCUMENT)

@@ -1,6 +1,8 @@
 """Keeps the live slot and, during the hold, the retained one fresh.
 
-Application writes become vectors within one round. Restarting costs nothing: the fence of
+Application writes become vectors within one round. Generations that share their vectors are
+followed once, by the live one of them, and their fences move together: whichever a revert brings
+back, it has missed nothing. Restarting costs nothing: the fence of
 each generation is in its record. Slots of one index are served by one read of its changes, and a
 round in which nothing was written does not refresh the index.
 
@@ -140,21 +142,22 @@ class Follower:
         fenced_at = self._monotonic()
         until = self._engine.fence(index, beyond=since)
         self._make_ready(index, generations, until)
-        writers = [self._writer_for(generation, lease) for generation in generations]
+        followed = _one_of_each(generations)
+        writers = [self._writer_for(generation, lease) for generation in followed]
         round_ = catch_up(
             self._engine,
             index,
             since,
             writers,
             until=until,
-            before_write=lambda: self._require_followed(generations),
+            before_write=lambda: self._require_followed(followed),
         )
         for generation in generations:
             if round_.fence.to_json() != generation.caught_up:
                 self._generations.change(generation, caught_up=round_.fence.to_json())
         before = self._fenced_at.get(index)
         self._fenced_at[index] = fenced_at
-        for generation, documents in zip(generations, round_.refreshed_by, strict=True):
+        for generation, documents in zip(followed, round_.refreshed_by, strict=True):
             if generation.state is State.LIVE and documents and before is not None:
                 age_s = self._monotonic() - before
                 self._embedded(self._generations.target, documents, age_s)
@@ -242,6 +245,14 @@ class Follower:
             self._said[about] = sentence
         else:
             self._said.pop(about, None)
+
+
+def _one_of_each(generations: Sequence[Generation]) -> list[Generation]:
+    """Return the first of those that share their vectors; the live one comes first."""
+    found: dict[tuple[str, str, int], Generation] = {}
+    for generation in generations:
+        found.setdefault(generation.vectors, generation)
+    return list(found.values())
 
 
 def _common(fences: Sequence[Fence]) -> Fence:

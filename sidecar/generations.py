@@ -43,7 +43,11 @@ class State(StrEnum):
 
 
 class Generation(BaseModel):
-    """One encoder's embeddings in one slot; numbered, never reused."""
+    """One encoder's embeddings in one slot; numbered, never reused.
+
+    A generation of the query way has no embeddings of its own: its queries are compared with the
+    vectors of an earlier one, `vectors_of`, in the same slot and under that one's stamps.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -62,14 +66,27 @@ class Generation(BaseModel):
     started_at_fence: dict[str, int] = {}
     #: Up to here every write has been embedded into the slot.
     caught_up: dict[str, int] = {}
-    #: In a slot of the live index, or in an index of its own behind the alias.
-    way: Literal["slot", "index"] = "slot"
+    #: In a slot of the live index, in an index of its own behind the alias, or over the vectors
+    #: of the generation before.
+    way: Literal["slot", "index", "query"] = "slot"
+    #: Number of the generation that embedded the documents; None: this one. Never a chain.
+    vectors_of: int | None = None
     #: The other index of a copy: its documents come from there, until it is live itself.
     copied_from: str | None = None
     #: Up to here, in the other index, every write has been copied.
     copied: dict[str, int] = {}
     #: Why it is in this state.
     reason: str = ""
+
+    @property
+    def stamp_number(self) -> int:
+        """The number that the stamps of its documents bear."""
+        return self.number if self.vectors_of is None else self.vectors_of
+
+    @property
+    def vectors(self) -> tuple[str, str, int]:
+        """Index, slot and stamp: where its vectors lie. Equal for those that share them."""
+        return self.index, self.slot, self.stamp_number
 
     @property
     def vector_slot(self) -> Slot:
@@ -185,16 +202,31 @@ class Generations:
         held = pointer.previous if _holds(pointer, now) else None
         return [self._settle(each, pointer.generation, held) for each in generations]
 
+    def retained(self) -> Generation | None:
+        """Return the generation that a revert would bring back, as its record says."""
+        return next((g for g in self.all() if g.state is State.RETAINED), None)
+
+    def held_slot(self) -> Generation | None:
+        """Return the retained generation, if it needs a slot of its own to come back.
+
+        One that shares the vectors of what is live needs none: nothing has to wait for its hold.
+        """
+        held, live = self.retained(), self.live()
+        return None if held is None or live is None or held.vectors == live.vectors else held
+
     def give_up_way_back(self, *, now: datetime, force: bool) -> None:
         """Free the retained slot, in one write of the pointer.
 
         After it a revert that is under way conflicts instead of pointing at a slot that
-        is about to be overwritten. Without `force` a running hold is respected.
+        is about to be overwritten. Without `force` a running hold is respected. Where both
+        generations share their vectors no slot is held, and the way back stays.
         """
         found = self.pointer()
         if found is None or found[0].previous is None:
             return
         pointer, record = found
+        if self.get(found[0].previous).vectors == self.get(pointer.generation).vectors:
+            return
         if _holds(pointer, now) and not force:
             raise HoldError(
                 f"generation {pointer.previous} is held until {pointer.hold_until:%Y-%m-%d %H:%M}"

@@ -109,7 +109,7 @@ def _hold_until(target: Target) -> datetime | None:
 def _remember_failure(
     target: Target, generation: Generation, document_id: str, reason: str
 ) -> None:
-    key = f"{target.name}:{generation.number:08d}:{document_id}"
+    key = f"{target.name}:{generation.stamp_number:08d}:{document_id}"
     body = {"document_id": document_id, "reason": reason}
     expected = target.store.get(FAILED_DOCUMENT, key)
     with suppress(StateConflictError):  # somebody wrote the same failure just now

@@ -162,7 +162,7 @@ def _material(target: Target, sessions: Sessions, incumbent: str) -> Material:
             )
         vector = encoder.encode_queries([text])[0]
         return target.engine.search_vectors(
-            slot.index, slot.slot, vector, k, generation=slot.number
+            slot.index, slot.slot, vector, k, generation=slot.stamp_number
         )
 
     def by_words(text: str, k: int) -> list[Hit]:

@@ -7,7 +7,7 @@ from typing import Any
 
 from desireline.connectors.engine_load import MeasuresLoad
 from desireline.connectors.search_engine import IndexDescription, Read, Slot
-from desireline.sidecar.generations import State, free_slot
+from desireline.sidecar.generations import Generation, free_slot
 from desireline.sidecar.headroom import Need, shortages
 from desireline.sidecar.target import Target
 from desireline.sidecar.way import Choice, Wanted, Way, choose
@@ -15,7 +15,11 @@ from desireline.sidecar.way import Choice, Wanted, Way, choose
 _SAMPLE = 64
 #: Fields of the throttle that say how it measures, not when it waits.
 _NO_LIMITS = frozenset({"check_every", "search_floor", "gentle", "probe_private"})
-_WAYS = {"slot": "slots in place", "index": "new index behind the alias"}
+_WAYS = {
+    "slot": "slots in place",
+    "index": "new index behind the alias",
+    "query": "query encoder alone",
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,23 +50,26 @@ class ReindexPlan:
 
     def lines(self) -> list[str]:
         """Return the plan for people."""
-        time_needed = (
-            "known once the encoder is imported"
-            if self.encode_s is None
-            else f"about {self.encode_s:,.0f} s of encoding on this machine"
-        )
         return [
             f"target    {self.target}: index {self.index}, {self.documents:,} documents,"
             f" {_megabytes(self.index_bytes)}",
             f"way       {_WAYS[self.way]}, slot {self.slot}: {self.because}",
             f"encoder   {self.encoder}",
-            f"time      {time_needed}",
+            f"time      {self._time}",
             f"disk      {_megabytes(self.disk_bytes)} at most while it runs",
             f"memory    {_megabytes(self.heap_bytes)} of heap for the largest merge,"
             f" {_megabytes(self.native_bytes)} outside it for the graph",
             f"throttle  waits above {', '.join(self.limits)}",
             *(f"call      {call}" for call in self.calls),
         ]
+
+    @property
+    def _time(self) -> str:
+        if self.way == "query":
+            return "no document is encoded; every one is read, to prove the vectors"
+        if self.encode_s is None:
+            return "known once the encoder is imported"
+        return f"about {self.encode_s:,.0f} s of encoding on this machine"
 
     def to_json(self) -> dict[str, Any]:
         """Return plain values."""
@@ -89,9 +96,11 @@ def draft(
     """
     described = target.engine.describe(target.config.index)
     slot = _slot(target, fingerprint)
-    choice = choose(target, described, slot, way)
-    written = slot.name if choice.way == "slot" else f"{target.config.vector}__a"
-    need = target.need(fingerprint) if fingerprint else _nothing_known(described)
+    shared = target.shared_vectors(fingerprint, described.index) if fingerprint else None
+    choice = choose(target, described, slot, way, shared=shared)
+    in_place = choice.way == "query"
+    written = _searched(target, slot, choice, shared)
+    need = target.need(fingerprint, in_place=in_place) if fingerprint else _nothing_known(described)
     return ReindexPlan(
         target=target.name,
         index=described.index,
@@ -103,7 +112,7 @@ def draft(
         disk_bytes=need.disk_bytes(described.shards),
         heap_bytes=need.heap_bytes(described.shards),
         native_bytes=need.native_bytes if described.knn_engine == "faiss" else 0,
-        encode_s=_encode_seconds(target, fingerprint, described) if fingerprint else None,
+        encode_s=_encode_seconds(target, fingerprint, described, choice),
         encoder=f"{encoder} ({fingerprint[:12]})" if fingerprint else f"{encoder} (imported first)",
         limits=tuple(_limits(target)),
         calls=_calls(target, described.index, written, choice),
@@ -139,7 +148,18 @@ def _too_little(target: Target, index: str, need: Need) -> tuple[str, ...]:
     return shortages(engine.load(index), need)
 
 
-def _encode_seconds(target: Target, fingerprint: str, described: IndexDescription) -> float:
+def _searched(target: Target, slot: Slot, choice: Choice, shared: Generation | None) -> str:
+    """Name the slot that would be searched afterwards."""
+    if choice.way == "query" and shared is not None:
+        return shared.slot
+    return f"{target.config.vector}__a" if choice.way == "index" else slot.name
+
+
+def _encode_seconds(
+    target: Target, fingerprint: str | None, described: IndexDescription, choice: Choice
+) -> float | None:
+    if fingerprint is None or choice.way == "query":
+        return 0.0 if fingerprint else None
     template = target.registry.get(fingerprint).text_template
     read = Read(fields=template.fields, batch_size=_SAMPLE)
     sample = next(iter(target.engine.scan(described.index, read)), [])
@@ -154,11 +174,11 @@ def _encode_seconds(target: Target, fingerprint: str, described: IndexDescriptio
 
 
 def _held(target: Target, *, end_hold: bool) -> list[str]:
-    retained = [g for g in target.generations.all() if g.state is State.RETAINED]
-    if not retained or end_hold:
+    held = target.generations.held_slot()
+    if held is None or end_hold:
         return []
     return [
-        f"generation {retained[0].number} is held for a revert in the slot that is needed;"
+        f"generation {held.number} is held for a revert in a slot of its own;"
         " wait for the hold to end or add --end-hold"
     ]
 
@@ -179,6 +199,8 @@ def _calls(target: Target, index: str, slot: str, choice: Choice) -> tuple[str, 
         f"POST {index}/_search/point_in_time, POST _search  (read every document, and prove it)",
         "PUT .desireline-*/_doc  (generation, lease, pointer, run)",
     )
+    if choice.way == "query":
+        return common
     if choice.way == "slot":
         return (
             f"POST {index}/_bulk  one update whose guard cannot hold (may this user write?)",

@@ -89,7 +89,12 @@ class Run:
 
 @contextmanager
 def open_run(
-    target: Target, lease: Lease, reporter: Reporter, *, fingerprint: str
+    target: Target,
+    lease: Lease,
+    reporter: Reporter,
+    *,
+    fingerprint: str,
+    in_place: bool = False,
 ) -> Iterator[Run]:
     """Give what one re-embedding works with; keep and tell the hooks how it ended.
 
@@ -98,6 +103,7 @@ def open_run(
         lease: under which this process writes.
         reporter: who is told.
         fingerprint: of the encoder; its dimension says how much will be written.
+        in_place: whether live vectors may be searched as they are, where they can: then nothing is.
 
     """
 
@@ -123,7 +129,7 @@ def open_run(
                 lease=lease,
                 told=held_up,
                 control=controls.read,
-                need=target.need(fingerprint),
+                need=target.need(fingerprint, in_place=in_place),
                 note=lambda sentence: status.step("throttle", sentence),
                 sleep=target.sleep,
             )

@@ -95,7 +95,7 @@ def live_search(engine: SearchEngine, live: Generation) -> Callable[[], object] 
 
     The vectors are real ones, so that the probe walks the same graph as a user's query.
     """
-    index, slot, number = live.index, live.slot, live.number
+    index, slot, number = live.index, live.slot, live.stamp_number
     read = Read(slots=(slot,), embeddings=True, batch_size=_QUERIES)
     sample = [
         document.embeddings[slot]

@@ -20,11 +20,18 @@ class LiveGeneration:
     slot: str
     fingerprint: str
     encoder: Encoder
+    #: Number of the generation that embedded the documents; None: this one.
+    vectors_of: int | None = None
+
+    @property
+    def stamp_number(self) -> int:
+        """The number that the stamps of its documents bear."""
+        return self.number if self.vectors_of is None else self.vectors_of
 
     def search(self, engine: SearchEngine, text: str, k: int) -> list[Hit]:
         """Answer one query."""
         vector = self.encoder.encode_queries([text])[0]
-        return engine.search_vectors(self.index, self.slot, vector, k, generation=self.number)
+        return engine.search_vectors(self.index, self.slot, vector, k, generation=self.stamp_number)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,6 +76,7 @@ def serve_by(generation: Generation, encoders: EncoderPool) -> LiveGeneration:
         slot=generation.slot,
         fingerprint=generation.fingerprint,
         encoder=encoders.get(generation.fingerprint),
+        vectors_of=generation.vectors_of,
     )
 
 

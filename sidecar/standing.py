@@ -12,6 +12,7 @@ _TOLD = {
     "way",
     "index",
     "slot",
+    "vectors_of",
     "fingerprint",
     "parent",
     "created_at",
@@ -48,13 +49,13 @@ def history(target: Target) -> list[dict[str, Any]]:
 
 def retained_generation(target: Target) -> Generation | None:
     """Return the generation that a revert would bring back."""
-    return next((g for g in target.generations.all() if g.state is State.RETAINED), None)
+    return target.generations.retained()
 
 
 def _told(target: Target, generation: Generation) -> dict[str, Any]:
     told: dict[str, Any] = generation.model_dump(mode="json", include=_TOLD)
     told["coverage"] = None
     if generation.state in _COUNTED:
-        counted = target.engine.coverage(generation.index, generation.slot, generation.number)
+        counted = target.engine.coverage(generation.index, generation.slot, generation.stamp_number)
         told["coverage"] = {"documents": counted.documents, "stamped": counted.stamped}
     return told

@@ -74,8 +74,30 @@ class Target:
             self.generations.reconcile(self.clock())
             yield lease
 
-    def need(self, fingerprint: str) -> Need:
-        """Return what a run of this encoder still has to write into the index as it is now."""
+    def shared_vectors(self, fingerprint: str, index: str) -> Generation | None:
+        """Return the live generation if an encoder's queries can search its vectors as they are.
+
+        None for the live encoder itself: who asks for it again wants the documents embedded again.
+
+        Args:
+            fingerprint: of a registered encoder.
+            index: that the target's name stands for.
+
+        """
+        live = self.generations.live()
+        if live is None or live.index != index or live.fingerprint == fingerprint:
+            return None
+        same = self.encoders.get(fingerprint).space == self.encoders.get(live.fingerprint).space
+        return live if same else None
+
+    def need(self, fingerprint: str, *, in_place: bool = False) -> Need:
+        """Return what a run of this encoder still has to write into the index as it is now.
+
+        Args:
+            fingerprint: of the encoder.
+            in_place: whether live vectors may be searched as they are, where they can.
+
+        """
         described = self.engine.describe(self.config.index)
         whole = Need(
             documents=described.documents,
@@ -83,11 +105,14 @@ class Target:
             index_bytes=described.size_bytes,
             knn_engine=described.knn_engine,
         )
+        if in_place and self.shared_vectors(fingerprint, described.index) is not None:
+            return whole.after(described.documents)
         begun = self.generations.unfinished()
         if begun is None or begun.fingerprint != fingerprint:
             return whole
         try:
-            return whole.after(self.engine.coverage(begun.index, begun.slot, begun.number).stamped)
+            done = self.engine.coverage(begun.index, begun.slot, begun.stamp_number)
+            return whole.after(done.stamped)
         except (FieldMissingError, IndexMissingError):
             return whole
 

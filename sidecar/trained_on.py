@@ -76,7 +76,7 @@ class TrainedOn:
         for manifest in sorted(manifests, key=lambda each: each.created_at):
             made = manifest.provenance
             noted = self._noted(manifest.fingerprint) or self._noted(made.cycle_id or "")
-            if wanted & noted or made.parent in found:
+            if wanted & noted or made.parent in found or manifest.documents in found:
                 found.append(manifest.fingerprint)
         return found
 

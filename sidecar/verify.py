@@ -153,7 +153,7 @@ class Proof:
         self._reporter = reporter or SilentReporter()
         self._expected = Expected(
             slot=generation.vector_slot,
-            generation=generation.number,
+            generation=generation.stamp_number,
             template=template,
             last_fencing=highest_fencing(store, generation.target),
         )
@@ -177,7 +177,9 @@ class Proof:
             more += len(found[room:])
             done += len(documents)
             self._reporter.progress("verify", done, max(total, done), slot=self._generation.slot)
-        coverage = self._engine.coverage(index, self._generation.slot, self._generation.number)
+        coverage = self._engine.coverage(
+            index, self._generation.slot, self._generation.stamp_number
+        )
         quiet = self._engine.fence(index, beyond=fence) == fence
         return FirstLook(
             documents=done,

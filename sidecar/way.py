@@ -1,4 +1,4 @@
-"""Slots in place, or a new index behind the alias: which way, and why not the other."""
+"""Slots in place, a new index behind the alias, or the query encoder alone: which way, and why."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -6,11 +6,20 @@ from typing import Literal
 from desireline.connectors.generation_indexes import GenerationIndexes, IndexOverrides
 from desireline.connectors.search_engine import IndexDescription, Slot
 from desireline.connectors.write_trial import WriteTrial
+from desireline.sidecar.generations import Generation
 from desireline.sidecar.preflight import slot_refusals, target_refusals
 from desireline.sidecar.target import Target
 
-Way = Literal["slot", "index"]
-Wanted = Literal["auto", "slot", "index"]
+Way = Literal["slot", "index", "query"]
+Wanted = Literal["auto", "slot", "index", "query"]
+
+QUERY_ALONE = "no document is embedded again: the query encoder alone changes"
+
+
+_NOT_SHARED = (
+    "the live vectors are another encoder's, or this encoder serves already: its documents would"
+    " have to be embedded"
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,17 +33,29 @@ class Choice:
     refusals: tuple[str, ...]
 
 
-def choose(target: Target, described: IndexDescription, slot: Slot, wanted: Wanted) -> Choice:
+def choose(
+    target: Target,
+    described: IndexDescription,
+    slot: Slot,
+    wanted: Wanted,
+    *,
+    shared: Generation | None = None,
+) -> Choice:
     """Return the way to embed an index again. Changes nothing.
 
     Args:
         target: whose index it is.
         described: the index as it is now.
         slot: that would be written in place; of dimension 0 where the encoder is not known yet.
-        wanted: the operator's wish; `auto` takes slots in place wherever they are safe.
+        wanted: the operator's wish; `auto` writes nothing where nothing need be written, and else
+            takes slots in place wherever they are safe.
+        shared: the live generation, where the encoder can search its vectors as they are.
 
     """
     both = target_refusals(target, described)
+    if wanted == "query" or (wanted == "auto" and shared is not None):
+        against_query = () if shared is not None else (_NOT_SHARED,)
+        return Choice(way="query", reason=QUERY_ALONE, refusals=(*both, *against_query))
     against_slot = _against_slot(target, described, slot)
     if wanted == "slot" or (wanted == "auto" and not against_slot):
         reason = (

@@ -21,6 +21,7 @@ class WayOption(StrEnum):
     AUTO = "auto"
     SLOT = "slot"
     INDEX = "index"
+    QUERY = "query"
 
 
 def reindex(
@@ -33,7 +34,7 @@ def reindex(
     ] = None,
     way: Annotated[
         WayOption,
-        typer.Option("--way", help="Slots in place, a new index behind the alias, or auto."),
+        typer.Option("--way", help="Slots in place, a new index, the query encoder alone."),
     ] = WayOption.AUTO,
     plan: Annotated[bool, typer.Option("--plan", help="Show the plan and stop.")] = False,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
@@ -45,7 +46,7 @@ def reindex(
 
     Searches and writes go on meanwhile. Shows the plan first: what is written, how much, and why
     it may be refused. Nothing changes before you agree. Killed half-way, it goes on where it
-    stopped when you run it again.
+    stopped when you run it again. A model that encodes queries alone embeds no document again.
 
     Example: `desireline reindex products --model intfloat/e5-small-v2 --plan`
 

@@ -46,7 +46,7 @@ class ReindexBody(_Strict):
     """Which encoder, as it is registered, and how; left out: the live one, whatever way fits."""
 
     model: Name | None = None
-    way: Literal["auto", "slot", "index"] = "auto"
+    way: Literal["auto", "slot", "index", "query"] = "auto"
     end_hold: bool = False
 
 

@@ -103,7 +103,7 @@ class Operations(Protocol):
         model: str | None,
         *,
         by: str,
-        way: Literal["auto", "slot", "index"] = "auto",
+        way: Literal["auto", "slot", "index", "query"] = "auto",
         end_hold: bool = False,
         key: str | None = None,
     ) -> str:

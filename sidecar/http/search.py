@@ -78,8 +78,9 @@ class Search:
             raise TooLargeError(f"the search holds more than {self._settings.max_texts} clauses")
         live = self._operations.live(target)
         vectors = await self._encoding.encode(live.encoder, texts, "query")
+        stamps = live.stamp_number
         changed = orjson.dumps(
-            rewritten(body, fields.answerable, live.slot, list(vectors), generation=live.number),
+            rewritten(body, fields.answerable, live.slot, list(vectors), generation=stamps),
             option=orjson.OPT_SERIALIZE_NUMPY,
         )
         answer = await upstream.search(quote(live.index, safe=""), parameters, changed, accept)

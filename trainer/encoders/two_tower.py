@@ -4,8 +4,7 @@ from collections.abc import Sequence
 
 from desireline.connectors.documents import Vectors
 from desireline.connectors.search_engine import Similarity
-from desireline.trainer.encoders.base import EncodeStats
-from desireline.trainer.encoders.onnx import OnnxEncoder
+from desireline.trainer.encoders.base import CountingEncoder, Encoder, EncodeStats
 
 
 class TwoTowerEncoder:
@@ -14,7 +13,7 @@ class TwoTowerEncoder:
     Both are of one dimension and similarity: the registry refuses others.
     """
 
-    def __init__(self, *, queries: OnnxEncoder, documents: OnnxEncoder) -> None:
+    def __init__(self, *, queries: Encoder, documents: Encoder) -> None:
         self._queries = queries
         self._documents = documents
 
@@ -41,7 +40,8 @@ class TwoTowerEncoder:
     @property
     def stats(self) -> EncodeStats:
         """Count of the documents encoded so far; queries are not in it."""
-        return self._documents.stats
+        documents = self._documents
+        return documents.stats if isinstance(documents, CountingEncoder) else EncodeStats()
 
     def encode_queries(self, texts: Sequence[str]) -> Vectors:
         """Encode what users typed; shape (len(texts), dimension)."""
