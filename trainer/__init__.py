@@ -27,6 +27,7 @@ Files, in the order the data meets them:
 - ``judgments``      weak labels: (query, document, grade, confidence)
 - ``click_truth``    held-out clicks as a truth that favours nobody
 - ``pairs``          anchor, positive, negatives, weight
+- ``document_vectors``  a catalogue as it is in its index
 - ``label_model``    how far each source of pairs can be trusted
 - ``miners``         sessions, judgments or documents become pairs
 - ``supported_pairs``  the pairs that enough people stand behind
@@ -41,6 +42,7 @@ Files, in the order the data meets them:
 - ``optimising``     how weights move: optimiser, layers, schedule
 - ``watching``       what looks on while an encoder trains
 - ``tuning``         the training loop
+- ``modes``          what of an encoder is trained, cheapest first
 - ``export``         a trained folder becomes ONNX, with proof that both agree
 - ``query_side``     what a query encoder shares with that of its documents
 - ``registry``       manifests, fingerprints, lineage
@@ -53,6 +55,10 @@ Files, in the order the data meets them:
 - ``measures``       mRR, Recall, nDCG, hit as values
 - ``evaluation``     qrels x run: a table with intervals
 - ``changes``        which queries a new encoder answers differently
+- ``sanity``         what can be seen of a candidate without one click
+- ``topics``         queries of like meaning, grouped
+- ``general_suite``  what an encoder must still be able to do, whatever it was tuned for
+- ``general/``       the suite that ships, and its notices
 - ``gate``           candidate against incumbent: a verdict and its reason
 - ``judgment_exchange``    weak labels as search-relevance's judgments, and theirs as a truth
 - ``known_answers``  right answers from the files people have

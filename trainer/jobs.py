@@ -4,16 +4,49 @@ import json
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, Field, TypeAdapter, ValidationError
+from pydantic import BaseModel, Field, TypeAdapter, ValidationError, model_validator
 
 from desireline.connectors.search_engine import Similarity
 from desireline.trainer.errors import JobError
 from desireline.trainer.manifest import Provenance
 
 
+class AdapterConfig(BaseModel, frozen=True, extra="forbid"):
+    """How a map on query vectors learns."""
+
+    rank: int | None = Field(
+        default=None, ge=1, examples=[32], description="Rank of the map's change; full if left out."
+    )
+    epochs: float = Field(default=4.0, gt=0, description="Times every pair is seen.")
+    learning_rate: float = Field(default=3e-3, gt=0, description="Learning rate at its peak.")
+    weight_decay: float = Field(
+        default=0.0, ge=0, description="Pull of the map towards changing nothing."
+    )
+
+
+class QueryTowerConfig(BaseModel, frozen=True, extra="forbid"):
+    """How a query tower learns against the vectors of the index."""
+
+    epochs: float = Field(default=3.0, gt=0, description="Times every pair is seen.")
+    learning_rate: float = Field(default=2e-4, gt=0, description="Learning rate at its peak.")
+    weight_decay: float = Field(default=0.01, ge=0, description="Pull of all weights towards zero.")
+
+
+class LoraConfig(BaseModel, frozen=True, extra="forbid"):
+    """How low-rank changes of the whole encoder learn."""
+
+    rank: int = Field(default=16, ge=1, description="Rank of the change of each weight matrix.")
+    learning_rate: float = Field(default=2e-3, gt=0, description="Learning rate at its peak.")
+
+
+TrainedMode = Literal["adapter", "query", "lora", "full"]
+"""What may be trained, cheapest first; the first two leave the documents' vectors alone."""
+
+
 class FitConfig(BaseModel, frozen=True, extra="forbid"):
     """How an encoder is tuned."""
 
+    mode: TrainedMode = Field(default="full", description="What of it is trained.")
     loss: str = Field(default="infonce", description="What the pairs mean to the encoder.")
     loss_settings: dict[str, object] = Field(
         default={}, description="Settings of the loss, read by its own configuration."
@@ -92,7 +125,29 @@ class FitConfig(BaseModel, frozen=True, extra="forbid"):
         le=1,
         description="Share of the trained weights in the result; the rest is the base's (WiSE-FT).",
     )
+    adapter: AdapterConfig = Field(
+        default=AdapterConfig(), description="What the mode adapter does otherwise."
+    )
+    query: QueryTowerConfig = Field(
+        default=QueryTowerConfig(), description="What the mode query does otherwise."
+    )
+    lora: LoraConfig = Field(default=LoraConfig(), description="What the mode lora does otherwise.")
+    batch_queries: int = Field(
+        default=256,
+        ge=2,
+        description="Pairs in a batch of the modes adapter and query; their loss is infonce.",
+    )
+    batch_cached: int = Field(
+        default=2_048,
+        ge=2,
+        description="Document vectors that a batch of these modes learns against.",
+    )
     seed: int = Field(default=0, description="Same pairs and seed, same order of batches.")
+
+    @property
+    def leaves_documents(self) -> bool:
+        """Whether the documents' vectors stay as they are."""
+        return self.mode in {"adapter", "query"}
 
 
 class FitJob(BaseModel, frozen=True, extra="forbid"):
@@ -111,7 +166,22 @@ class FitJob(BaseModel, frozen=True, extra="forbid"):
     separator: str = ". "
     similarity: Similarity = "cosine"
     config: FitConfig = FitConfig()
+    #: Fingerprint of the encoder whose document vectors stay, for modes that leave them alone.
+    documents: str | None = None
+    #: Folder written by `DocumentVectors.write`: those vectors.
+    vectors: Path | None = None
     provenance: Provenance
+
+    @model_validator(mode="after")
+    def _documents_where_they_stay(self) -> "FitJob":
+        given = (self.documents is not None, self.vectors is not None)
+        if given != (self.config.leaves_documents,) * 2:
+            raise ValueError(
+                f"mode {self.config.mode} needs "
+                + ("" if self.config.leaves_documents else "neither ")
+                + "the documents' encoder and their vectors"
+            )
+        return self
 
 
 class ImportJob(BaseModel, frozen=True, extra="forbid"):

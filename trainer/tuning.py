@@ -150,7 +150,7 @@ def tune_pairs(
         )
         with dress(model):
             training = _train(model, lessons, batches, config, (watchers, progress or _silent))
-    _interpolate(model, before, config.tuned_share)
+    interpolate(model, before, config.tuned_share)
     save_encoder(model, out)
     log.info("encoder trained", steps=len(training.losses), planned_steps=len(batches))
     return Tuned(
@@ -363,7 +363,7 @@ def _arguments(
     )
 
 
-def _interpolate(
+def interpolate(
     model: SentenceTransformer, before: dict[str, torch.Tensor], tuned_share: float
 ) -> None:
     """Mix the weights before and after (WiSE-FT, Wortsman et al. 2022)."""

@@ -82,13 +82,13 @@ def run(job: AnyJob, events: TextIO) -> dict[str, object]:
 def _fit(job: FitJob, events: TextIO) -> dict[str, object]:
     """Train, export with proof, register."""
     from desireline.trainer.export import export_onnx  # noqa: PLC0415 - seconds of torch
+    from desireline.trainer.modes.chosen import train  # noqa: PLC0415
     from desireline.trainer.registry import Registry  # noqa: PLC0415
-    from desireline.trainer.tuning import tune  # noqa: PLC0415
 
     def progress(done: int, total: int, loss: float) -> None:
         _say(events, "progress", {"name": "fit", "done": done, "total": total, "loss": loss})
 
-    tuned = tune(job, progress)
+    tuned = train(job, progress)
     try:
         report = export_onnx(tuned.folder)
         manifest = Registry(job.registry).add(
@@ -96,6 +96,7 @@ def _fit(job: FitJob, events: TextIO) -> dict[str, object]:
             template=TextTemplate(fields=job.template, separator=job.separator),
             similarity=job.similarity,
             provenance=job.provenance,
+            documents=job.documents,
         )
     finally:
         shutil.rmtree(job.out, ignore_errors=True)

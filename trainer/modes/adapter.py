@@ -1,0 +1,126 @@
+"""A linear map on query vectors: documents stay, and training takes seconds.
+
+The query `q` becomes `q + q W`, with `W` zero at the start, so that an adapter which learned
+nothing changes nothing, and weight decay pulls towards that. `W` may be of low rank. As a map
+of vectors is all that trains, every query is encoded once and each step is one matrix product
+with the catalogue.
+"""
+
+import math
+import time
+from collections.abc import Callable
+
+import torch
+from sentence_transformers import SentenceTransformer
+from sentence_transformers.sentence_transformer.modules import Dense, Normalize
+
+from desireline.connectors.documents import Vectors
+from desireline.trainer.encoders.onnx import OnnxEncoder
+from desireline.trainer.encoders.sentence_transformers import load_sentence_transformer
+from desireline.trainer.jobs import FitConfig, FitJob
+from desireline.trainer.lessons import Indices
+from desireline.trainer.modes.cached_documents import CachedDocuments, Tower, budget_of, learn
+from desireline.trainer.tuning import (
+    Progress,
+    Tuned,
+    processor_threads,
+    save_encoder,
+    training_device,
+)
+
+
+def train(
+    job: FitJob,
+    progress: Progress | None = None,
+    *,
+    clock: Callable[[], float] = time.monotonic,
+) -> Tuned:
+    """Learn the map and put it on top of the encoder in `job.base`; see `Mode`."""
+    started = clock()
+    cached = CachedDocuments.of(job)
+    config = _settings(job.config)
+    torch.manual_seed(config.seed)
+    with processor_threads(config.threads):
+        # The graph that will serve: the map must fit its vectors.
+        queries = OnnxEncoder(job.base, threads=config.threads).encode_queries(
+            list(cached.lessons.anchors)
+        )
+        tower = QueryMap(queries, rank=config.adapter.rank).to(training_device())
+        training = learn(
+            tower,
+            cached,
+            config,
+            epochs=config.adapter.epochs,
+            progress=progress,
+            watchers=budget_of(config, started, clock),
+        )
+        save_encoder(_adapted(job, tower.matrix(config.tuned_share)), job.out)
+    return Tuned(
+        folder=job.out,
+        steps=len(training.losses),
+        planned_steps=training.steps,
+        seconds=clock() - started,
+        losses=tuple(training.losses),
+        ended=training.ended,
+    )
+
+
+class QueryMap(Tower):
+    """Maps the anchors' cached vectors."""
+
+    queries: torch.Tensor
+
+    def __init__(self, queries: Vectors, *, rank: int | None) -> None:
+        super().__init__()
+        self.register_buffer("queries", torch.from_numpy(queries), persistent=False)
+        length = queries.shape[1]
+        if rank is None:
+            self.change = torch.nn.ParameterList([torch.zeros(length, length)])
+        else:
+            down = torch.randn(length, rank) / math.sqrt(length)
+            self.change = torch.nn.ParameterList([down, torch.zeros(rank, length)])
+
+    def forward(self, anchors: Indices) -> torch.Tensor:
+        """Return the mapped vectors, shape (anchors, dimension)."""
+        queries: torch.Tensor = self.queries[torch.from_numpy(anchors)]
+        change: torch.Tensor = queries
+        for factor in self.change:
+            change = change @ factor
+        return queries + change
+
+    def matrix(self, share: float) -> torch.Tensor:
+        """Return the map as a linear layer holds it, with a share of the learned change."""
+        change = self.change[0]
+        for factor in list(self.change)[1:]:
+            change = change @ factor
+        identity = torch.eye(len(change), device=change.device)
+        return (identity + share * change).detach().T.contiguous().cpu()
+
+
+def _settings(config: FitConfig) -> FitConfig:
+    return config.model_copy(
+        update={
+            "learning_rate": config.adapter.learning_rate,
+            "weight_decay": config.adapter.weight_decay,
+        }
+    )
+
+
+def _adapted(job: FitJob, matrix: torch.Tensor) -> SentenceTransformer:
+    """Put the map after the encoder's last module; unit vectors go in and come out for cosine."""
+    model = load_sentence_transformer(job.base)
+    cosine = job.similarity == "cosine"
+    if cosine and not isinstance(model[len(model) - 1], Normalize):
+        model.append(Normalize())
+    length = len(matrix)
+    dense = Dense(
+        length,
+        length,
+        bias=False,
+        activation_function=torch.nn.Identity(),
+        init_weight=matrix,
+    )
+    model.append(dense)
+    if cosine:
+        model.append(Normalize())
+    return model
