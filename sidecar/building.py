@@ -7,7 +7,7 @@ from typing import Protocol
 from desireline.connectors.search_engine import Read, Slot
 from desireline.sidecar.cutover import CutOver, warm_up
 from desireline.sidecar.errors import BackfillError, RunCancelledError
-from desireline.sidecar.generations import Generation, Generations, State, free_slot
+from desireline.sidecar.generations import Generation, State, free_slot
 from desireline.sidecar.hooks import HookPoint
 from desireline.sidecar.index_recovery import recover, retire_indexes
 from desireline.sidecar.index_way import (
@@ -149,7 +149,7 @@ def _begin(run: Run, fingerprint: str, cycle: str | None, way: Wanted) -> Genera
     unfinished = generations.unfinished()
     if unfinished is not None:
         same = unfinished.fingerprint == fingerprint and way in {"auto", unfinished.way}
-        stale = _was_overtaken(generations, unfinished) or run.patience().until(
+        stale = _was_overtaken(generations.live(), unfinished) or run.patience().until(
             lambda: _was_left_behind(run.target, unfinished)
         )
         if same and not stale:
@@ -168,14 +168,20 @@ def _begin(run: Run, fingerprint: str, cycle: str | None, way: Wanted) -> Genera
     return _WAYS[choice.way].begin(run, fingerprint, cycle=cycle)
 
 
-def _was_overtaken(generations: Generations, unfinished: Generation) -> bool:
-    """Whether an owner that slept past its lease chose a slot which went live meanwhile.
-
-    Or, for the query encoder alone, vectors which are not live any more.
-    """
-    live = generations.live()
+def _was_overtaken(live: Generation | None, unfinished: Generation) -> bool:
+    """Whether what went live meanwhile leaves no place for what an owner began that slept."""
     if unfinished.vectors_of is not None:
-        return live is None or live.vectors != unfinished.vectors
+        return _lost_its_vectors(live, unfinished)
+    return _takes_the_live_slot(live, unfinished)
+
+
+def _lost_its_vectors(live: Generation | None, unfinished: Generation) -> bool:
+    """Whether the vectors that were to be searched are not live any more."""
+    return live is None or live.vectors != unfinished.vectors
+
+
+def _takes_the_live_slot(live: Generation | None, unfinished: Generation) -> bool:
+    """Whether an owner that slept past its lease chose a slot which went live meanwhile."""
     return live is not None and (live.index, live.slot) == (unfinished.index, unfinished.slot)
 
 

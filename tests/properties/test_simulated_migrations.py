@@ -14,6 +14,7 @@ from migrations import many
 from mutants import MUTANTS, Mutant
 
 SEEDS = range(240)
+QUERY_SEEDS = range(24)
 #: Seeds a mutant may live through.
 ENOUGH = range(600)
 RUNNER = Path(__file__).parent.parent / "simulation" / "migrations.py"
@@ -25,6 +26,13 @@ def test_nothing_is_lost_mixed_or_left_behind_whatever_the_seed() -> None:
     assert all(sum(r[what] for r in results) > 1000 for what in ("acknowledged", "searches"))
     assert sum(r["swaps"] for r in results) > 100
     assert {r["way"] for r in results} == {"slot", "index"}
+
+
+def test_nor_where_query_encoders_share_the_vectors_of_another_generation() -> None:
+    results = list(many(QUERY_SEEDS, way="query"))
+    assert [r["violation"] for r in results if r["violation"]] == []
+    assert {r["way"] for r in results} == {"slot", "index"}
+    assert sum(r["query_swaps"] for r in results) > len(QUERY_SEEDS) // 2
 
 
 @pytest.mark.parametrize(

@@ -48,6 +48,7 @@ def one(seed: int, tender: str = "", way: Way | None = None) -> dict[str, Any]:
         "copies": migration.checks.copies,
         "swaps": migration.checks.names.swaps,
         "searches": migration.checks.searches,
+        "query_swaps": migration.checks.query_swaps,
         "pointers": len(migration.checks.pointers),
     }
 
@@ -93,7 +94,8 @@ def many(
 
 def summary(results: Sequence[dict[str, Any]], seconds: float) -> dict[str, Any]:
     """Count what was done and name every seed that went wrong."""
-    counted = ("steps", "acknowledged", "embeddings", "copies", "searches", "pointers", "swaps")
+    counted = ("steps", "acknowledged", "embeddings", "copies", "searches", "pointers")
+    counted += ("swaps", "query_swaps")
     wrong = [r for r in results if r["violation"]]
     return {
         "migrations": len(results),
@@ -113,7 +115,9 @@ def main() -> int:
     parser.add_argument("--first", type=int, default=0, help="the first seed")
     parser.add_argument("--processes", type=int, help="left out: one for every core")
     parser.add_argument("--json", type=Path, help="where the figures go")
-    parser.add_argument("--way", choices=("slot", "index"), help="left out: drawn by the seed")
+    parser.add_argument(
+        "--way", choices=("slot", "index", "query"), help="left out: slots or indexes, by the seed"
+    )
     options = parser.parse_args()
     began = time.perf_counter()
     seeds = range(options.first, options.first + options.count)

@@ -75,6 +75,20 @@ MUTANTS = (
         tender=r"GET /jobs.*",
     ),
     Mutant(
+        name="a generation that borrows its vectors stamps them as its own",
+        place=("sidecar.embedding_writer", "EmbeddingWriter.write"),
+        right="self.generation.stamp_number",
+        wrong="self.generation.number",
+        way="query",
+    ),
+    Mutant(
+        name="queries are compared with whatever vectors are live",
+        place=("sidecar.target", "Target.shared_vectors"),
+        right="return live if same else None",
+        wrong="return live",
+        way="query",
+    ),
+    Mutant(
         name="copies of documents deleted since the proof stay",
         place=("sidecar.alias_swap", "AliasSwap._require_same"),
         right="counted.documents != documents",

@@ -120,13 +120,24 @@ class Checks:
             return None
         live = self.pointers[-1]["generation"]
         known = self.generations[live]
-        return live if (known["index"], known["slot"]) == (index.name, slot) else None
+        if (known["index"], known["slot"]) != (index.name, slot):
+            return None
+        return live if known["vectors_of"] is None else int(known["vectors_of"])
 
     # At every search.
 
     def searching(self, live: LiveGeneration) -> None:
         """Say what the next search is answered by."""
         self._serving = live
+
+    @property
+    def query_swaps(self) -> int:
+        """Count how often a generation over another one's vectors went live."""
+        named = [pointer["generation"] for pointer in self.pointers]
+        went_live = (
+            now for before, now in zip([None, *named], named, strict=False) if now != before
+        )
+        return sum(self.generations[number]["vectors_of"] is not None for number in went_live)
 
     def is_kept(self, serving: LiveGeneration) -> bool:
         """Say whether the pointer still names the generation, as live or as the way back."""
@@ -142,7 +153,7 @@ class Checks:
             return
         self.searches += 1
         found = {(row.source or {})[f"{slot}_stamp"]["generation"] for row in rows}
-        assert found <= {serving.number}, (
+        assert found <= {serving.stamp_number}, (
             f"9: a search by generation {serving.number} met {sorted(found)}"
         )
         missing = self._fixed - {row.document_id for row in rows}
@@ -168,7 +179,8 @@ class Checks:
         # What is held in an index that takes no writes is brought up to date by a revert.
         for generation in (g for g in kept if g.index == index.name):
             for row in rows.values():
-                self._embedded(row, generation.slot, generation.number, generation.fingerprint)
+                number = generation.stamp_number
+                self._embedded(row, generation.slot, number, generation.fingerprint)
 
     @staticmethod
     def _embedded(row: Row, slot: str, number: int, fingerprint: str) -> None:

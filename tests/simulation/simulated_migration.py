@@ -3,7 +3,8 @@
 Two operators' sidecars, a follower, writers, searchers and someone who reverts share one
 simulated cluster. At every request of a sidecar it may be killed, frozen for longer than its
 lease, or meet a fault of the network; primaries fail over at any time. The seed draws the way:
-slots in the index, or new indexes behind the alias by which the application writes.
+slots in the index, or new indexes behind the alias by which the application writes. In either
+the operators may also wish for query encoders over the documents of another encoder.
 """
 
 import hashlib
@@ -28,6 +29,7 @@ from simulated_target import (
     INDEX,
     LEASE_TTL_S,
     NAME,
+    QUERY_SIDE,
     config,
     follower,
     open_target,
@@ -45,13 +47,14 @@ from desireline.sidecar.errors import BackfillError, RevertRefusedError
 from desireline.sidecar.lease import hold_lease
 from desireline.sidecar.reindexing import swap_back, tidy
 from desireline.sidecar.target import Target
-from desireline.sidecar.way import Way
+from desireline.sidecar.way import Wanted, Way
 
 _START = datetime(2026, 11, 21, 2, 0, tzinfo=UTC)
 _LIMIT = 300_000
 _MOST_TRIES = 150
 _MOST_UNPROVED = 8
 _UNPROVED = ("not proved", "stable difference")
+_QUERY_ALONE = {encoder.fingerprint for encoder in QUERY_SIDE}
 #: Requests of one writer; a swap must happen while writes come in.
 _WRITES: Mapping[Way, tuple[int, ...]] = {"slot": (10, 40), "index": (20, 60, 150)}
 #: A request that is struck may take this long to be answered or given up.
@@ -73,11 +76,15 @@ class Migration:
         Args:
             seed: names the migration.
             tender: requests at which freezes are a certainty.
-            way: only this one; left out, the seed draws it.
+            way: only this one; left out, the seed draws slots or indexes. With `query` it does,
+                too, and there are wishes for query encoders.
 
         """
         self.seed = seed
-        self.way: Way = way or random.Random(f"way {seed}").choice(("slot", "index"))
+        drawn: Way = random.Random(f"way {seed}").choice(("slot", "index"))
+        self.way: Way = drawn if way in {None, "query"} else way
+        #: Whether query encoders are wished for, too.
+        self.queries = way == "query"
         self.rng = random.Random(seed)
         random.seed(seed)  # back-off draws its jitter from the module
         self.schedule = Schedule(self.rng)
@@ -154,9 +161,7 @@ class Migration:
         rng = self.rng
         spawn = self.schedule.spawn
         self.calm = False
-        wishes = [ENCODERS[1].fingerprint]
-        if rng.random() < 0.5 or self._rivals:
-            wishes.append(rng.choice(ENCODERS[1:]).fingerprint)
+        wishes = self._draw_wishes()
         for number, wish in enumerate(wishes):
             spawn(self._operator(f"sidecar-{number}", wish))
         pace_s = rng.choice((0.02, 0.1, 0.3))
@@ -181,6 +186,17 @@ class Migration:
         self.schedule.run(lambda: self.schedule.now >= until, limit=_LIMIT)
         self.calm = self.application.quiet = True
         self.schedule.run(lambda: False, limit=_LIMIT)
+
+    def _draw_wishes(self) -> list[str]:
+        """Return an encoder for each operator: one or two of whole ones, or query encoders, too."""
+        rng = self.rng
+        whole = [ENCODERS[1].fingerprint]
+        if rng.random() < 0.5 or self._rivals:
+            whole.append(rng.choice(ENCODERS[1:]).fingerprint)
+        if not self.queries:
+            return whole
+        several = rng.sample(QUERY_SIDE, rng.choice((1, 1, 2, 3)))
+        return [*rng.choice((whole, whole[:1], [])), *(each.fingerprint for each in several)]
 
     def _back_and_forth(self, times: int) -> None:
         """Go back to the former index, and perhaps forth again, with writers at work."""
@@ -230,7 +246,7 @@ class Migration:
     def _operator(self, name: str, wish: str) -> Task:
         """Start the command again until the wish is fulfilled, as an operator would."""
         fulfilled: list[str] = []
-        way = self._draw_way()
+        way: Wanted = "auto" if wish in _QUERY_ALONE else self._draw_way()
 
         def command(target: Target) -> None:
             live = target.generations.live()
@@ -260,7 +276,7 @@ class Migration:
         assert self.unproved < _MOST_UNPROVED, f"8: the proof fails again and again: {error}"
         self._tell(name, f"{type(error).__name__}: {error}")
 
-    def _reindex(self, target: Target, fingerprint: str, way: Way) -> None:
+    def _reindex(self, target: Target, fingerprint: str, way: Wanted) -> None:
         """Raises WishNotMetError where only what a dead run had begun was finished."""
         self._tell("the operator:", reindex(target, fingerprint, way))
         live = target.generations.live()

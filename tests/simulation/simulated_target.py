@@ -17,14 +17,23 @@ from desireline.sidecar.reporting import SilentReporter
 from desireline.sidecar.serving import Serving
 from desireline.sidecar.target import Target
 from desireline.sidecar.target_config import TargetConfig
-from desireline.sidecar.way import Way
+from desireline.sidecar.way import Wanted
+from desireline.trainer.encoders.base import Encoder
 from desireline.trainer.encoders.fake import FakeEncoder
+from desireline.trainer.encoders.two_tower import TwoTowerEncoder
 
 NAME = "jobs"
 INDEX = "jobs"
 TEXT = ("title", "description")
 ENCODERS = tuple(FakeEncoder(dimension=4, seed=seed) for seed in range(3))
-BY_FINGERPRINT = {encoder.fingerprint: encoder for encoder in ENCODERS}
+#: Two that encode queries alone over the documents of the first, and one over the second's.
+QUERY_SIDE = tuple(
+    TwoTowerEncoder(queries=FakeEncoder(dimension=4, seed=seed), documents=ENCODERS[documents])
+    for seed, documents in ((10, 0), (11, 0), (12, 1))
+)
+BY_FINGERPRINT: Mapping[str, Encoder] = {
+    encoder.fingerprint: encoder for encoder in (*ENCODERS, *QUERY_SIDE)
+}
 LEASE_TTL_S = 3.0
 
 
@@ -86,7 +95,7 @@ def open_target(
     )
 
 
-def reindex(target: Target, fingerprint: str, way: Way) -> str:
+def reindex(target: Target, fingerprint: str, way: Wanted) -> str:
     """Do what `desireline reindex TARGET --way WAY --end-hold` does; say what was done."""
     with target.owned() as lease:
         finished = take_over(target, lease, SilentReporter())
