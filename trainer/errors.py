@@ -51,5 +51,13 @@ class GoldenQueriesError(TrainerError):
     """The file of golden queries cannot be read."""
 
 
+class GeneralSuiteError(TrainerError):
+    """The file of the general suite cannot be read."""
+
+
 class JobError(TrainerError):
     """A job file cannot be read."""
+
+
+class LossError(TrainerError):
+    """A loss cannot be made of its settings, or cannot learn from such pairs."""

@@ -91,13 +91,17 @@ def depths_of(model: torch.nn.Module) -> Mapping[str, int]:
 
 
 def _made(name: str, groups: list[dict[str, Any]], config: FitConfig) -> torch.optim.Optimizer:
-    family: Any = getattr(torch.optim, name, None)
-    if not isinstance(family, type) or not issubclass(family, torch.optim.Optimizer):
-        known = ", ".join(sorted(each for each in dir(torch.optim) if each[:1].isupper()))
+    known = {
+        each
+        for each, found in vars(torch.optim).items()
+        if isinstance(found, type) and issubclass(found, torch.optim.Optimizer)
+    } - {"Optimizer"}
+    if name not in known:
         raise TrainerError(
             f"torch has no optimizer {name!r}; nothing was trained",
-            next_step=f"take one of {known}",
+            next_step=f"take one of {', '.join(sorted(known))}",
         )
+    family: Any = getattr(torch.optim, name)
     options: dict[str, Any] = dict(config.optimizer_options)
     if name in {"Adam", "AdamW"}:
         options.setdefault("fused", True)

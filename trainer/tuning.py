@@ -22,13 +22,13 @@ from sentence_transformers import (
 from sentence_transformers.sentence_transformer.modules import Dense, Normalize
 from transformers import PrinterCallback, TrainerCallback
 
-from desireline.connectors import plugins
 from desireline.trainer.batch_loading import Collator, Schedule, tokenise
 from desireline.trainer.batches import BatchPlan, schedule
 from desireline.trainer.encoders.sentence_transformers import load_sentence_transformer
 from desireline.trainer.errors import TrainerError
 from desireline.trainer.jobs import FitConfig, FitJob
 from desireline.trainer.lessons import Indices, Lessons
+from desireline.trainer.losses.vectors import make_loss
 from desireline.trainer.optimising import depths_of, optimiser_of, scheduler_of
 from desireline.trainer.pairs import PairSet
 from desireline.trainer.watching import Budget, Training, Watcher, diverged
@@ -273,7 +273,7 @@ def _train(
     onlookers: tuple[Sequence[Watcher], Progress],
 ) -> Training:
     prepare_weights(model, config)
-    loss = plugins.load("losses", config.loss)(model, lessons, config.loss_settings)
+    loss = make_loss(config.loss, model, lessons, config.loss_settings)
     optimizer = optimiser_of(model, loss, config)
     scheduler = scheduler_of(optimizer, config, len(batches))
     training = Training(

@@ -12,7 +12,11 @@ Features = dict[str, Any]
 
 
 class Loss(Protocol):
-    """A `torch.nn.Module` made of the model, the lessons and the user's settings."""
+    """A `torch.nn.Module` made of the model, the lessons and the user's settings.
+
+    Every loss counts each row by its weight, so that a row of double weight is a row that stands
+    there twice, and pushes no row from a passage that `Lessons.forbidden` names.
+    """
 
     def __init__(
         self, model: torch.nn.Module, lessons: Lessons, settings: Mapping[str, object]

@@ -3,13 +3,12 @@
 from collections.abc import Mapping
 from typing import Literal
 
-import numpy as np
 import torch
 from pydantic import BaseModel, Field
 
 from desireline.trainer.lessons import Lessons
-from desireline.trainer.losses.base import Features
-from desireline.trainer.losses.embedding import embed
+from desireline.trainer.losses.rows import Rows
+from desireline.trainer.losses.vectors import VectorLoss
 
 
 class WeightedInfoNceConfig(BaseModel, frozen=True, extra="forbid"):
@@ -20,36 +19,32 @@ class WeightedInfoNceConfig(BaseModel, frozen=True, extra="forbid"):
     scale: float = Field(default=20.0, gt=0)
 
 
-class WeightedInfoNce(torch.nn.Module):
+class WeightedInfoNce(VectorLoss):
     """Cross entropy of each anchor's positive among all passages of the batch.
 
-    InfoNCE (van den Oord et al. 2018) with in-batch and hard negatives. Two things differ:
-    each row counts by its weight, and a passage whose document may be right for the anchor
+    InfoNCE (van den Oord et al. 2018) with in-batch and hard negatives. Three things differ:
+    each row counts by its weight; a passage whose document may be right for the anchor
     (co-clicked, judged not surely wrong, or the positive's own document) is left out of the
-    row's softmax instead of being pushed away.
+    row's softmax instead of being pushed away; and a row whose positive is graded below 1 is
+    right when its softmax gives the positive that probability.
     """
 
     def __init__(
         self, model: torch.nn.Module, lessons: Lessons, settings: Mapping[str, object]
     ) -> None:
-        super().__init__()
-        self.model = model
-        self._lessons = lessons
+        super().__init__(model, lessons)
         self._scale = WeightedInfoNceConfig.model_validate(settings).scale
 
-    def forward(self, features: list[Features], labels: torch.Tensor) -> torch.Tensor:
-        """Return the loss of one batch; see `Loss`."""
-        anchors, passages = (embed(self.model, part) for part in features)
-        rows = labels.tolist()
-        numbers = self._lessons.passages_of(rows)
-        target = np.searchsorted(numbers, self._lessons.positive[rows])
+    def of_vectors(self, anchors: torch.Tensor, passages: torch.Tensor, rows: Rows) -> torch.Tensor:
+        """Return the loss of a batch; see `VectorLoss`."""
         return weighted_infonce(
-            anchors.float(),
-            passages.float(),
-            target=torch.from_numpy(target).to(anchors.device),
-            weight=torch.from_numpy(self._lessons.weight[rows]).to(anchors.device),
-            forbidden=torch.from_numpy(self._lessons.forbidden(rows, numbers)).to(anchors.device),
+            anchors,
+            passages,
+            target=rows.target,
+            weight=rows.weight,
+            forbidden=rows.forbidden,
             scale=self._scale,
+            score=rows.score,
         )
 
 
@@ -61,6 +56,7 @@ def weighted_infonce(
     weight: torch.Tensor,
     forbidden: torch.Tensor,
     scale: float,
+    score: torch.Tensor | None = None,
 ) -> torch.Tensor:
     """Return the weighted mean of the rows' cross entropies.
 
@@ -68,12 +64,24 @@ def weighted_infonce(
         anchors: shape (rows, dimension), of any length.
         passages: shape (passages, dimension), of any length.
         target: the passage of each row, shape (rows,).
-        weight: above 0, shape (rows,).
+        weight: shape (rows,).
         forbidden: passages left out of a row's softmax, shape (rows, passages); never a target.
         scale: what cosines are multiplied by.
+        score: what the probability of the target should be, shape (rows,); 1 if left out.
 
     """
     cosines = torch.nn.functional.normalize(anchors) @ torch.nn.functional.normalize(passages).T
     scores = (scale * cosines).masked_fill(forbidden, -torch.inf)
     each = torch.nn.functional.cross_entropy(scores, target, reduction="none")
+    if score is not None and bool((score < 1).any()):
+        each = score * each + (1 - score) * _of_the_others(scores, target)
     return (weight * each).sum() / weight.sum()
+
+
+def _of_the_others(scores: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+    """Return the cross entropy of "not the target"; 0 for a row without any other passage."""
+    others = scores.scatter(1, target[:, None], -torch.inf)
+    alone = torch.isinf(others).all(dim=1)
+    others = others.masked_fill(alone[:, None], 0.0)
+    lost: torch.Tensor = torch.logsumexp(scores, dim=1) - torch.logsumexp(others, dim=1)
+    return lost.masked_fill(alone, 0.0)
