@@ -7,8 +7,9 @@ the plugin can take over by reindexing.
 
 import hashlib
 import re
-from collections.abc import Iterator, Mapping
-from typing import Any, TypeVar
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import replace
+from typing import Any, Literal, TypeVar
 
 import orjson
 
@@ -26,6 +27,7 @@ from desireline.connectors.relevance_judgments import (
     query_set_request,
 )
 
+Kind = Literal["judgments", "query_sets"]
 _Found = TypeVar("_Found", JudgmentList, QuerySet)
 
 PLUGIN = "opensearch-search-relevance"
@@ -141,6 +143,29 @@ class SearchRelevance:
             return str(self._put("query_sets", query_set_request(queries)).get("query_set_id", ""))
         return self._index(self._query_sets, _QUERY_SETS, query_set_document(queries))
 
+    def queries_of(self, kind: Kind, list_id: str) -> tuple[str, ...]:
+        """Return the queries of the list with this id; none where it is gone."""
+        return tuple(query for each in self._lists(kind, list_id) for query in _queries(each))
+
+    def copy_without(self, kind: Kind, list_id: str, queries: Collection[str]) -> str:
+        """Write a list again without some queries; return the id of what was written.
+
+        In an index it takes the old one's place. The plugin gives it an id of its own and keeps
+        the old one, which `remove` ends. The id is empty where nothing would be left of it.
+        """
+        for found in self._lists(kind, list_id):
+            if set(_queries(found)) - set(queries):
+                return self._add(_without(found, queries))
+        return ""
+
+    def remove(self, kind: Kind, list_id: str) -> None:
+        """Delete a list; one that is gone already stays so."""
+        if self.by_plugin:
+            self._call("DELETE", path(*_API, kind, list_id), absent_ok=True)
+            return
+        place = path(self._index_of(kind), "_doc", list_id)
+        self._cluster.call("DELETE", place, params={"refresh": "true"}, absent_ok=True)
+
     def close(self) -> None:
         """Release the connections."""
         self._cluster.close()
@@ -160,13 +185,28 @@ class SearchRelevance:
                 # A listing may leave the ratings out; the document itself has them.
                 yield from documents_of(self._get(kind, str(body["id"])))
 
+    def _lists(self, kind: Kind, list_id: str) -> Iterator[JudgmentList | QuerySet]:
+        for body in documents_of(self._get(kind, list_id)):
+            if kind == "judgments":
+                yield parse_judgments(body, list_id)
+            else:
+                yield parse_query_set(body, list_id)
+
+    def _add(self, found: JudgmentList | QuerySet) -> str:
+        if isinstance(found, JudgmentList):
+            return self.add_judgments(found)
+        return self.add_query_set(found)
+
+    def _index_of(self, kind: str) -> str:
+        return self._judgments if kind == "judgments" else self._query_sets
+
     def _get(self, kind: str, document_id: str) -> Any:
         if self.by_plugin:
             place = path(*_API, kind, *filter(None, [document_id]))
             # The plugin reads the size from the body, and refuses it as a parameter.
             body = None if document_id else {"size": _MOST_LISTS}
             return self._call("GET", place, body=body, absent_ok=True)
-        index = self._judgments if kind == "judgments" else self._query_sets
+        index = self._index_of(kind)
         wanted = {"ids": {"values": [document_id]}} if document_id else {"match_all": {}}
         search = {"size": _MOST_LISTS, "query": wanted}
         search |= {} if document_id else {"_source": ["id", "name"]}
@@ -204,6 +244,17 @@ class SearchRelevance:
 def taken_by_plugin(query: str) -> bool:
     """Tell whether every release of the plugin takes this query in a query set."""
     return 0 < len(query) <= _LONGEST_QUERY and not _REFUSED_IN_QUERIES.search(query)
+
+
+def _queries(found: JudgmentList | QuerySet) -> tuple[str, ...]:
+    return tuple(found.ratings) if isinstance(found, JudgmentList) else found.queries
+
+
+def _without(found: JudgmentList | QuerySet, queries: Collection[str]) -> JudgmentList | QuerySet:
+    if isinstance(found, JudgmentList):
+        kept = {query: row for query, row in found.ratings.items() if query not in queries}
+        return replace(found, ratings=kept)
+    return replace(found, queries=tuple(each for each in found.queries if each not in queries))
 
 
 def _check_name(name: str) -> None:

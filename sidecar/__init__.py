@@ -66,13 +66,18 @@ Files; first what everything stands on, then the data's way, then the doors:
 - ``query_endpoint``    queries for documents from an OpenAI-compatible endpoint
 - ``text_models``       the models that a target's miners may ask
 - ``mining``            what the miners find, and from where each pair came
+- ``clicked_truth``     held-out clicks as the truth a candidate is judged by, and its four cells
 - ``judged_truth``      judgments of people as the truth a candidate is judged by
 - ``documents_alone``   learning without a click
-- ``learning``          from the click log to a trained candidate
+- ``learning``          from the click log to what teaches and what judges
 - ``mining_report``     what a cycle would learn from now, told before it does
 - ``examination``       what every ranker answers on held-out queries
+- ``general_ability``   how encoders answer the general suite
 - ``judging``           the gate's evidence and its verdict
+- ``training``          one candidate, trained in one mode
+- ``ladder``            modes of tuning, cheapest first, and the cheapest that is good enough
 - ``retraining``        a model that learned from what was erased gives way
+- ``exports``           where weak labels were handed to, for erasures
 - ``erasure_places``    where a person, or a query, may be found
 - ``erasing``           a client, or a query, leaves everything we hold
 - ``labelling``         a target's weak labels by themselves

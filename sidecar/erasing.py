@@ -14,6 +14,7 @@ from desireline.sidecar import retraining
 from desireline.sidecar.erased_list import CLIENT, QUERY
 from desireline.sidecar.erasure_places import (
     ArchivePlace,
+    JudgmentsPlace,
     LogReportPlace,
     PairsPlace,
     Place,
@@ -21,6 +22,7 @@ from desireline.sidecar.erasure_places import (
     Subject,
 )
 from desireline.sidecar.errors import NotErasedError, NothingNamedError
+from desireline.sidecar.exports import still_handed
 from desireline.sidecar.target import Target
 from desireline.trainer.query_text import normalise
 
@@ -49,6 +51,8 @@ class ErasureReport:
     models: tuple[str, ...]
     #: When a model without it will be trained; empty where none is needed.
     retrain: str
+    #: A sentence for each export that only its owner can deal with.
+    exports: tuple[str, ...] = ()
 
     @property
     def found(self) -> int:
@@ -103,6 +107,7 @@ def erase(target: Target, what: What, named: str, *, by: str) -> ErasureReport:
         places=places,
         models=tuple(models),
         retrain=_when(target),
+        exports=tuple(still_handed(target.store, target.name, text)),
     )
     log.info("erased", target=target.name, what=what, found=report.found, models=len(models), by=by)
     return report
@@ -114,6 +119,8 @@ def _places(target: Target, subject: Subject) -> list[Place]:
         LogReportPlace(target.store, target.name, subject),
         SentencesPlace(target.store, target.name, subject),
     ]
+    if target.judgment_lists is not None:
+        places.append(JudgmentsPlace(target.judgment_lists, target.store, target.name, subject))
     return places if target.archive is None else [ArchivePlace(target.archive, subject), *places]
 
 

@@ -1,19 +1,23 @@
 """Where on this machine and in our state a person, or a query, may be found."""
 
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from contextlib import closing
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
 
 import polars as pl
 
+from desireline.connectors.search_relevance import SearchRelevance
 from desireline.connectors.state_store import Record, StateStore
 from desireline.sidecar.cycle_report import CYCLE
 from desireline.sidecar.event_archive import EventArchive
+from desireline.sidecar.exports import Export, exports_of, forget_export, keep_export
 from desireline.sidecar.generations import GENERATION, POINTER
 from desireline.sidecar.log_reports import forget_report, kept_report
 from desireline.sidecar.run_status import RUN
+from desireline.trainer.query_text import normalise
 
 ERASED = "[erased]"
 #: Fields of our records that hold sentences; the others hold words of our own.
@@ -158,6 +162,53 @@ class LogReportPlace:
         """Forget the whole report; the next reading of the log makes another."""
         if self.count():
             forget_report(self._store, self._target)
+
+
+class JudgmentsPlace:
+    """Lists that `desireline judgments export` handed to the cluster; they name queries only."""
+
+    name = "judgments in the cluster"
+
+    def __init__(
+        self,
+        lists: Callable[[str], SearchRelevance],
+        store: StateStore,
+        target: str,
+        subject: Subject,
+    ) -> None:
+        self._open = lists
+        self._store = store
+        self._target = target
+        self._text = subject.text
+
+    def count(self) -> int:
+        """Count queries in lists."""
+        return sum(len(held) for _, held in self._holding())
+
+    def remove(self) -> None:
+        """Write the lists again without the query."""
+        for export, held in self._holding():
+            with closing(self._open(export.prefix)) as lists:
+                written = lists.copy_without(export.kind, export.where, held)
+                if written == export.where:
+                    continue
+                if written:
+                    keep_export(self._store, self._target, replace(export, where=written))
+                lists.remove(export.kind, export.where)
+            forget_export(self._store, self._target, export)
+
+    def _holding(self) -> list[tuple[Export, tuple[str, ...]]]:
+        """Return the lists that hold the query, with how they spell it."""
+        if not self._text:
+            return []
+        handed = [e for e in exports_of(self._store, self._target) if e.place == "cluster"]
+        found = [(export, self._spelled(export)) for export in handed]
+        return [(export, held) for export, held in found if held]
+
+    def _spelled(self, export: Export) -> tuple[str, ...]:
+        with closing(self._open(export.prefix)) as lists:
+            queries = lists.queries_of(export.kind, export.where)
+        return tuple(query for query in queries if normalise(query) == self._text)
 
 
 class SentencesPlace:

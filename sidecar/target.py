@@ -9,6 +9,7 @@ from datetime import datetime
 from desireline.connectors.errors import FieldMissingError, IndexMissingError
 from desireline.connectors.log_source import LogSource
 from desireline.connectors.search_engine import SearchEngine
+from desireline.connectors.search_relevance import SearchRelevance
 from desireline.connectors.state_store import StateStore
 from desireline.sidecar.controls import Controls
 from desireline.sidecar.embedding_cache import CachedEncoder, EmbeddingCache
@@ -52,6 +53,8 @@ class Target:
     hooks: Hooks = field(default_factory=Hooks)
     #: Told of every step of a re-embedding as it is passed.
     reached: Reached = go_on
+    #: Opens the cluster's judgments behind a prefix; None without a cluster.
+    judgment_lists: Callable[[str], SearchRelevance] | None = None
     #: How a run waits.
     sleep: Callable[[float], None] = time.sleep
 

@@ -12,6 +12,7 @@ from desireline.connectors import plugins
 from desireline.connectors.log_source import LogSource
 from desireline.connectors.opensearch_client import OpenSearchSettings
 from desireline.connectors.search_engine import SearchEngine
+from desireline.connectors.search_relevance import SearchRelevance
 from desireline.connectors.state_store import StateStore
 from desireline.sidecar.config import ClusterConfig, Config, child_environment
 from desireline.sidecar.embedding_cache import EmbeddingCache
@@ -81,6 +82,7 @@ def open_sidecar(
             clock=clock,
             reached=reached,
             hooks=_hooks(config, target),
+            judgment_lists=None if settings is None else partial(_lists_of, settings),
         )
         for name, target in config.targets.items()
     }
@@ -121,6 +123,10 @@ def log_source(target: TargetConfig, settings: OpenSearchSettings | None) -> Log
     plugin = plugins.load("logs", target.log_kind)
     source: LogSource = plugin.open(target.logs, settings)
     return source
+
+
+def _lists_of(settings: OpenSearchSettings, prefix: str) -> SearchRelevance:
+    return SearchRelevance(settings, prefix=prefix)
 
 
 def _hooks(config: Config, target: TargetConfig) -> Hooks:

@@ -31,10 +31,11 @@ def erase(
 ) -> None:
     """Erase a client or a query from everything kept, prove it, and name the models it taught.
 
-    Pulled events, pairs and reports are rewritten, then searched again. What was erased is never
-    pulled again: a client's events until now, a query for good. Where a model that learned from
-    it serves, a cycle trains one without it. Your click log itself is not touched. Each data
-    folder is erased from by itself: run it wherever a sidecar keeps one.
+    Pulled events, pairs, reports and judgments in the cluster are rewritten, then searched again;
+    files that `desireline judgments export` wrote are named. What was erased is never pulled
+    again: a client's events until now, a query for good. Where a model that learned from it
+    serves, a cycle trains one without it. Your click log itself is not touched. Each data folder
+    is erased from by itself: run it wherever a sidecar keeps one.
 
     Example: `desireline erase products --client-id 7f3c` or `desireline erase --query -`
 
@@ -71,5 +72,7 @@ def _tell(terminal: "Terminal", report: "ErasureReport") -> None:
         terminal.say(f"  {place.place}: {place.found:,} found, {place.left:,} left")
     for fingerprint in report.models:
         terminal.say(f"  learned from it: {fingerprint}")
+    for sentence in report.exports:
+        terminal.say(f"  {sentence}")
     if report.retrain:
         terminal.say(f"  {report.retrain}")

@@ -2,8 +2,9 @@
 
 from contextlib import closing
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
@@ -16,6 +17,7 @@ from desireline.sidecar.config import load_config
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from desireline.connectors.relevance_judgments import QuerySet
     from desireline.connectors.search_relevance import SearchRelevance
 
 _Answer = TypeVar("_Answer")
@@ -102,19 +104,20 @@ def export(
     told = {"name": made.name, "queries": len(made.ratings), "ratings": made.size}
     sentence = f"{made.size:,} ratings of {len(made.ratings):,} queries"
     sentence += f" (of {len(asked):,} asked for)" if asked is not None else ""
+    note = partial(_note, ctx, target, at=at, prefix=prefix)
     if out is not None:
         write_judgment_list(made, out)
+        note(place="file", kind="judgments", where=str(out.absolute()))
         terminal.result({**told, "written": str(out)})
         terminal.say(f"wrote {sentence} to {out}")
         return
     key, place = _in_cluster(ctx, prefix, lambda cluster: cluster.add_judgments(made))
+    note(place="cluster", kind="judgments", where=key)
     terminal.say(f"handed {sentence} to {place} as {key}")
     told |= {"judgment_id": key}
     if queries:
         chosen = exchange.to_query_set(made, name=made.name, most=queries, taken=taken_by_plugin)
-        key, place = _in_cluster(ctx, prefix, lambda cluster: cluster.add_query_set(chosen))
-        terminal.say(f"handed a set of {len(chosen.queries):,} queries to {place} as {key}")
-        told |= {"query_set_id": key}
+        told |= {"query_set_id": _hand_over(ctx, chosen, prefix, note)}
     terminal.result(told)
 
 
@@ -178,6 +181,25 @@ def import_(
         '          or under [targets.NAME.tune], with "rated" in miners, to learn from them'
     )
     terminal.result(told)
+
+
+def _hand_over(
+    ctx: typer.Context, chosen: "QuerySet", prefix: str, note: "Callable[..., None]"
+) -> str:
+    """Hand a query set to the cluster; return its id."""
+    key, place = _in_cluster(ctx, prefix, lambda cluster: cluster.add_query_set(chosen))
+    note(place="cluster", kind="query_sets", where=key)
+    told = f"handed a set of {len(chosen.queries):,} queries to {place} as {key}"
+    terminal_of(ctx).say(told)
+    return key
+
+
+def _note(ctx: typer.Context, target: str, **handed: Any) -> None:
+    """Remember where labels went: `desireline erase` looks there."""
+    from desireline.sidecar.exports import Export, keep_export  # noqa: PLC0415 - as above
+
+    with opened(ctx, target) as (_, sidecar):
+        keep_export(sidecar.parts(target).store, target, Export(**handed))
 
 
 def _queries_of(ctx: typer.Context, query_set: str | None, prefix: str) -> tuple[str, ...] | None:

@@ -82,6 +82,11 @@ class Plugin(BaseHTTPRequestHandler):
         self.kept[kind, document["id"]] = document
         self.answer({"judgment_id" if kind == "judgments" else "query_set_id": document["id"]})
 
+    def do_DELETE(self):
+        kind, _, wanted = self.path.removeprefix(API).partition("/")
+        found = self.kept.pop((kind, wanted), None)
+        self.answer({"result": "deleted" if found else "not_found"}, 200 if found else 404)
+
     def answer(self, body, status=200):
         text = body if isinstance(body, str) else json.dumps(body)
         self.send_response(status)
@@ -116,6 +121,24 @@ def test_the_plugin_is_asked_where_it_is_installed(plugin):
         assert cluster.query_set(cluster.add_query_set(QUERIES)).queries == QUERIES.queries
         assert cluster.query_set("TVs").queries == QUERIES.queries
     assert {kind for kind, _ in handler.kept} == {"judgments", "query_sets"}
+
+
+SEVERAL = replace(SHOES, ratings={**SHOES.ratings, "boots": SHOES.ratings["red shoe"]})
+
+
+def test_the_plugin_writes_a_list_without_some_queries_anew_and_deletes_the_old_one(plugin):
+    settings, handler = plugin
+    with closing(SearchRelevance(settings)) as cluster:
+        old, old_set = cluster.add_judgments(SEVERAL), cluster.add_query_set(QUERIES)
+        assert cluster.queries_of("judgments", old) == ("red shoe", "boots")
+        new = cluster.copy_without("judgments", old, {"boots"})
+        new_set = cluster.copy_without("query_sets", old_set, {"led tv"})
+        for kind, each in (("judgments", old), ("query_sets", old_set), ("judgments", old)):
+            cluster.remove(kind, each)
+        assert cluster.queries_of("judgments", old) == ()
+        assert cluster.queries_of("judgments", new) == ("red shoe",)
+        assert cluster.queries_of("query_sets", new_set) == ("tv",)
+    assert set(handler.kept) == {("judgments", new), ("query_sets", new_set)}
 
 
 @pytest.mark.parametrize("name", ["", "x" * 51, 'my "best" list'])
@@ -184,6 +207,19 @@ def test_without_the_plugin_the_same_documents_are_kept_in_indexes_like_its_own(
 def test_the_same_list_twice_is_kept_once(without):
     assert without.add_judgments(SHOES) == without.add_judgments(SHOES)
     assert without.judgments("shoes").ratings == SHOES.ratings
+
+
+@pytest.mark.opensearch
+def test_in_an_index_a_list_without_some_queries_takes_the_old_ones_place(without):
+    key, of_set = without.add_judgments(SEVERAL), without.add_query_set(QUERIES)
+    assert without.copy_without("judgments", key, {"boots"}) == key
+    assert without.judgments(key) == replace(SHOES, judgment_id=key)
+    assert without.copy_without("query_sets", of_set, {"tv"}) == of_set
+    assert without.queries_of("query_sets", of_set) == ("led tv",)
+    assert without.copy_without("query_sets", of_set, {"led tv"}) == ""
+    for _ in range(2):
+        without.remove("query_sets", of_set)
+        assert without.queries_of("query_sets", of_set) == ()
 
 
 @pytest.mark.opensearch

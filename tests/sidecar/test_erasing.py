@@ -9,16 +9,20 @@ import textwrap
 from contextlib import closing, contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import ClassVar
 
 import polars as pl
 import pytest
 import structlog
 
 from desireline.connectors.documents import TextTemplate
-from desireline.sidecar import cycle, retraining
+from desireline.connectors.judgment_files import write_judgment_list
+from desireline.connectors.relevance_judgments import JudgmentList, QuerySet, Rating
+from desireline.sidecar import cycle, erasing, retraining
 from desireline.sidecar.config import load_config
 from desireline.sidecar.cycle_report import Diary, Outcome
 from desireline.sidecar.errors import NothingNamedError
+from desireline.sidecar.exports import Export, exports_of, keep_export
 from desireline.sidecar.generations import State
 from desireline.sidecar.learning import pull_sessions
 from desireline.sidecar.privacy import Privacy
@@ -180,6 +184,92 @@ def test_reports_and_requests_in_a_cluster_are_cleared_the_same_way(
         assert len(request.body["digests"]) == 2
         assert retraining.due(parts) is None
         assert parts.store.list(retraining.RETRAIN) == []
+
+
+LABELS = JudgmentList(
+    name="labels",
+    ratings={
+        "Anns own words": (Rating(document_id="a", rating=1.0),),
+        "shoes": (Rating(document_id="b", rating=0.5),),
+    },
+    at=NOW,
+)
+
+
+def exported(sidecar, place: str, kind: str, where: str, prefix: str = "") -> None:
+    export = Export(place=place, kind=kind, where=where, at=NOW, prefix=prefix)
+    keep_export(sidecar.parts(TARGET).store, TARGET, export)
+
+
+def test_files_of_labels_are_named_with_what_to_do_about_them(shop, tmp_path):
+    for name in ("holding.json", "clean.json", "broken.json", "gone.json"):
+        exported(shop, "file", "judgments", str(tmp_path / name))
+    write_judgment_list(LABELS, tmp_path / "holding.json")
+    clean = dataclasses.replace(LABELS, ratings={"shoes": LABELS.ratings["shoes"]})
+    write_judgment_list(clean, tmp_path / "clean.json")
+    (tmp_path / "broken.json").write_text("{")
+    said = {
+        Path(sentence.partition(",")[0]).name: sentence
+        for sentence in erase(shop, "query", "anns own words").exports
+    }
+    assert set(said) == {"holding.json", "broken.json", "gone.json"}
+    assert "exported on 2026-11-21, holds the query: delete it" in said["holding.json"]
+    assert "cannot be read here any more" in said["broken.json"]
+    assert "is not here any more" in said["gone.json"]
+    of_client = erase(shop, "client", "ann-1").exports
+    assert len(of_client) == 4
+    assert all("may count its clicks: delete it and export again" in each for each in of_client)
+
+
+@pytest.mark.opensearch
+def test_judgments_in_the_cluster_are_written_again_without_the_query(
+    tmp_path, opensearch_url, index_prefix
+):
+    cluster = f'cluster = {{ url = "{opensearch_url}", state = "{index_prefix}state" }}'
+    with opened(tmp_path, cluster) as sidecar:
+        with closing(sidecar.parts(TARGET).judgment_lists(index_prefix)) as lists:
+            labels = lists.add_judgments(LABELS)
+            queries = lists.add_query_set(QuerySet(name="own", queries=("anns OWN words",), at=NOW))
+            exported(sidecar, "cluster", "judgments", labels, index_prefix)
+            exported(sidecar, "cluster", "query_sets", queries, index_prefix)
+            exported(sidecar, "cluster", "judgments", "deleted by somebody", index_prefix)
+            report = erase(sidecar, "query", "anns own words")
+            (place,) = [p for p in report.places if p.place == "judgments in the cluster"]
+            assert (place.found, place.left) == (2, 0)
+            assert report.exports == ()
+            assert lists.queries_of("judgments", labels) == ("shoes",)
+            assert lists.queries_of("query_sets", queries) == ()
+        left = exports_of(sidecar.parts(TARGET).store, TARGET)
+        assert {export.where for export in left} == {labels, "deleted by somebody"}
+        again = erase(sidecar, "query", "anns own words")
+        assert again.found == 0
+
+
+def test_a_list_that_gets_another_id_is_remembered_by_it(shop):
+    class Lists:
+        """As the plugin: a list that is written again has an id of its own."""
+
+        kept: ClassVar = {"old": ("anns own words", "shoes")}
+
+        def queries_of(self, kind, list_id):
+            return self.kept.get(list_id, ())
+
+        def copy_without(self, kind, list_id, queries):
+            self.kept["new"] = tuple(set(self.kept[list_id]) - set(queries))
+            return "new"
+
+        def remove(self, kind, list_id):
+            del self.kept[list_id]
+
+        def close(self):
+            pass
+
+    exported(shop, "cluster", "judgments", "old")
+    parts = dataclasses.replace(shop.parts(TARGET), judgment_lists=lambda _: Lists())
+    report = erasing.erase(parts, "query", "anns own words", by="a test")
+    assert [p.found for p in report.places if p.place == "judgments in the cluster"] == [1]
+    assert Lists.kept == {"new": ("shoes",)}
+    assert [export.where for export in exports_of(parts.store, TARGET)] == ["new"]
 
 
 def test_neither_the_client_nor_the_text_is_logged(shop):

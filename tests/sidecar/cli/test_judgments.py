@@ -52,6 +52,16 @@ def test_the_labels_of_a_log_are_written_and_say_what_is_right(shop):
         assert 0 < best["confidence"] < 1
 
 
+def test_erasing_a_query_names_the_file_that_was_exported_and_holds_it(shop):
+    shop("judgments", "export", "shop", "--out", "judgments.json")
+    said = shop("erase", "shop", "--query", QUERIES[3]).stdout
+    assert f"{Path('judgments.json').absolute()}, exported on " in said
+    assert "holds the query: delete it" in said
+    shop("judgments", "export", "shop", "--out", "again.json")
+    (still,) = shop.json("erase", "shop", "--query", QUERIES[3])["erased"][0]["exports"]
+    assert "again.json" not in still
+
+
 def test_what_was_exported_is_a_truth_to_simulate_with(shop):
     shop("judgments", "export", "shop", "--out", "judgments.json")
     told = shop.json(
