@@ -72,7 +72,8 @@ def parse_event(
         defects["event of another action"] += 1
         return None
     at = parse_time(record.get("timestamp"))
-    document_id = _document_id(record, object_id_field)
+    attributes = _inner(record, "event_attributes")
+    document_id = _document_id(attributes, object_id_field)
     missing = _missing(at, document_id)
     if at is None or document_id is None or missing:
         defects[missing] += 1
@@ -80,7 +81,7 @@ def parse_event(
     query_id = _text(record.get("query_id"))
     if not query_id:
         defects["event without query id"] += 1
-    position = _position(record, zero_based=zero_based)
+    position = _position(attributes, zero_based=zero_based)
     if position is None:
         defects["event without position"] += 1
     client = _text(record.get("client_id"))
@@ -101,11 +102,7 @@ def parse_event(
 
 def ordinal(record: Mapping[str, Any]) -> int | None:
     """Return the position as the log counts it: ``ordinal``, or ``index`` of UBI 1.2."""
-    position = _inner(_inner(record, "event_attributes"), "position")
-    value = position.get("ordinal", position.get("index"))
-    if isinstance(value, dict):
-        value = value.get("index")
-    return _whole(value)
+    return _ordinal(_inner(record, "event_attributes"))
 
 
 def application(record: Mapping[str, Any]) -> str:
@@ -127,7 +124,10 @@ def parse_time(value: object) -> datetime | None:
     """Read ISO 8601 text or an epoch number (seconds or milliseconds); UTC where it is silent."""
     try:
         # Nearly all are ISO: whether such a text is a number need not be tried.
-        number = None if isinstance(value, str) and value[4:5] == "-" else _whole(value)
+        if isinstance(value, str) and value[4:5] == "-":
+            at = datetime.fromisoformat(value.strip())
+            return at if at.tzinfo else at.replace(tzinfo=UTC)
+        number = _whole(value)
         if number is not None:
             seconds = number / 1000 if abs(number) >= _FIRST_MILLISECONDS else number
             return datetime.fromtimestamp(seconds, UTC)
@@ -145,17 +145,28 @@ def _missing(at: datetime | None, document_id: str | None) -> str:
     return "" if document_id else "event without document"
 
 
-def _document_id(record: Mapping[str, Any], object_id_field: str) -> str | None:
+def _document_id(attributes: Mapping[str, Any], object_id_field: str) -> str | None:
     """Return the id, "" where there is none, None where it is an id of another field."""
-    subject = _inner(_inner(record, "event_attributes"), "object")
-    field = _text(subject.get("object_id_field"))
-    if object_id_field and field and field != object_id_field:
-        return None
+    subject = _inner(attributes, "object")
+    if object_id_field:
+        field = _text(subject.get("object_id_field"))
+        if field and field != object_id_field:
+            return None
     return _text(subject.get("object_id"))
 
 
-def _position(record: Mapping[str, Any], *, zero_based: bool) -> int | None:
-    counted = ordinal(record)
+def _ordinal(attributes: Mapping[str, Any]) -> int | None:
+    position = _inner(attributes, "position")
+    value = position.get("ordinal")
+    if value is None and "ordinal" not in position:
+        value = position.get("index")
+    if isinstance(value, dict):
+        value = value.get("index")
+    return _whole(value)
+
+
+def _position(attributes: Mapping[str, Any], *, zero_based: bool) -> int | None:
+    counted = _ordinal(attributes)
     if counted is None:
         return None
     position = counted + 1 if zero_based else counted

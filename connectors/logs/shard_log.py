@@ -9,11 +9,9 @@ twice what sending all of them does (tests/benchmarks/labels.py). What is not ne
 further than the parser.
 """
 
-import gc
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -21,6 +19,7 @@ import orjson
 
 from desireline.connectors.errors import LogFormatError
 from desireline.connectors.log_source import Cursor
+from desireline.connectors.logs.rare_collection import rare_collection
 from desireline.connectors.opensearch_client import Cluster, path
 from desireline.connectors.opensearch_shards import Shard, require_every_shard
 
@@ -70,7 +69,8 @@ class ShardLog:
         """
         for shard in shards:
             start = self._positions.get(shard.key, -1)
-            with _Pages(self._cluster, shard, clauses, self._page) as pages:
+            pages = _Pages(self._cluster, shard, clauses, self._page)
+            with rare_collection(), pages:
                 for end, records in pages.since(start):
                     self._positions[shard.key] = end
                     yield records
@@ -149,24 +149,11 @@ class _Pages:
             "allow_partial_search_results": "false",
             "preference": f"_shards:{self._shard.number}|_primary",
         }
-        with _uncollected():
-            answer = self._cluster.call(
-                "POST", path(self._shard.index, "_search"), params=params, body=body
-            )
+        answer = self._cluster.call(
+            "POST", path(self._shard.index, "_search"), params=params, body=body
+        )
         require_every_shard(answer, self._shard.index)
         return [hit.get("_source", {}) for hit in answer["hits"]["hits"]]
-
-
-@contextmanager
-def _uncollected() -> Iterator[None]:
-    """Decode without the garbage collector: it finds none in a page, and takes half the time."""
-    was_on = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_on:
-            gc.enable()
 
 
 def _positions(since: Cursor | None) -> dict[str, int]:

@@ -121,7 +121,9 @@ class UbiLogs:
     def _wanted(self, records: Iterable[Mapping[str, Any]]) -> Iterable[Mapping[str, Any]]:
         """Leave out other applications whose names an analysed field could not tell apart."""
         wanted = self._config.application
-        return (record for record in records if not wanted or application(record) == wanted)
+        if not wanted:
+            return records
+        return [record for record in records if application(record) == wanted]
 
     def _events(
         self, records: Iterable[Mapping[str, Any]], zero_based: Callable[[str], bool]
