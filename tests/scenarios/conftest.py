@@ -1,6 +1,7 @@
-"""Makes the simulation importable for the tests of this folder."""
+"""Makes the simulation, and the stories of this folder, importable for its tests."""
 
 import sys
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parent.parent / "simulation"))
+HERE = Path(__file__).parent
+sys.path[:0] = [str(HERE), str(HERE.parent / "simulation")]

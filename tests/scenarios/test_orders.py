@@ -6,87 +6,51 @@ told at once, one document each, gap by gap.
 """
 
 import json
-import random
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import ClassVar
 
 import numpy as np
 import pytest
-from simulated_client import Network, engine_over
-from simulated_node import SimulatedNode
-from simulated_schedule import Schedule
-from simulated_target import CACHE, CONFIG, ENCODERS
+from simulated_target import CONFIG, ENCODERS
+from stories import (
+    NEW,
+    NOW,
+    OLD,
+    SLOT,
+    Order,
+    Story,
+    assert_each_is_told_once_and_holds_every_step,
+    named,
+    simulated,
+    tell,
+)
 
-from desireline.connectors.documents import Document, digest
+from desireline.connectors.documents import digest
 from desireline.connectors.engines.opensearch import OpenSearchEngine
 from desireline.connectors.opensearch_client import OpenSearchSettings
 from desireline.connectors.search_engine import Read
-from desireline.connectors.stores.memory import MemoryStore
 from desireline.sidecar.catchup import catch_up
-from desireline.sidecar.cutover import cut_over
-from desireline.sidecar.embedding_cache import CachedEncoder
-from desireline.sidecar.embedding_writer import EmbeddingWriter
-from desireline.sidecar.follower import Follower
-from desireline.sidecar.generations import Generation, Generations, State
-from desireline.sidecar.lease import Lease, acquire
+from desireline.sidecar.generations import Generation, State
+from desireline.sidecar.lease import acquire
 from desireline.sidecar.steps import Step
 
 ORDERS = json.loads((Path(__file__).parent / "orders.json").read_text())
 STEPS = ("read", "encode", "write", "catch up", "cut over")
-SLOT = "embedding__a"
-OLD, NEW = {"title": "old text", "level": 1}, {"title": "new text", "level": 2}
-NOW = datetime(2026, 11, 21, 2, 0, tzinfo=UTC)
 
 
-@dataclass
-class Story:
-    """Several documents, each with its order, told gap by gap."""
+class InPlace(Story):
+    """A field of the index is embedded again where it is."""
 
-    engine: OpenSearchEngine
-    index: str
-    orders: Sequence[dict[str, Any]]
-    store: MemoryStore = field(default_factory=MemoryStore)
-
-    def __post_init__(self) -> None:
-        self.told: dict[int, int] = dict.fromkeys(range(len(self.orders)), 0)
-        self.generations = Generations(self.store, "jobs")
-        self.encoding = False
+    steps: ClassVar = STEPS
+    encoding = False
 
     def begin(self) -> None:
-        self.engine.create_index(self.index, ["title", "description"])
-        there = [n for n, order in enumerate(self.orders) if _first(order) != "create"]
-        self.engine.index_documents(
-            self.index, [Document(document_id=f"d{n}", fields=OLD) for n in there]
-        )
-
-    def until(self, step: str) -> None:
-        """Be the application up to where this step stands in each order; empty: to the end."""
-        for number, order in enumerate(self.orders):
-            while self.told[number] < len(order["order"]):
-                event = order["order"][self.told[number]]
-                if event in STEPS:
-                    break
-                self._application(f"d{number}", event)
-                self.told[number] += 1
-            if step:
-                assert order["order"][self.told[number]] == step
-                self.told[number] += 1
-
-    def _application(self, name: str, event: str) -> None:
-        if event in {"replace", "create"}:
-            self.engine.index_documents(self.index, [Document(document_id=name, fields=NEW)])
-        elif event == "delete":
-            self.engine.delete_documents(self.index, [name])
-        else:
-            change = {"level": 3} if event == "update another field" else {"title": NEW["title"]}
-            self.engine.update_fields(self.index, name, change)
+        self.engine.create_index(self.name, ["title", "description"])
+        super().begin()
 
     def tell(self) -> None:
         """Copy, catch up and cut over, with the application in the gaps."""
-        engine, index = self.engine, self.index
+        engine, index = self.engine, self.name
         lease = acquire(self.store, "jobs", ttl_s=600)
         generation = self.create()
         engine.prepare_slot(index, generation.vector_slot)
@@ -102,14 +66,7 @@ class Story:
         fence = catch_up(engine, index, fence, [writer]).fence
         self.until("cut over")
         ready = self.generations.change(generation, state=State.READY, caught_up=fence.to_json())
-        cut_over(
-            self.generations,
-            ready,
-            lease=lease,
-            hold=timedelta(hours=1),
-            reason="a story",
-            clock=lambda: NOW,
-        )
+        self.cut_over(ready, lease)
         self.found_at_cut_over = self.found()
         self.until("")
         self.follow(lease)
@@ -122,7 +79,7 @@ class Story:
 
     def create(self) -> Generation:
         return self.generations.create(
-            index=self.index,
+            index=self.name,
             slot=SLOT,
             dimension=ENCODERS[0].dimension,
             similarity=ENCODERS[0].similarity,
@@ -130,35 +87,10 @@ class Story:
             created_at=NOW,
         )
 
-    def writer(
-        self,
-        generation: Generation,
-        lease: Lease,
-        reached: Callable[[Step], None] = lambda _: None,
-    ) -> EmbeddingWriter:
-        return EmbeddingWriter(
-            engine=self.engine,
-            store=self.store,
-            generation=generation,
-            encoder=CachedEncoder(ENCODERS[0], CACHE),
-            template=CONFIG.template,
-            lease=lease,
-            reached=reached,
-        )
-
-    def follow(self, lease: Lease) -> None:
-        Follower(
-            engine=self.engine,
-            generations=self.generations,
-            writer_for=self.writer,
-            clock=lambda: NOW,
-            caught_up=lambda *_: None,
-        ).follow_once(lease)
-
     def found(self) -> dict[str, str]:
         """Say of every document whether its vector is that of its text."""
         read = Read(fields=(*CONFIG.template.fields, "level"), slots=(SLOT,), embeddings=True)
-        self.last = {d.document_id: d for page in self.engine.scan(self.index, read) for d in page}
+        self.last = {d.document_id: d for page in self.engine.scan(self.name, read) for d in page}
         return {f"d{n}": self._freshness(f"d{n}") for n in range(len(self.orders))}
 
     def _freshness(self, name: str) -> str:
@@ -183,40 +115,21 @@ class Story:
                 assert self.last[name].fields["title"] == text, order["name"]
 
 
-def _first(order: dict[str, Any]) -> str:
-    return str(next(event for event in order["order"] if event not in STEPS))
-
-
-def tell(engine: OpenSearchEngine, index: str, orders: Sequence[dict[str, Any]]) -> None:
-    story = Story(engine, index, orders)
-    story.begin()
-    story.tell()
-    story.assert_ends_as_told()
-
-
-def simulated() -> OpenSearchEngine:
-    rng = random.Random(0)
-    return engine_over(Network(SimulatedNode(rng=rng), Schedule(rng), rng), "here")
-
-
-@pytest.mark.parametrize("order", ORDERS, ids=lambda order: order["name"].replace(" ", "-"))
-def test_an_order_ends_as_told_on_the_simulated_engine(order: dict[str, Any]) -> None:
-    tell(simulated(), "jobs", [order])
+@named(ORDERS)
+def test_an_order_ends_as_told_on_the_simulated_engine(order: Order) -> None:
+    tell(InPlace(simulated(), "jobs", [order]))
 
 
 def test_all_orders_end_as_told_side_by_side_on_the_simulated_engine() -> None:
-    tell(simulated(), "jobs", ORDERS)
+    tell(InPlace(simulated(), "jobs", ORDERS))
 
 
 @pytest.mark.opensearch
 def test_all_orders_end_as_told_on_a_real_node(opensearch_url: str, index_prefix: str) -> None:
     engine = OpenSearchEngine(OpenSearchSettings(url=opensearch_url))
-    tell(engine, f"{index_prefix}jobs", ORDERS)
+    tell(InPlace(engine, f"{index_prefix}jobs", ORDERS))
     engine.close()
 
 
 def test_every_order_is_told_once_and_holds_every_step() -> None:
-    assert len({order["name"] for order in ORDERS}) == len(ORDERS)
-    assert len({tuple(order["order"]) for order in ORDERS}) == len(ORDERS)
-    for order in ORDERS:
-        assert [event for event in order["order"] if event in STEPS] == list(STEPS)
+    assert_each_is_told_once_and_holds_every_step(ORDERS, STEPS)
