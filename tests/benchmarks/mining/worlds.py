@@ -31,7 +31,7 @@ class World:
 
 def load(name: str, data: Path) -> World:
     """Read a set of `../shared/data`; FileNotFoundError where it is not there."""
-    return {"onet": _onet, "tldr": _tldr}[name](data / name)
+    return {"onet": _onet, "tldr": _tldr, "banking77": _banking77}[name](data / name)
 
 
 def _onet(folder: Path) -> World:
@@ -63,6 +63,29 @@ def _tldr(folder: Path) -> World:
         documents=_documents(folder / "pages.jsonl", template),
         train=_truth(found, parts["train"] - parts["dev"] - parts["test"]),
         dev=_truth(found, parts["dev"]),
+        test=_truth(found, parts["test"]),
+    )
+
+
+def _banking77(folder: Path) -> World:
+    """Customers' questions; a document is the name of what they want. A tenth of train is dev."""
+    found, parts = defaultdict(set), defaultdict(set)
+    for part in ("train", "test"):
+        with (folder / f"{part}.csv").open(encoding="utf-8", newline="") as lines:
+            for row in csv.DictReader(lines):
+                found[normalise(row["text"])].add(row["category"])
+                parts[part].add(normalise(row["text"]))
+    names = json.loads((folder / "categories.json").read_text(encoding="utf-8"))
+    template = TextTemplate(fields=("title",))
+    known = sorted(parts["train"] - parts["test"])
+    dev = set(known[::10])
+    return World(
+        name="banking77",
+        documents={
+            name: DocumentText.of({"title": name.replace("_", " ")}, template) for name in names
+        },
+        train=_truth(found, set(known) - dev),
+        dev=_truth(found, dev),
         test=_truth(found, parts["test"]),
     )
 

@@ -1,0 +1,264 @@
+"""Training: pairs a processor second, and held-out nDCG@10, of each way on the same pairs.
+
+    python tests/benchmarks/fit.py [--quick] [--json FILE] [--peer] [--only WAY ...]
+
+True pairs of O*NET (`--world tldr`: of tldr), MiniLM, batches of 64 distinct documents, 32 tokens
+a query and 48 a document, one thread. Ways take turns in every round, each in a process of its
+own, and are measured in processor seconds from the end of their first step to their last, so a
+busy machine is busy for all of them: read the ratios, not the numbers. Each round has a seed of
+its own; all ways of a round learn from the same pairs.
+
+`--peer` builds an environment for opensearch-py-ml (gigabytes; needs `uv` and the network) and
+runs its own `train()`. Rows called "without ..." are ours with one shortcut taken back.
+"""
+
+import argparse
+import json
+import os
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+HERE = Path(__file__).parent
+DATA = HERE.parents[2] / "shared" / "data"
+PEER_PACKAGES = (
+    "opensearch-py-ml==1.3.0",
+    # What it needs but does not ask for, and the last it works with.
+    "sentence-transformers<4",
+    "transformers<5",
+    "accelerate<2",
+    "pandas<3",
+    "mdutils",
+    "torch",
+)
+_SAME = {"batch": 64, "learning_rate": 2e-4, "passes": 1.0}
+_ONE = {"pairs_a_document": 1}
+#: By name: who trains, how, and whether answers to held-out queries are worth their time.
+WAYS: dict[str, tuple[str, dict[str, Any], bool]] = {
+    "sentence-transformers": ("plain", _SAME, True),
+    "opensearch-py-ml": ("peer", _SAME, True),
+    "full": ("ours", _SAME, True),
+    "full, one pair a document": ("ours", _SAME | {"options": _ONE}, True),
+    "query": ("ours", _SAME | {"options": {"mode": "query"}}, True),
+    "adapter": ("ours", _SAME | {"options": {"mode": "adapter"}}, True),
+    "static": ("static", _SAME | {"batch": 512, "learning_rate": 2e-2, "passes": 20.0}, True),
+    "full without bfloat16": ("ours", _SAME | {"options": {"precision": "float32"}}, True),
+    "full without frozen word vectors": (
+        "ours",
+        _SAME | {"options": {"freeze_token_embeddings": False}},
+        True,
+    ),
+    "full, 3 layers frozen": ("ours", _SAME | {"options": {"frozen_layers": 3}}, True),
+}
+BASELINE = "sentence-transformers"
+#: Ratio of pairs a processor second: way, to which, at least.
+RATIOS = (
+    ("full", "sentence-transformers", 1.8),
+    ("full, one pair a document", "sentence-transformers", 1.8),
+    ("full", "opensearch-py-ml", 2.5),
+    ("query", "sentence-transformers", 5.0),
+    ("adapter", "sentence-transformers", 1_000.0),
+    ("static", "sentence-transformers", 300.0),
+)
+
+
+@dataclass(kw_only=True)
+class Measured:
+    """What one way did, round by round."""
+
+    rates: list[float] = field(default_factory=list)
+    cpu_s: list[float] = field(default_factory=list)
+    steps: list[int] = field(default_factory=list)
+    #: nDCG@10 of each held-out query; mean over the rounds.
+    values: list[list[float]] = field(default_factory=list)
+
+    @property
+    def rate(self) -> float:
+        return statistics.median(self.rates)
+
+    @property
+    def per_query(self) -> np.ndarray[Any, np.dtype[np.float64]]:
+        return np.asarray(np.mean(self.values, axis=0))
+
+
+def child(job: dict[str, Any], scratch: Path) -> dict[str, Any]:
+    """Do a job in a process of its own; see `training/one_way.py`."""
+    path = scratch / "job.json"
+    path.write_text(json.dumps(job), encoding="utf-8")
+    done = subprocess.run(
+        [sys.executable, str(HERE / "training" / "one_way.py"), str(path)],
+        stdout=subprocess.PIPE,
+        check=True,
+        text=True,
+        env=os.environ | {"OMP_NUM_THREADS": "1", "TOKENIZERS_PARALLELISM": "false"},
+    )
+    found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return found
+
+
+def peer_python(folder: Path) -> str:
+    """Build the environment of opensearch-py-ml; return its python."""
+    uv = shutil.which("uv") or str(HERE.parents[1] / ".uv" / "bin" / "uv")
+    subprocess.run([uv, "venv", "--quiet", "--python", sys.executable, str(folder)], check=True)
+    python = str(folder / "bin" / "python")
+    install = [uv, "pip", "install", "--quiet", "--python", python, *PEER_PACKAGES]
+    subprocess.run(install, check=True)
+    return python
+
+
+def measure(
+    names: list[str], *, world: str, data: Path, pairs: int, rounds: int, python: str, scratch: Path
+) -> dict[str, Measured]:
+    """Let the ways take turns; the order turns with the round."""
+    found: dict[str, Measured] = {name: Measured() for name in names}
+    for seed in range(rounds):
+        job = {
+            "world": world,
+            "data": str(data),
+            "kind": "true",
+            "split": "test",
+            "seed": seed,
+            "most": pairs,
+            "pairs": str(scratch / f"pairs-{seed}"),
+            "peer_python": python,
+        }
+        child(job | {"way": "pairs"}, scratch)
+        turn = seed % len(names)
+        for name in names[turn:] + names[:turn]:
+            by, recipe, judged = WAYS[name]
+            one = child(
+                job | {"way": name, "recipe_of": by, "recipe": recipe, "judged": judged}, scratch
+            )
+            row = found[name]
+            row.rates.append(one["pairs_a_second"])
+            row.cpu_s.append(one["cpu_s"])
+            row.steps.append(one["steps"])
+            if judged:
+                row.values.append(one["values"]["ndcg@10"])
+            print(f"round {seed} {name}: {one['pairs_a_second']:.0f} pairs/CPU s", flush=True)
+    return found
+
+
+def interval(gain: np.ndarray[Any, np.dtype[np.float64]]) -> tuple[float, float]:
+    """Bootstrap the mean over queries."""
+    draws = np.random.default_rng(0).integers(0, len(gain), (1_000, len(gain)))
+    low, high = np.quantile(gain[draws].mean(axis=1), [0.025, 0.975])
+    return float(low), float(high)
+
+
+def table(found: dict[str, Measured]) -> list[dict[str, Any]]:
+    """Print and return a row a way."""
+    rows = []
+    first = found.get(BASELINE)
+    print("| way | pairs/CPU s | times the Trainer | CPU s in all | nDCG@10 | over the Trainer |")
+    for name, row in found.items():
+        ratio = row.rate / first.rate if first else float("nan")
+        told: dict[str, Any] = {
+            "way": name,
+            "pairs_a_cpu_second": row.rates,
+            "times_trainer": round(ratio, 2),
+            "cpu_s": row.cpu_s,
+            "steps": row.steps,
+        }
+        distance = ""
+        if row.values:
+            told["ndcg@10"] = round(float(row.per_query.mean()), 4)
+        if row.values and first and row is not first:
+            gain = row.per_query - first.per_query
+            low, high = interval(gain)
+            told["over_trainer"] = [round(each, 4) for each in (float(gain.mean()), low, high)]
+            distance = f"{gain.mean():+.3f} [{low:+.3f}, {high:+.3f}]"
+        rows.append(told)
+        print(
+            f"| {name} | {row.rate:,.0f} | {ratio:.1f} | {statistics.median(row.cpu_s):.0f} "
+            f"| {told.get('ndcg@10', '')} | {distance} |"
+        )
+    return rows
+
+
+def goals(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Hold the ratios, and that speed did not cost quality."""
+    judged = []
+    by_name = {row["way"]: row for row in rows}
+    for way, other, least in RATIOS:
+        if way in by_name and other in by_name:
+            rates = [statistics.median(by_name[n]["pairs_a_cpu_second"]) for n in (way, other)]
+            value = rates[0] / rates[1]
+            judged.append(_goal(f"{way}: times {other}", f">= {least:g}", value, value >= least))
+    for way in ("full", "full, one pair a document"):
+        distance = by_name.get(way, {}).get("over_trainer")
+        if distance:
+            name = f"{way}: held-out nDCG@10 over the Trainer's"
+            judged.append(_goal(name, "not below", distance[0], distance[2] >= 0))
+    return judged
+
+
+def _goal(name: str, goal: str, value: float, holds: bool) -> dict[str, Any]:
+    return {"name": name, "goal": goal, "value": round(value, 4), "holds": bool(holds)}
+
+
+def arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
+    parser.add_argument("--quick", action="store_true", help="one round of fewer pairs")
+    parser.add_argument("--json", type=Path, help="write the numbers to this file")
+    parser.add_argument("--world", choices=("onet", "tldr"), default="onet")
+    parser.add_argument("--data", type=Path, default=DATA, help="folder of the data sets")
+    parser.add_argument("--peer", action="store_true", help="build and run opensearch-py-ml")
+    parser.add_argument("--peer-python", default="", help="python that has opensearch-py-ml")
+    parser.add_argument("--only", nargs="+", choices=list(WAYS), default=list(WAYS))
+    parser.add_argument("--pairs", type=int, help="pairs of each round")
+    parser.add_argument("--rounds", type=int, help="rounds, each with a seed of its own")
+    return parser.parse_args()
+
+
+def main() -> int:
+    asked = arguments()
+    if not asked.data.exists():
+        print(f"the data sets are not in {asked.data}; nothing was measured")
+        return 0
+    names = list(asked.only)
+    missing = {}
+    with tempfile.TemporaryDirectory(prefix="desireline-fit-bench-") as name:
+        scratch = Path(name)
+        python = asked.peer_python or (peer_python(scratch / "peer") if asked.peer else "")
+        if not python and "opensearch-py-ml" in names:
+            names.remove("opensearch-py-ml")
+            missing["opensearch-py-ml"] = "not asked for; --peer builds its environment"
+        found = measure(
+            names,
+            world=asked.world,
+            data=asked.data,
+            pairs=asked.pairs or (1_280 if asked.quick else 6_400),
+            rounds=asked.rounds or (1 if asked.quick else 3),
+            python=python,
+            scratch=scratch,
+        )
+    rows = table(found)
+    for name, reason in missing.items():
+        print(f"not run: {name}: {reason}")
+    judged = goals(rows)
+    for goal in judged:
+        holds = "holds" if goal["holds"] else "MISSED"
+        print(f"{holds:7} {goal['name']}: {goal['value']} (goal {goal['goal']})")
+    if asked.json:
+        machine = {"cores": os.cpu_count(), "load": os.getloadavg(), "quick": asked.quick}
+        content = {
+            "benchmark": "fit",
+            "machine": machine,
+            "rows": rows,
+            "not_run": missing,
+            "goals": judged,
+        }
+        asked.json.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+    return 0 if all(goal["holds"] for goal in judged) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
