@@ -53,6 +53,19 @@ class Interval(BaseModel):
     high: float
 
 
+class JudgedPart(BaseModel):
+    """What the deciding measure says of a part of the queries, before and after."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    measure: str
+    queries: int
+    #: Of the incumbent; on the general suite of the base encoder.
+    before: float
+    after: float
+    gain: Interval
+
+
 class CycleReport(BaseModel):
     """One turn of the wheel."""
 
@@ -70,6 +83,8 @@ class CycleReport(BaseModel):
     measures: dict[str, dict[str, Interval]] = {}
     #: Of the paired difference candidate minus incumbent, by measure.
     gain: dict[str, Interval] = {}
+    #: By segment, cell, topic and part of the general suite.
+    parts: dict[str, JudgedPart] = {}
     #: Fingerprint of the candidate, once there is one.
     candidate: str | None = None
     generation: int | None = None
@@ -129,9 +144,11 @@ class Diary:
         gain: Mapping[str, Interval],
         *,
         candidate: str,
+        parts: Mapping[str, JudgedPart] | None = None,
     ) -> None:
         """Keep the table."""
         self._change(
+            parts=dict(parts or {}),
             measures={ranker: dict(row) for ranker, row in measures.items()},
             gain=dict(gain),
             candidate=candidate,

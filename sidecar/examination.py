@@ -5,6 +5,7 @@ encoder by exact nearest neighbours, so that the index cannot flatter or hide a 
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -13,7 +14,14 @@ from desireline.sidecar.cycle_report import Interval
 from desireline.sidecar.reporting import Reporter
 from desireline.sidecar.target import Target
 from desireline.trainer.document_text import DocumentText
-from desireline.trainer.evaluation import Comparison, Evaluation, compare, evaluate, rank_exact
+from desireline.trainer.evaluation import (
+    CONFIDENCE,
+    Comparison,
+    Evaluation,
+    compare,
+    evaluate,
+    rank_exact,
+)
 from desireline.trainer.measures.base import Measure, Qrels, Run, parse
 
 if TYPE_CHECKING:
@@ -42,11 +50,19 @@ class Examination:
         }
 
     def compare(
-        self, candidate: str, incumbent: str, segments: Mapping[str, str] | None = None
+        self,
+        candidate: str,
+        incumbent: str,
+        segments: Mapping[str, str] | None = None,
+        *,
+        confidence: float = CONFIDENCE,
     ) -> Comparison:
         """Pair two rankers query by query."""
         return compare(
-            self.evaluations[candidate], self.evaluations[incumbent], segments=segments or {}
+            self.evaluations[candidate],
+            self.evaluations[incumbent],
+            segments=segments or {},
+            confidence=confidence,
         )
 
     def gain(self, candidate: str, incumbent: str) -> dict[str, Interval]:
@@ -60,6 +76,25 @@ class Examination:
         }
 
 
+class Reading:
+    """The documents of a target as its encoders read them; the index is read once a template."""
+
+    def __init__(self, target: Target) -> None:
+        self._target = target
+        self._documents: dict[TextTemplate, dict[str, DocumentText]] = {}
+
+    def documents(self, fingerprint: str) -> dict[str, DocumentText]:
+        """Return every document as an encoder reads it."""
+        template = self._target.registry.get(fingerprint).text_template
+        if template not in self._documents:
+            self._documents[template] = document_texts(self._target, fingerprint)
+        return self._documents[template]
+
+    def texts(self, fingerprint: str) -> dict[str, str]:
+        """Return every document rendered as an encoder wants it."""
+        return {key: document.text for key, document in self.documents(fingerprint).items()}
+
+
 def examine(
     target: Target,
     qrels: Qrels,
@@ -68,6 +103,8 @@ def examine(
     *,
     measures: tuple[Measure, ...] = MEASURES,
     by: Callable[[Run, Qrels, tuple[Measure, ...]], Evaluation] = evaluate,
+    also: AbstractSet[str] = frozenset(),
+    reading: Reading | None = None,
 ) -> Examination:
     """Let BM25 and each encoder answer the queries of the truth, and measure the answers.
 
@@ -78,20 +115,19 @@ def examine(
         reporter: told of progress.
         measures: what is measured.
         by: `evaluate` for a certain truth, `evaluate_clicks` for one made of clicks.
+        also: more queries that the encoders answer; they are not measured.
+        reading: of the documents, where somebody has read them already.
 
     """
     queries = sorted(qrels)
     runs: dict[str, Run] = {"bm25": _by_words(target, queries, reporter)}
     by_fingerprint: dict[str, Run] = {}
-    #: Encoders of one template, as a target's nearly always are, read the index once.
-    documents: dict[TextTemplate, dict[str, str]] = {}
+    reading = reading or Reading(target)
+    asked = sorted({*queries, *also})
     for name, fingerprint in fingerprints.items():
         if fingerprint not in by_fingerprint:
-            template = target.registry.get(fingerprint).text_template
-            if template not in documents:
-                documents[template] = rendered_documents(target, fingerprint)
             by_fingerprint[fingerprint] = rank_exact(
-                target.encoder(fingerprint), queries, documents[template], k=_DEPTH
+                target.encoder(fingerprint), asked, reading.texts(fingerprint), k=_DEPTH
             )
         runs[name] = by_fingerprint[fingerprint]
         reporter.progress("evaluation", len(runs) - 1, len(fingerprints), ranker=name)

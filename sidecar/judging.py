@@ -1,26 +1,30 @@
 """The gate's evidence, collected: everybody answers the held-out queries."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 
-from desireline.sidecar.cycle_report import Diary
-from desireline.sidecar.examination import MEASURES, examine, rank_by
+from desireline.sidecar.cycle_report import Diary, Interval, JudgedPart
+from desireline.sidecar.examination import MEASURES, Examination, Reading, examine
+from desireline.sidecar.general_ability import general_ability
 from desireline.sidecar.target import Target
-from desireline.trainer.evaluation import evaluate_clicks
+from desireline.trainer.evaluation import CONFIDENCE, Difference, compare, evaluate_clicks
 from desireline.trainer.gate import (
     GateConfig,
     GateEvidence,
-    Golden,
     Verdict,
     broken_golden,
     decide,
     read_golden,
 )
-from desireline.trainer.measures.base import Qrels, parse
+from desireline.trainer.measures.base import Measure, Qrels, Run, parse
+from desireline.trainer.sanity import most_pushed, own_titles, titles_to_ask, unsound
+from desireline.trainer.topics import topics_of
 
 #: Clicks know nothing of documents that were not shown, so what is measured to the depth that
 #: logs usually hold would only say that the incumbent shows what it showed.
 _MEASURES = tuple(measure for measure in MEASURES if measure.cutoff <= 10)  # noqa: PLR2004 - half of a page of twenty
+#: Texts whose vectors are looked at as such.
+_LOOKED_AT = 256
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,11 +35,21 @@ class HeldOutTruth:
     qrels: Qrels
     #: Head, torso or tail by query.
     segments: Mapping[str, str]
+    #: What the newest searches alone say of the same queries; empty where time has no part in it.
+    newest: Qrels = field(default_factory=dict)
+    #: The truth told apart by whether training saw the query, and the document. It holds queries
+    #: that training has seen, which decide nothing.
+    cells: Mapping[str, Qrels] = field(default_factory=dict)
 
     @property
     def queries(self) -> list[str]:
         """The queries that have a truth, sorted."""
         return sorted(self.qrels)
+
+    @property
+    def also_asked(self) -> list[str]:
+        """Queries of the cells that have no part in the truth itself, sorted."""
+        return sorted({query for cell in self.cells.values() for query in cell} - set(self.qrels))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,28 +68,22 @@ def judge_candidate(
     diary: Diary,
     *,
     gate: GateConfig | None = None,
+    tries: int = 1,
 ) -> Verdict:
     """Compare candidate and incumbent on held-out clicks, and let the gate decide.
 
-    `gate` is what is asked of the candidate, if not what the target's configuration asks.
+    Args:
+        target: whose documents are ranked.
+        contest: who is compared.
+        truth: what the held-out queries want.
+        diary: told and given the table.
+        gate: what is asked of the candidate, if not what the target's configuration asks.
+        tries: candidates that this truth judges tonight. The best of many looks better than it
+            is, so the interval grows with their number (Bonferroni).
+
     """
     gate = gate or target.config.gate
-    decisive = parse(gate.measure)
-    examined = examine(
-        target,
-        truth.qrels,
-        asdict(contest),
-        diary,
-        measures=tuple(dict.fromkeys((*_MEASURES, decisive))),
-        by=evaluate_clicks,
-    )
-    diary.measured(
-        examined.table,
-        examined.gain("candidate", "incumbent"),
-        candidate=contest.candidate,
-    )
-    comparison = examined.compare("candidate", "incumbent", truth.segments)
-    evidence = GateEvidence(comparison=comparison, broken=_broken(target, contest))
+    evidence = _gather(target, contest, truth, diary, gate=gate, tries=tries)
     verdict = decide(evidence, gate)
     diary.step(
         "gate",
@@ -85,14 +93,109 @@ def judge_candidate(
     return verdict
 
 
-def _broken(target: Target, contest: Contest) -> tuple[Golden, ...]:
-    """Golden queries that the incumbent answers and the candidate does not."""
-    if target.config.gate.golden is None:
-        return ()
-    golden = read_golden(target.config.gate.golden)
-    queries = sorted({pin.query for pin in golden})
-    return broken_golden(
-        golden,
-        incumbent=rank_by(target, contest.incumbent, queries),
-        candidate=rank_by(target, contest.candidate, queries),
+def _gather(
+    target: Target,
+    contest: Contest,
+    truth: HeldOutTruth,
+    diary: Diary,
+    *,
+    gate: GateConfig,
+    tries: int,
+) -> GateEvidence:
+    """Let everybody answer everything once, and measure it in every way the gate asks about."""
+    measure = parse(gate.measure)
+    reading = Reading(target)
+    golden = () if target.config.gate.golden is None else read_golden(target.config.gate.golden)
+    titles = titles_to_ask(reading.documents(contest.incumbent))
+    examined = examine(
+        target,
+        truth.qrels,
+        asdict(contest),
+        diary,
+        measures=tuple(dict.fromkeys((measure, *_MEASURES))),
+        by=evaluate_clicks,
+        also={*truth.also_asked, *titles, *(pin.query for pin in golden)},
+        reading=reading,
     )
+    ability = general_ability(target, asdict(contest), measure, reading)
+    before, after = examined.runs["incumbent"], examined.runs["candidate"]
+    by_topic = examined.compare(
+        "candidate",
+        "incumbent",
+        topics_of(target.encoder(contest.base), truth.queries, topics=gate.topics),
+        confidence=_of_many(gate.topics),
+    )
+    evidence = GateEvidence(
+        comparison=examined.compare(
+            "candidate", "incumbent", truth.segments, confidence=_of_many(tries)
+        ),
+        broken=broken_golden(golden, incumbent=before, candidate=after),
+        unsound=_unsound(target, contest, truth, reading),
+        titles=own_titles(titles, before, after),
+        push=most_pushed(_only(before, truth.qrels), _only(after, truth.qrels)),
+        documents=len(reading.documents(contest.candidate)),
+        newest=_on(truth.newest, examined, measure) if truth.newest else None,
+        topics=tuple(by_topic.of(measure, name) for name in by_topic.segments),
+        general=ability.differences,
+    )
+    diary.measured(
+        {name: {**row, **ability.row(name)} for name, row in examined.table.items()},
+        {**examined.gain("candidate", "incumbent"), **ability.gain},
+        candidate=contest.candidate,
+        parts=_parts(
+            evidence,
+            {name: _on(qrels, examined, measure) for name, qrels in truth.cells.items()},
+            measure,
+        ),
+    )
+    return evidence
+
+
+def _of_many(tries: int) -> float:
+    """Return the confidence of each at which all together are as sure as one is alone."""
+    return 1 - (1 - CONFIDENCE) / max(1, tries)
+
+
+def _unsound(target: Target, contest: Contest, truth: HeldOutTruth, reading: Reading) -> str:
+    """Look at the vectors of some queries and documents as such."""
+    encoder = target.encoder(contest.candidate)
+    texts = sorted({each.text for each in reading.documents(contest.candidate).values()} - {""})
+    of_queries = unsound(encoder.encode_queries(truth.queries[:_LOOKED_AT]))
+    return of_queries or unsound(encoder.encode_documents(texts[:_LOOKED_AT]))
+
+
+def _only(run: Run, qrels: Qrels) -> Run:
+    return {query: run[query] for query in qrels}
+
+
+def _on(qrels: Qrels, examined: Examination, measure: Measure) -> Difference:
+    """Compare on another truth, whose queries were asked too."""
+    after, before = (
+        evaluate_clicks(examined.runs[who], qrels, [measure]) for who in ("candidate", "incumbent")
+    )
+    return compare(after, before).of(measure)
+
+
+def _parts(
+    evidence: GateEvidence, cells: Mapping[str, Difference], measure: Measure
+) -> dict[str, JudgedPart]:
+    """Everything that was measured by part, under the name people read."""
+    comparison = evidence.comparison
+    found = {
+        **{name: comparison.of(measure, name) for name in comparison.segments},
+        **cells,
+        **({} if evidence.newest is None else {"newest searches": evidence.newest}),
+        **{topic.segment: topic for topic in evidence.topics},
+        **{f"general suite, {part.segment}": part for part in evidence.general},
+    }
+    return {
+        name: JudgedPart(
+            measure=str(part.measure),
+            queries=part.queries,
+            before=part.incumbent,
+            after=part.candidate,
+            gain=Interval(value=part.gain.mean, low=part.gain.low, high=part.gain.high),
+        )
+        for name, part in found.items()
+        if part.queries
+    }

@@ -7,12 +7,11 @@ from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 
-import polars as pl
-
 from desireline.connectors.documents import Document
 from desireline.connectors.errors import IndexMissingError
 from desireline.connectors.log_source import LogSource
 from desireline.connectors.search_engine import Read
+from desireline.sidecar.clicked_truth import truth_of_clicks
 from desireline.sidecar.cycle_report import Diary
 from desireline.sidecar.errors import SidecarError
 from desireline.sidecar.event_sample import frames_within
@@ -21,8 +20,6 @@ from desireline.sidecar.judging import HeldOutTruth
 from desireline.sidecar.mining import mine_target
 from desireline.sidecar.pulling import pull_into
 from desireline.sidecar.target import Target
-from desireline.trainer.click_truth import corrected_qrels, estimate_noise
-from desireline.trainer.evaluation import by_frequency
 from desireline.trainer.jobs import FitJob
 from desireline.trainer.log_frames import LogFrames, gather
 from desireline.trainer.manifest import Provenance
@@ -32,8 +29,6 @@ from desireline.trainer.shown_ids import without_document_numbers
 from desireline.trainer.splits import Split, split_forward
 from desireline.trainer.trust import trust
 
-#: More held-out queries make the evaluation slower and the interval hardly narrower.
-_MOST_HELD_OUT = 2_000
 _TOO_OLD = "events older than privacy.keep, removed"
 
 
@@ -173,24 +168,13 @@ def train(target: Target, pairs: PairSet, base: str, sessions: Sessions, diary: 
 
 
 def held_out_truth(target: Target, split: Split) -> HeldOutTruth:
-    """Say what clicks of held-out queries mean, by how users of the training part look and err.
+    """Return what judges: the clicks of held-out queries, or the word of people.
 
-    No encoder has a say in it: the incumbent's own opinion must not be in the truth that it
-    is judged by. Where people judged, as `gate.judgments` says, their word is the truth.
+    Where people judged, as `gate.judgments` says, theirs is the truth.
     """
     if target.config.gate.judgments is not None:
         return truth_of_people(target.config.gate.judgments, split)
-    qrels = corrected_qrels(
-        split.held_out,
-        estimate_noise(split.train),
-        most=_MOST_HELD_OUT,
-        seed=target.config.tune.seed,
-    )
-    searches = split.held_out.frame.group_by("query").agg(pl.col("query_id").n_unique())
-    return HeldOutTruth(
-        qrels=qrels,
-        segments=by_frequency({query: n for query, n in searches.iter_rows() if query in qrels}),
-    )
+    return truth_of_clicks(split, seed=target.config.tune.seed)
 
 
 def _window(sessions: Sessions) -> tuple[datetime, datetime] | None:

@@ -2,7 +2,7 @@
 
 import re
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, ValidationInfo, model_validator
 
@@ -85,6 +85,12 @@ class TargetGateConfig(GateConfig, frozen=True):
         examples=["judgments.json"],
         description="Judgments of people (JSON of search-relevance) that judge in place of"
         " held-out clicks.",
+    )
+    general: Literal["builtin", False] | ConfigPath = Field(
+        default="builtin",
+        examples=["general.jsonl"],
+        description="The frozen suite of general ability: builtin, a file of your own (JSON lines:"
+        " documents {part, id, text} and queries {part, query, relevant}), or false for none.",
     )
 
 

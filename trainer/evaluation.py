@@ -1,5 +1,6 @@
 """Truth and answers become numbers with intervals, and differences that can be believed."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -13,13 +14,15 @@ from desireline.trainer.measures.base import Grades, Measure, Qrels, Run
 Values = NDArray[np.float64]
 """One number a query, shape (queries,)."""
 
+#: An interval holds what it is of this often, unless another is asked for.
+CONFIDENCE = 0.95
 _RESAMPLES = 2_000
 _QUERIES_AT_ONCE = 512
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Interval:
-    """An estimate and the bounds that hold it 95 times in 100."""
+    """An estimate and the bounds that hold it 95 times in 100 (or as the confidence says)."""
 
     mean: float
     low: float
@@ -131,6 +134,7 @@ def compare(
     *,
     segments: Mapping[str, str] | None = None,
     seed: int = 0,
+    confidence: float = CONFIDENCE,
 ) -> Comparison:
     """Pair both evaluations query by query.
 
@@ -139,6 +143,7 @@ def compare(
         incumbent: the encoder that serves, over the same queries and measures.
         segments: the segment of each query; queries left out belong to none.
         seed: of the bootstrap.
+        confidence: how often the interval of each difference holds it.
 
     Raises:
         NotComparableError: other queries or other measures.
@@ -151,7 +156,9 @@ def compare(
     groups = {"": np.arange(len(candidate.queries)), **_rows_of(candidate.queries, segments or {})}
     return Comparison(
         differences=tuple(
-            _difference(candidate, incumbent, measure, _Group(name, rows), seed)
+            _difference(
+                candidate, incumbent, measure, _Group(name, rows, seed=seed, confidence=confidence)
+            )
             for name, rows in groups.items()
             for measure in candidate.values
         )
@@ -186,29 +193,27 @@ def rank_exact(
 def by_frequency(searches: Mapping[str, int]) -> dict[str, str]:
     """Call the queries that make up a third of all searches each head, torso and tail.
 
-    Queries searched equally often go to the same segment.
+    Queries searched equally often go to the same segment, and those searched least are the tail
+    however many they are: in most logs half of all searches are typed once.
     """
     total = sum(searches.values())
-    segments: dict[str, str] = {}
+    names: dict[int, str] = {}
     seen = 0
-    level: int | None = None
-    name = "head"
-    for query, count in sorted(searches.items(), key=lambda entry: (-entry[1], entry[0])):
-        if count != level:
-            name = "head" if seen < total / 3 else "torso" if seen < 2 * total / 3 else "tail"
-            level = count
-        segments[query] = name
-        seen += count
-    return segments
+    for count, alike in sorted(Counter(searches.values()).items(), reverse=True):
+        names[count] = "head" if seen < total / 3 else "torso" if seen < 2 * total / 3 else "tail"
+        seen += count * alike
+    if names:
+        names[min(names)] = "tail"
+    return {query: names[count] for query, count in sorted(searches.items())}
 
 
 def _best(scores: NDArray[np.float32], k: int) -> NDArray[np.intp]:
-    """Find the k highest scores, ties in the order of the documents."""
-    if k < scores.size:
+    """Find the k highest scores, ties in the order of the documents; no number is no answer."""
+    scores = np.where(np.isfinite(scores), scores, -np.inf)
+    candidates = np.flatnonzero(scores > -np.inf)
+    if k < candidates.size:
         lowest = np.partition(scores, scores.size - k)[scores.size - k]
         candidates = np.flatnonzero(scores >= lowest)
-    else:
-        candidates = np.arange(scores.size)
     return candidates[np.argsort(-scores[candidates], kind="stable")][:k]
 
 
@@ -221,10 +226,12 @@ def _rows_of(queries: Sequence[str], segments: Mapping[str, str]) -> dict[str, N
 class _Group:
     name: str
     rows: NDArray[np.intp]
+    seed: int
+    confidence: float
 
 
 def _difference(
-    candidate: Evaluation, incumbent: Evaluation, measure: Measure, group: _Group, seed: int
+    candidate: Evaluation, incumbent: Evaluation, measure: Measure, group: _Group
 ) -> Difference:
     weights = candidate.weights[group.rows]
     after, before = candidate.values[measure][group.rows], incumbent.values[measure][group.rows]
@@ -234,7 +241,7 @@ def _difference(
         queries=int((weights > 0).sum()),
         incumbent=_mean(before, weights),
         candidate=_mean(after, weights),
-        gain=_bootstrap(after - before, weights, seed),
+        gain=_bootstrap(after - before, weights, group.seed, group.confidence),
     )
 
 
@@ -252,8 +259,10 @@ def _mean(values: Values, weights: Values) -> float:
     return float(values.sum()) / total if total > 0 else 0.0
 
 
-def _bootstrap(values: Values, weights: Values, seed: int) -> Interval:
-    """Resample queries with replacement and take the 2.5 and 97.5 percentiles of the mean.
+def _bootstrap(
+    values: Values, weights: Values, seed: int, confidence: float = CONFIDENCE
+) -> Interval:
+    """Resample queries with replacement and take the percentiles of the mean at both ends.
 
     The sum of the weights is not resampled: few clicks would let it come near zero.
     """
@@ -267,5 +276,5 @@ def _bootstrap(values: Values, weights: Values, seed: int) -> Interval:
             for _ in range(_RESAMPLES // 100)
         ]
     )
-    low, high = np.percentile(means * scale, [2.5, 97.5])
+    low, high = np.percentile(means * scale, [50 * (1 - confidence), 50 * (1 + confidence)])
     return Interval(mean=_mean(values, weights), low=float(low), high=float(high))

@@ -1,6 +1,6 @@
 """Candidate against incumbent: a verdict and its reason in one sentence."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,6 +10,7 @@ from desireline.trainer.errors import GoldenQueriesError, UnknownMeasureError
 from desireline.trainer.evaluation import Comparison, Difference
 from desireline.trainer.measures.base import Measure, Run, parse
 from desireline.trainer.query_text import normalise
+from desireline.trainer.sanity import OwnTitles, Push
 
 _GOLDEN_DEPTH = 10
 
@@ -19,7 +20,10 @@ class GateConfig(BaseModel, frozen=True, extra="forbid"):
 
     measure: str = Field(default="ndcg@10", description="The measure that decides.")
     margin: float = Field(
-        default=0.0, ge=0, description="The lower bound of the gain must be above this."
+        default=0.01,
+        ge=0,
+        description="The smallest gain worth a re-embedding: the lower bound of the gain must be"
+        " above it.",
     )
     min_queries: int = Field(
         default=30, ge=2, description="With fewer held-out queries nothing is proven."
@@ -36,6 +40,31 @@ class GateConfig(BaseModel, frozen=True, extra="forbid"):
         default=0.05,
         ge=0,
         description="Loss in a segment that is a fall even where the interval reaches above zero.",
+    )
+    topics: int = Field(
+        default=8,
+        ge=0,
+        description="Groups of queries of like meaning, by the base encoder, of which none may be"
+        " proven to fall; 0 for none.",
+    )
+    max_lost_titles: float = Field(
+        default=0.02,
+        ge=0,
+        le=1,
+        description="Most of the documents that may be found by their own titles no longer.",
+    )
+    max_push: float = Field(
+        default=0.05,
+        ge=0,
+        le=1,
+        description="Most by which a document's share of the queries that find it in the first ten"
+        " may rise; where documents are few, twice a document's fair share.",
+    )
+    general_tolerance: float = Field(
+        default=0.02,
+        ge=0,
+        description="Most that the base encoder's general ability may lose, by the measure, on any"
+        " part of the general suite.",
     )
 
     cheaper_tolerance: float = Field(
@@ -74,6 +103,18 @@ class GateEvidence:
     comparison: Comparison
     #: Golden queries that the incumbent answers and the candidate does not.
     broken: tuple[Golden, ...] = ()
+    #: What is wrong with its vectors as such; empty where nothing is.
+    unsound: str = ""
+    titles: OwnTitles | None = None
+    push: Push | None = None
+    #: Documents it was measured among.
+    documents: int = 0
+    #: On the newest searches alone.
+    newest: Difference | None = None
+    #: By topic, each with an interval wide enough for all of them together.
+    topics: tuple[Difference, ...] = ()
+    #: Candidate against base on each part of the general suite.
+    general: tuple[Difference, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,6 +123,8 @@ class Verdict:
 
     promote: bool
     reason: str
+    #: All that stands against it; the reason names the first.
+    obstacles: tuple[str, ...] = ()
 
 
 def decide(evidence: GateEvidence, config: GateConfig | None = None) -> Verdict:
@@ -97,16 +140,27 @@ def decide(evidence: GateEvidence, config: GateConfig | None = None) -> Verdict:
                 f"{config.min_queries} are needed"
             ),
         )
-    obstacle = (
-        _golden_broken(evidence.broken)
-        or _not_better(overall, config)
-        or _segment_fell(evidence.comparison, measure, config)
-    )
+    obstacles = tuple(filter(None, _obstacles(evidence, overall, measure, config)))
     numbers = _numbers(overall)
-    if obstacle:
-        return Verdict(promote=False, reason=f"{numbers}: {obstacle}")
+    if obstacles:
+        return Verdict(promote=False, reason=f"{numbers}: {obstacles[0]}", obstacles=obstacles)
     bound = "above 0" if not config.margin else f"above the margin {_short(config.margin)}"
     return Verdict(promote=True, reason=f"{numbers}: lower bound {bound}, no segment fell")
+
+
+def _obstacles(
+    evidence: GateEvidence, overall: Difference, measure: Measure, config: GateConfig
+) -> Iterator[str]:
+    """Say what stands against it, what certainly broke first; empty where all is well."""
+    yield evidence.unsound
+    yield _golden_broken(evidence.broken)
+    yield _pushed(evidence.push, evidence.documents, config)
+    yield _titles_lost(evidence.titles, config)
+    yield _not_better(overall, config)
+    yield _segment_fell(evidence.comparison, measure, config)
+    yield from (_topic_fell(topic, config) for topic in evidence.topics)
+    yield _newest_fell(evidence.newest, config)
+    yield from (_general_fell(part, config) for part in evidence.general)
 
 
 def broken_golden(
@@ -174,6 +228,44 @@ def _segment_fell(comparison: Comparison, measure: Measure, config: GateConfig) 
         ):
             return f"the {name} segment fell, {_numbers(part)}"
     return ""
+
+
+def _topic_fell(topic: Difference, config: GateConfig) -> str:
+    if topic.queries < config.min_segment_queries or topic.gain.high >= 0:
+        return ""
+    return f"queries of one kind ({topic.segment}) fell, {_numbers(topic)}"
+
+
+def _newest_fell(newest: Difference | None, config: GateConfig) -> str:
+    if newest is None or newest.queries < config.min_segment_queries or newest.gain.high >= 0:
+        return ""
+    return f"the newest searches fell, {_numbers(newest)}"
+
+
+def _general_fell(part: Difference, config: GateConfig) -> str:
+    """Say what was forgotten: the suite is fixed, not drawn, so no interval excuses a loss."""
+    if part.gain.mean >= -config.general_tolerance:
+        return ""
+    return f"general ability fell below the base encoder's, part {part.segment}: {_numbers(part)}"
+
+
+def _titles_lost(titles: OwnTitles | None, config: GateConfig) -> str:
+    if titles is None or titles.share_lost <= config.max_lost_titles:
+        return ""
+    return (
+        f"{titles.lost} of {titles.found} documents are not among the first {_GOLDEN_DEPTH} answers"
+        " to their own titles any more"
+    )
+
+
+def _pushed(push: Push | None, documents: int, config: GateConfig) -> str:
+    most = max(config.max_push, 2 * _GOLDEN_DEPTH / documents if documents else 0.0)
+    if push is None or push.rise <= most:
+        return ""
+    return (
+        f"document {push.document_id} pushes itself among the first {_GOLDEN_DEPTH} answers of"
+        f" {push.after:.0%} of the queries ({push.before:.0%} before)"
+    )
 
 
 def _numbers(difference: Difference) -> str:

@@ -1,4 +1,4 @@
-"""Train on the past, judge on the future and on queries never trained on."""
+"""Train on the past, judge by queries never trained on, above all by the newest searches."""
 
 import hashlib
 from dataclasses import dataclass, replace
@@ -8,14 +8,14 @@ from typing import cast
 import polars as pl
 
 from desireline.trainer.sessions import Sessions
-from desireline.trainer.trust import JudgesConfig, may_judge
+from desireline.trainer.trust import JudgesConfig, may_judge, may_judge_before
 
 _BUCKETS = 2**32
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Split:
-    """Three parts of a log that share no search; the rest is used for nothing."""
+    """Four parts of a log that share no search; the rest is used for nothing."""
 
     #: Searches before the boundary, without those of held-out queries.
     train: Sessions
@@ -23,8 +23,20 @@ class Split:
     held_out: Sessions
     #: Searches from the boundary on that may judge, of queries that `train` does hold.
     returning: Sessions
+    #: Searches before the boundary that may judge, of queries held out for good.
+    earlier: Sessions
     #: None for an empty log.
     boundary: datetime | None
+
+    @property
+    def judging(self) -> Sessions:
+        """All searches of queries that `train` never holds, old ones and new.
+
+        What an encoder has not been taught it cannot have learned by heart, whenever it was asked
+        for; several times as many clicks judge as those after the boundary alone.
+        """
+        both = pl.concat([self.earlier.frame, self.held_out.frame])
+        return replace(self.held_out, frame=both)
 
 
 def split_forward(
@@ -53,18 +65,23 @@ def split_forward(
     """
     boundary = _boundary(sessions.frame, later_share)
     if boundary is None:
-        return Split(train=sessions, held_out=sessions, returning=sessions, boundary=None)
+        return Split(
+            train=sessions, held_out=sessions, returning=sessions, earlier=sessions, boundary=None
+        )
     frame = sessions.frame
     salted = held_out_queries(frame.get_column("query").unique(), held_out_share, seed)
     trained = (pl.col("at") < boundary) & ~pl.col("query").is_in(salted.implode())
     seen = frame.filter(trained).get_column("query").unique().implode()
     later = pl.col("at") >= boundary
+    earlier = (pl.col("at") < boundary) & pl.col("query").is_in(salted.implode())
     if judges is not None:
+        earlier &= pl.col("query_id").is_in(may_judge_before(sessions, boundary, judges).implode())
         later &= pl.col("query_id").is_in(may_judge(sessions, boundary, judges).implode())
     return Split(
         train=_without_waiting(sessions.only(trained)),
         held_out=sessions.only(later & ~pl.col("query").is_in(seen)),
         returning=sessions.only(later & pl.col("query").is_in(seen)),
+        earlier=sessions.only(earlier),
         boundary=boundary,
     )
 

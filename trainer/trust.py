@@ -139,19 +139,41 @@ def may_judge(sessions: Sessions, boundary: datetime, config: JudgesConfig) -> p
     They are chosen by who searched and when, never by what was clicked: what is left is as fair
     a sample of clicks as the whole.
     """
-    searches = (
-        sessions.frame.group_by("query_id")
-        .agg(pl.col("client", "subnet").first(), pl.col("at").min())
-        .filter(~pl.col("client").is_in(sessions.doubted.implode()))
-    )
+    searches = _undoubted(sessions)
     later = searches.filter(pl.col("at") >= boundary)
     if config.known_only:
         before = searches.filter((pl.col("at") < boundary) & (pl.col("client") != ""))
         known = later.join(before, on="client", how="semi")
         later = known if 2 * known.height >= later.height else later
-    later = _first_of("client", later, config.searches_a_client)
-    of_subnet = max(config.searches_a_client, round(config.share_a_subnet * later.height))
-    return _first_of("subnet", later, of_subnet).get_column("query_id")
+    return _limited(later, config)
+
+
+def may_judge_before(sessions: Sessions, boundary: datetime, config: JudgesConfig) -> pl.Series:
+    """Return the query_ids before the boundary that may judge, as `may_judge` does for the rest.
+
+    A known client is one that searched before the search by which it judges.
+    """
+    searches = _undoubted(sessions).filter(pl.col("at") < boundary)
+    if config.known_only:
+        first = pl.col("at").min().over("client")
+        known = searches.filter((pl.col("client") != "") & (pl.col("at") > first))
+        searches = known if 2 * known.height >= searches.height else searches
+    return _limited(searches, config)
+
+
+def _undoubted(sessions: Sessions) -> pl.DataFrame:
+    return (
+        sessions.frame.group_by("query_id")
+        .agg(pl.col("client", "subnet").first(), pl.col("at").min())
+        .filter(~pl.col("client").is_in(sessions.doubted.implode()))
+    )
+
+
+def _limited(searches: pl.DataFrame, config: JudgesConfig) -> pl.Series:
+    """Let no client and no subnet judge by more than its share."""
+    searches = _first_of("client", searches, config.searches_a_client)
+    of_subnet = max(config.searches_a_client, round(config.share_a_subnet * searches.height))
+    return _first_of("subnet", searches, of_subnet).get_column("query_id")
 
 
 def _first_of(who: str, searches: pl.DataFrame, most: int) -> pl.DataFrame:

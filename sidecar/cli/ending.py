@@ -4,7 +4,7 @@ import typer
 
 from desireline.sidecar.cli.exit_codes import ExitCode
 from desireline.sidecar.cli.terminal import Terminal
-from desireline.sidecar.cycle_report import CycleReport, Outcome
+from desireline.sidecar.cycle_report import CycleReport, Interval, Outcome
 
 _FAILED = (Outcome.FAILED, Outcome.INTERRUPTED)
 
@@ -21,13 +21,13 @@ def end_with(report: CycleReport, terminal: Terminal) -> None:
 def _show_measures(report: CycleReport, terminal: Terminal) -> None:
     if not report.measures:
         return
-    names = list(next(iter(report.measures.values())))
+    names = list(dict.fromkeys(name for row in report.measures.values() for name in row))
     rows = [
-        [ranker, *(_cell(row[name].value, row[name].low, row[name].high) for name in names)]
+        [ranker, *(_cell(row.get(name)) for name in names)]
         for ranker, row in report.measures.items()
     ]
     terminal.table(["on held-out clicks", *names], rows)
 
 
-def _cell(value: float, low: float, high: float) -> str:
-    return f"{value:.3f} [{low:.3f}, {high:.3f}]"
+def _cell(found: Interval | None) -> str:
+    return "" if found is None else f"{found.value:.3f} [{found.low:.3f}, {found.high:.3f}]"

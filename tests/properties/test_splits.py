@@ -41,9 +41,12 @@ def test_a_split_leaks_neither_a_query_nor_the_future(searches, held_out_share, 
     if split.boundary is None:
         assert not searches
         return
-    train, held_out, returning = (
-        part.frame for part in (split.train, split.held_out, split.returning)
+    train, held_out, returning, earlier = (
+        part.frame for part in (split.train, split.held_out, split.returning, split.earlier)
     )
+    assert not set(train["query"]) & set(earlier["query"])
+    assert all(at < split.boundary for at in earlier["at"])
+    assert split.judging.frame.height == earlier.height + held_out.height
     assert not set(train["query"]) & set(held_out["query"])
     assert set(returning["query"]) <= set(train["query"])
     assert all(at < split.boundary for at in train["at"])

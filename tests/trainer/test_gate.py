@@ -34,7 +34,7 @@ def test_a_proven_gain_is_promoted_with_its_numbers():
     verdict = decide(evidence(difference(0.031, 0.055)))
     assert verdict.promote
     assert verdict.reason == (
-        "nDCG@10 .412 -> .455 [+.031, +.055]: lower bound above 0, no segment fell"
+        "nDCG@10 .412 -> .455 [+.031, +.055]: lower bound above the margin .010, no segment fell"
     )
 
 

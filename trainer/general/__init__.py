@@ -1,0 +1,1 @@
+"""The frozen general suite; README.md here says what is in it and holds the notices."""
