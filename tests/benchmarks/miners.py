@@ -17,48 +17,34 @@ import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property, partial
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from mining.retries import with_retries
 from mining.static_encoder import Recipe, StaticEncoder, train
-from mining.words import Words
-from mining.worlds import World, load
+from mining.towns import Log, Town, Values
+from mining.worlds import load
 from resuming.cells import Cells
 
-from desireline.connectors.search_engine import Hit
-from desireline.trainer.clickmodels.latent_relevance import LatentRelevance
-from desireline.trainer.evaluation import rank_exact
-from desireline.trainer.judgments import judge
-from desireline.trainer.measures.base import Run
-from desireline.trainer.measures.reciprocal_rank import ReciprocalRank
-from desireline.trainer.miners.base import Material, Miner, Search, mine, mine_all
+from desireline.trainer.miners.base import Miner, mine, mine_all
 from desireline.trainer.miners.categories import Categories
 from desireline.trainer.miners.clicked import Clicked
 from desireline.trainer.miners.co_clicked import CoClicked
 from desireline.trainer.miners.crops import Crops
 from desireline.trainer.miners.engine_negatives import EngineNegatives
-from desireline.trainer.miners.likeness import Likeness
 from desireline.trainer.miners.pseudo_queries import PseudoQueries
 from desireline.trainer.miners.reformulated import Reformulated
 from desireline.trainer.miners.self_supervised import SelfSupervised
 from desireline.trainer.miners.skipped_above import SkippedAbove
 from desireline.trainer.miners.unanswered import Unanswered
-from desireline.trainer.pair_features import describe_pairs
-from desireline.trainer.pairs import Pair, PairSet, Passage, merge
-from desireline.trainer.sessions import Sessions, to_sessions
-from desireline.trainer.simulation import SimulationConfig, simulate
+from desireline.trainer.pairs import PairSet
 
 DATA = Path(__file__).parents[3] / "shared" / "data"
 WORLDS = ("onet", "tldr")
 #: Share of the distance between base and true pairs that everything together must close.
 GOALS = {"onet": 0.75, "tldr": 0.60}
-SHOWN = 20
-DEPTH = 30
-MEASURE = ReciprocalRank(20)
 
 EACH: dict[str, Callable[[], Miner]] = {
     "clicked": Clicked,
@@ -74,7 +60,8 @@ EACH: dict[str, Callable[[], Miner]] = {
 RETRYING: dict[str, Callable[[], Miner]] = {"reformulated": Reformulated, "unanswered": Unanswered}
 #: What stands in `tune.miners` for a target with clicks, as docs/results.md recommends.
 CHOSEN = ("clicked", "skipped_above", "engine_negatives", "self_supervised")
-Values = np.ndarray[Any, np.dtype[np.float64]]
+Reached = dict[str, Any]
+"""Values by query, pairs and processor seconds of one arm and seed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,112 +71,9 @@ class Plan:
     seeds: tuple[int, ...]
     #: Only these ways to make pairs; all without a name.
     arms: tuple[str, ...] = ()
+    #: Whether only what is in the file of cells is told.
+    kept_only: bool = False
     recipe: Recipe = field(default_factory=lambda: Recipe(hard_negatives=4))
-
-
-@dataclass
-class Town:
-    """One world with its base, its search, and the truth of its held-out queries."""
-
-    world: World
-    base: StaticEncoder
-
-    @cached_property
-    def texts(self) -> dict[str, str]:
-        return {name: document.text for name, document in self.world.documents.items()}
-
-    @cached_property
-    def words(self) -> Words:
-        return Words(self.world.documents)
-
-    @cached_property
-    def shown(self) -> Run:
-        """What the base finds for every query that may be typed."""
-        return rank_exact(self.base, list(self.world.train), self.texts, k=DEPTH)
-
-    def values(self, run: Run) -> Values:
-        """Reciprocal rank of each held-out query."""
-        truth = self.world.test
-        return np.array(
-            [MEASURE.value(run[query], dict.fromkeys(truth[query], 1.0)) for query in sorted(truth)]
-        )
-
-    def of_encoder(self, encoder: StaticEncoder) -> Values:
-        return self.values(rank_exact(encoder, sorted(self.world.test), self.texts, k=20))
-
-
-@dataclass
-class Log:
-    """Users of one seed, and what the miners may look at."""
-
-    town: Town
-    seed: int
-    retrying: bool = False
-
-    @cached_property
-    def sessions(self) -> Sessions:
-        world, shown = self.town.world, self.town.shown
-        log = simulate(
-            list(world.train),
-            world.train,
-            lambda queries: {query: shown[query] for query in queries},
-            SimulationConfig(
-                searches=len(world.train), zipf=0.5, shown=SHOWN, bots=0, seed=self.seed
-            ),
-        )
-        if self.retrying:
-            return to_sessions(with_retries(log, world.train, shown, seed=self.seed))
-        return to_sessions(log.batches)
-
-    @cached_property
-    def material(self) -> Material:
-        documents = self.town.world.documents
-        features = describe_pairs(self.sessions.frame, documents, self.town.base)
-        return Material(
-            sessions=self.sessions,
-            judgments=judge(self.sessions, LatentRelevance(), features),
-            documents=documents,
-            search=_search(lambda query, k: self.town.shown[query][:k]),
-            lexical=_search(lambda query, k: self.town.words.rank([query], k)[query]),
-            likeness=Likeness(self.town.base, documents),
-        )
-
-    @property
-    def wrong_share(self) -> float:
-        clicked = self.sessions.frame.filter("clicked").select("query", "document_id")
-        right = [name in self.town.world.train[query] for query, name in clicked.iter_rows()]
-        return 1 - float(np.mean(right))
-
-    def raw(self) -> PairSet:
-        """Every clicked pair, as it is."""
-        clicked = self.sessions.frame.filter("clicked").select("query", "document_id").unique()
-        return self._pairs(sorted(clicked.iter_rows()))
-
-    def true(self) -> PairSet:
-        """All right documents of the queries that have a click."""
-        clicked = sorted(set(self.sessions.frame.filter("clicked").get_column("query")))
-        truth = self.town.world.train
-        return self._pairs([(query, name) for query in clicked for name in sorted(truth[query])])
-
-    def _pairs(self, keys: Sequence[tuple[str, str]]) -> PairSet:
-        texts = self.town.texts
-        related: dict[str, set[str]] = {}
-        for query, name in keys:
-            related.setdefault(query, set()).add(name)
-        return merge(
-            [
-                Pair(anchor=query, positive=Passage(name, texts[name]), source="given")
-                for query, name in keys
-            ],
-            {query: frozenset(names) for query, names in related.items()},
-        )
-
-
-def _search(answer: Callable[[str, int], Sequence[str]]) -> Search:
-    def search(query: str, k: int) -> list[Hit]:
-        return [Hit(document_id=name, score=1.0, fields={}) for name in answer(query, k)]
-
-    return search
 
 
 def arms(log: Log) -> dict[str, Callable[[], PairSet]]:
@@ -226,8 +110,7 @@ def _mining(
 
 def measure(town: Town, plan: Plan, cells: Cells) -> dict[str, Any]:
     """Tune on every arm and seed; return what each reached."""
-    found: dict[str, list[Values]] = {}
-    pairs: dict[str, list[int]] = {}
+    found: dict[str, dict[int, Reached]] = {}
     wrong = []
     for seed in plan.seeds:
         logs = [Log(town, seed), Log(town, seed, retrying=True)]
@@ -236,20 +119,21 @@ def measure(town: Town, plan: Plan, cells: Cells) -> dict[str, Any]:
             if plan.arms and name not in plan.arms:
                 continue
             arm = {"world": town.world.name, "seed": seed, "arm": name}
+            if plan.kept_only and arm not in cells:
+                continue
             reached = cells.get(arm, partial(_tuned, town, make, plan.recipe, seed))
             if not reached["values"]:
                 continue
-            found.setdefault(name, []).append(np.array(reached["values"]))
-            pairs.setdefault(name, []).append(reached["pairs"])
+            found.setdefault(name, {})[seed] = reached
             print(
-                f"{town.world.name} seed {seed} {name:32} {found[name][-1].mean():.4f}"
+                f"{town.world.name} seed {seed} {name:32} {np.mean(reached['values']):.4f}"
                 f" {reached['pairs']:7,} pairs {reached['seconds']:5.0f} s",
                 flush=True,
             )
-    return _table(town, found, pairs, wrong)
+    return _table(town, found, wrong)
 
 
-def _tuned(town: Town, make: Callable[[], PairSet], recipe: Recipe, seed: int) -> dict[str, Any]:
+def _tuned(town: Town, make: Callable[[], PairSet], recipe: Recipe, seed: int) -> Reached:
     """Tune on what one way makes; no values where it makes too little to learn from."""
     began = time.process_time()
     made = make()
@@ -261,31 +145,57 @@ def _tuned(town: Town, make: Callable[[], PairSet], recipe: Recipe, seed: int) -
 
 
 def _table(
-    town: Town,
-    found: Mapping[str, list[Values]],
-    pairs: Mapping[str, list[int]],
-    wrong: Sequence[float],
+    town: Town, found: Mapping[str, Mapping[int, Reached]], wrong: Sequence[float]
 ) -> dict[str, Any]:
     base = town.of_encoder(town.base)
     words = town.values(town.words.rank(sorted(town.world.test), 20))
-    means = {name: np.mean(values, axis=0) for name, values in found.items()}
-    room = means["true pairs"] - base
     return {
         "wrong_share": round(float(np.mean(wrong)), 3),
         "base": round(float(base.mean()), 4),
         "bm25": round(float(words.mean()), 4),
-        "arms": {
-            name: {
-                "mrr@20": round(float(values.mean()), 4),
-                "share_closed": _share(values - base, room),
-                "over_base": _interval(values - base),
-                "over_clicked": _interval(values - means[_reference(name)]),
-                "by_seed": [round(float(each.mean()), 4) for each in found[name]],
-                "pairs": int(np.mean(pairs[name])),
-            }
-            for name, values in means.items()
-        },
+        "arms": {name: _compared(name, found, base) for name in found},
     }
+
+
+def _compared(
+    name: str, found: Mapping[str, Mapping[int, Reached]], base: Values
+) -> dict[str, Any]:
+    """Put one arm beside the others; each time over the seeds that both were measured with."""
+    values, clicked = _mean_of_both(found[name], found[_reference(name)])
+    also, true = _mean_of_both(found[name], found["true pairs"])
+    return {
+        "mrr@20": round(float(values.mean()), 4),
+        "share_closed": _share(also - base, true - base),
+        "over_base": _interval(values - base),
+        "over_clicked": _interval(values - clicked),
+        "by_seed": {
+            seed: round(float(np.mean(each["values"])), 4) for seed, each in found[name].items()
+        },
+        "pairs": int(np.mean([each["pairs"] for each in found[name].values()])),
+    }
+
+
+def _mean_of_both(
+    one: Mapping[int, Reached], other: Mapping[int, Reached]
+) -> tuple[Values, Values]:
+    """Values of each query, the mean over the seeds that both have."""
+    seeds = sorted(one.keys() & other.keys())
+    means = [np.mean([arm[seed]["values"] for seed in seeds], axis=0) for arm in (one, other)]
+    return means[0], means[1]
+
+
+def report(name: str, table: Mapping[str, Any]) -> None:
+    """Print one world as a table; the arms that close most first."""
+    print(f"\n{name}: base {table['base']}, BM25 {table['bm25']},", end=" ")
+    print(f"{table['wrong_share']:.0%} of clicked documents wrong")
+    print("\n| pairs of | mRR@20 | closed | beside clicked | by seed | pairs |")
+    print("|---|---|---|---|---|---|")
+    for arm, row in sorted(table["arms"].items(), key=lambda each: -each[1]["mrr@20"]):
+        closed, gain = row["share_closed"]["value"], row["over_clicked"]
+        beside = f"{gain['value']:+.3f} [{gain['low']:+.3f}, {gain['high']:+.3f}]"
+        seeds = ", ".join(f"{value:.3f}" for value in row["by_seed"].values())
+        told = f"{row['mrr@20']:.3f} | {closed:.0%} | {beside} | {seeds} | {row['pairs']:,}"
+        print(f"| {arm} | {told} |")
 
 
 def _reference(name: str) -> str:
@@ -323,6 +233,7 @@ def main() -> int:
     parser.add_argument("--quick", action="store_true", help="one seed instead of three")
     parser.add_argument("--json", type=Path, help="file for the numbers")
     parser.add_argument("--cells", type=Path, help="keep finished cells here and go on from them")
+    parser.add_argument("--kept-only", action="store_true", help="tell of finished cells alone")
     parser.add_argument("--data", type=Path, default=DATA, help="folder of the data sets")
     parser.add_argument("--only", nargs="+", choices=WORLDS, default=WORLDS)
     parser.add_argument("--arms", nargs="+", default=[], help="only these ways to make pairs")
@@ -333,11 +244,17 @@ def main() -> int:
         return 0
     torch.set_num_threads(1)
     needed = ("true pairs", "clicked", "chosen") if asked.arms else ()
-    plan = Plan(seeds=(0,) if asked.quick else tuple(asked.seeds), arms=(*asked.arms, *needed))
+    plan = Plan(
+        seeds=(0,) if asked.quick else tuple(asked.seeds),
+        arms=(*asked.arms, *needed),
+        kept_only=asked.kept_only,
+    )
     base = StaticEncoder.packaged()
     cells = Cells(asked.cells)
     found = {name: measure(Town(load(name, asked.data), base), plan, cells) for name in asked.only}
     goals = [_goal(name, found[name]["arms"]["chosen"]["share_closed"]) for name in asked.only]
+    for name, table in found.items():
+        report(name, table)
     for goal in goals:
         print(("holds " if goal["holds"] else "MISSED"), goal["name"], goal["value"], goal["goal"])
     if asked.json:

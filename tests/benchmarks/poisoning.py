@@ -50,6 +50,8 @@ SHOWN = 20
 MOST_PRICE = 0.005
 #: Most of an attack's lift that may be left, from this share of the clients on.
 MOST_LEFT, FROM_SHARE = 0.5, 0.05
+#: Of an attack that lifts fewer targets than this, nothing is said of what is left.
+LEAST_LIFT = 0.05
 #: Their clicks are those of people; the defences do not claim to stop them.
 UNSTOPPED = {PATIENT}
 
@@ -243,6 +245,9 @@ class Row:
     share: float
     top_10_open: float
     top_10_defended: float
+    #: Of each seed.
+    seeds_open: tuple[float, ...]
+    seeds_defended: tuple[float, ...]
     rank_open: float
     rank_defended: float
     #: Of the lift that the attack has without defences, the share that is left with them.
@@ -254,12 +259,15 @@ class Row:
 def table(outcomes: Sequence[Outcome]) -> list[Row]:
     """Put every attack beside the clean run of the same world."""
 
-    def mean(measure: str, kind: str, share: float, *, defended: bool) -> float:
-        return statistics.mean(
+    def by_seed(measure: str, kind: str, share: float, *, defended: bool) -> tuple[float, ...]:
+        return tuple(
             getattr(each, measure)
             for each in outcomes
             if (each.kind, each.share, each.defended) == (kind, share, defended)
         )
+
+    def mean(measure: str, kind: str, share: float, *, defended: bool) -> float:
+        return statistics.mean(by_seed(measure, kind, share, defended=defended))
 
     def lift(kind: str, share: float, *, defended: bool) -> float:
         attacked = mean("in_top_10", kind, share, defended=defended)
@@ -272,6 +280,8 @@ def table(outcomes: Sequence[Outcome]) -> list[Row]:
             share=share,
             top_10_open=mean("in_top_10", kind, share, defended=False),
             top_10_defended=mean("in_top_10", kind, share, defended=True),
+            seeds_open=by_seed("in_top_10", kind, share, defended=False),
+            seeds_defended=by_seed("in_top_10", kind, share, defended=True),
             rank_open=mean("mean_rank", kind, share, defended=False),
             rank_defended=mean("mean_rank", kind, share, defended=True),
             left=lift(kind, share, defended=True) / max(lift(kind, share, defended=False), 1e-9),
@@ -311,16 +321,22 @@ def report(rows: Sequence[Row], judged: Sequence[Mapping[str, Any]]) -> None:
         " | lift left | of what judges, open | defended |"
     )
     print("|---|---|---|---|---|---|---|---|---|")
+    clean = next(row for row in rows if row.kind == "clean")
     for row in rows:
-        left = "" if row.kind == "clean" else f"{row.left:.0%}"
+        left = f"{row.left:.0%}" if row.top_10_open - clean.top_10_open >= LEAST_LIFT else ""
         print(
-            f"| {row.kind} | {row.share:.1%} | {row.top_10_open:.0%} | {row.top_10_defended:.0%}"
+            f"| {row.kind} | {row.share:.1%} | {_spread(row.top_10_open, row.seeds_open)}"
+            f" | {_spread(row.top_10_defended, row.seeds_defended)}"
             f" | {row.rank_open:.1f} | {row.rank_defended:.1f} | {left}"
             f" | {row.judging_open:.1%} | {row.judging_defended:.1%} |"
         )
     for goal in judged:
         holds = "holds" if goal["holds"] else "MISSED"
         print(f"{holds:7} {goal['name']}: {goal['value']} (goal {goal['goal']})")
+
+
+def _spread(mean: float, seeds: Sequence[float]) -> str:
+    return f"{mean:.0%} ({min(seeds):.0%} to {max(seeds):.0%})"
 
 
 def lines_of(rows: Sequence[Row]) -> list[Line]:

@@ -65,7 +65,7 @@ def _chart(
         parts.append(f'<path d="M{left} {y:.0f}h{_WIDTH}" stroke="#ddd"/>')
         parts.append(_text(left - 28, y + 4, f"{low + share * span:.2f}", "#666"))
     for number, size in enumerate(sizes):
-        parts.append(_text(left + number * step - 12, top + _HEIGHT + 16, f"{size:,}", "#666"))
+        parts.append(_text(left + number * step - 12, top + _HEIGHT + 16, _short(size), "#666"))
     for name, values in lines.items():
         points = " ".join(
             f"{left + number * step:.0f},{top + _HEIGHT * (1 - (value - low) / span):.1f}"
@@ -75,6 +75,10 @@ def _chart(
             f'<polyline points="{points}" fill="none" stroke="{colour[name]}" stroke-width="1.5"/>'
         )
     return "\n".join(parts)
+
+
+def _short(size: int) -> str:
+    return f"{size // 1_000_000}M" if size >= 1_000_000 else f"{size // 1_000}k"
 
 
 def _text(x: float, y: float, text: str, colour: str) -> str:

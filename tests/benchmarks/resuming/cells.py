@@ -22,6 +22,9 @@ class Cells:
             for cell in map(json.loads, whole.splitlines()):
                 self._found[_key(cell["of"])] = cell["found"]
 
+    def __contains__(self, of: Mapping[str, Any]) -> bool:
+        return _key(of) in self._found
+
     def get(self, of: Mapping[str, Any], measure: Callable[[], Any]) -> Any:
         """Return what was found for this cell; measure and keep it if nothing was."""
         key = _key(of)
