@@ -5,6 +5,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 
 from desireline.trainer.encoders.base import Encoder
+from desireline.trainer.registry import Registry
 
 
 class EncoderPool:
@@ -14,7 +15,8 @@ class EncoderPool:
         self._load = load
         self._keep = keep
         self._encoders: OrderedDict[str, Encoder] = OrderedDict()
-        self._lock = threading.Lock()
+        #: Taken again by its holder: loading one encoder may ask for that of its documents.
+        self._lock = threading.RLock()
 
     def get(self, fingerprint: str) -> Encoder:
         """Return the encoder, loading it if need be. Raises ModelChangedError, TrainerError."""
@@ -30,3 +32,13 @@ class EncoderPool:
         """Fingerprints in memory."""
         with self._lock:
             return list(self._encoders)
+
+
+def pool_over(registry: Registry, *, threads: int | None, keep: int) -> EncoderPool:
+    """Return the encoders of a registry; two that share their documents' encoder share it here."""
+
+    def load(fingerprint: str) -> Encoder:
+        return registry.load(fingerprint, threads, documents=pool.get)
+
+    pool = EncoderPool(load, keep=keep)
+    return pool

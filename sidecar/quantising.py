@@ -95,9 +95,12 @@ def is_int8(target: Target, fingerprint: str) -> bool:
 def unjudged(target: Target, fingerprint: str) -> tuple[str, ...]:
     """Say why an encoder may not be put live by hand; empty when it may."""
     live = target.generations.live()
-    if (live is not None and live.fingerprint == fingerprint) or not is_int8(target, fingerprint):
+    served = {live.fingerprint, target.registry.get(live.fingerprint).space} if live else set()
+    asked = {fingerprint, target.registry.get(fingerprint).space}
+    rough = sorted(name for name in asked - served if is_int8(target, name))
+    if not rough:
         return ()
     return (
-        f"encoder {fingerprint[:12]} is an int8 form, which ranks differently from what it was made"
+        f"encoder {rough[0][:12]} is an int8 form, which ranks differently from what it was made"
         f" from and serves only after the gate: desireline quantise {target.name}",
     )

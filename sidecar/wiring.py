@@ -16,7 +16,7 @@ from desireline.connectors.search_relevance import SearchRelevance
 from desireline.connectors.state_store import StateStore
 from desireline.sidecar.config import ClusterConfig, Config, child_environment
 from desireline.sidecar.embedding_cache import EmbeddingCache
-from desireline.sidecar.encoders import EncoderPool
+from desireline.sidecar.encoders import pool_over
 from desireline.sidecar.errors import SidecarError
 from desireline.sidecar.event_archive import EventArchive
 from desireline.sidecar.hooks import Hooks
@@ -57,8 +57,11 @@ def open_sidecar(
     settings = opensearch_settings(config.cluster)
     engine, store = _engine(config, settings), _store(config, settings)
     registry = Registry(config.models_dir)
-    load = partial(registry.load, threads=config.encoder_threads)
-    encoders = EncoderPool(load, keep=_ENCODERS_A_TARGET * len(config.targets))
+    encoders = pool_over(
+        registry,
+        threads=config.encoder_threads,
+        keep=_ENCODERS_A_TARGET * len(config.targets),
+    )
     worker = WorkerProcess(environment=child_environment())
     cache = EmbeddingCache(config.cache_dir)
     privacy = {

@@ -43,8 +43,19 @@ Files, in the order the data meets them:
 - ``watching``       what looks on while an encoder trains
 - ``tuning``         the training loop
 - ``modes``          what of an encoder is trained, cheapest first
+- ``training_files`` rows of people's own files, each with its line
+- ``training_rows``  which cell is what, and what is wrong with which line
+- ``training_data``  such rows become pairs
+- ``batch_size``     how many rows a batch may hold
+- ``callbacks``      what `fit` can be told to do beside training
+- ``evaluating``     an encoder in training is measured, the best weights kept
+- ``checkpoints``    a training survives kill -9
+- ``fit_plan``       what `fit` finds out before it trains
+- ``fit_run``        what `fit` gives back
+- ``fitting``        `fit`: the above in one call, in Finetuner's words
 - ``export``         a trained folder becomes ONNX, with proof that both agree
 - ``query_side``     what a query encoder shares with that of its documents
+- ``stored_files``   listed, hashed, and surely on the disk
 - ``registry``       manifests, fingerprints, lineage
 - ``quantise``       an encoder's int8 form, a candidate of its own
 - ``import_model``   a model from outside enters the registry
@@ -71,5 +82,21 @@ Files, in the order the data meets them:
 - ``simulated_defects``    what is wrong with real logs, planted
 """
 
+from typing import TYPE_CHECKING
+
 if __name__ == "trainer":
     raise ImportError("import desireline.trainer, not the bare folder")
+
+if TYPE_CHECKING:
+    from desireline.trainer.fitting import fit
+
+__all__ = ["fit"]
+
+
+def __getattr__(name: str) -> object:
+    """Import `fit` when it is asked for: it takes seconds of torch (PEP 562)."""
+    if name == "fit":
+        from desireline.trainer.fitting import fit as found  # noqa: PLC0415 - see above
+
+        return found
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

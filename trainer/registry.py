@@ -2,13 +2,12 @@
 
 import contextlib
 import errno
-import hashlib
-import os
 import re
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 
 import structlog
@@ -28,8 +27,9 @@ from desireline.trainer.errors import (
     RegistryFullError,
     TrainerError,
 )
-from desireline.trainer.manifest import FileRecord, Manifest, Provenance, fingerprint
+from desireline.trainer.manifest import Manifest, Provenance, fingerprint
 from desireline.trainer.query_side import refuse_unlike
+from desireline.trainer.stored_files import file_names, record, sync, sync_folder
 
 log = structlog.get_logger()
 
@@ -92,7 +92,7 @@ class Registry:
             model_files.copy(folder, pending)
             settings.write(pending)
             manifest = Manifest.of(
-                files={name: _record(pending / name) for name in model_files.check(pending)},
+                files={name: record(pending / name) for name in model_files.check(pending)},
                 settings=settings,
                 template=template,
                 provenance=provenance,
@@ -101,7 +101,7 @@ class Registry:
             )
             text = manifest.model_dump_json(indent=1)
             (pending / MANIFEST).write_text(text + "\n", encoding="utf-8")
-            _sync(pending)
+            sync(pending)
             return self._publish(pending, manifest)
 
     def get(self, fingerprint: str) -> Manifest:
@@ -131,14 +131,14 @@ class Registry:
         """
         manifest = self.get(fingerprint)
         folder = self.folder(fingerprint)
-        found = set(_file_names(folder)) - {MANIFEST}
+        found = set(file_names(folder)) - {MANIFEST}
         for name in sorted(found ^ set(manifest.files)):
             raise _changed(
                 fingerprint, f"{name} was {'added' if name in found else 'removed'} since"
             )
-        for name, record in manifest.files.items():
+        for name, stored in manifest.files.items():
             path = folder / name
-            if path.is_symlink() or _record(path) != record:
+            if path.is_symlink() or record(path) != stored:
                 raise _changed(fingerprint, f"{name} has other bytes than were registered")
         return manifest
 
@@ -215,8 +215,20 @@ class Registry:
                 )
         self._discard(fingerprint)
 
-    def load(self, fingerprint: str, threads: int | None = None) -> Encoder:
+    def load(
+        self,
+        fingerprint: str,
+        threads: int | None = None,
+        *,
+        documents: Callable[[str], Encoder] | None = None,
+    ) -> Encoder:
         """Verify a model and open it for serving; of a query-side model, both towers.
+
+        Args:
+            fingerprint: of the model.
+            threads: that encode at a time; None for one a core.
+            documents: gives the encoder of a query-side model's documents, verified, where it may
+                be open already; left out, it is opened here.
 
         Raises:
             ModelMissingError: it, or the encoder of its documents, is not registered.
@@ -226,10 +238,9 @@ class Registry:
         manifest = self.verify(fingerprint)
         if manifest.documents is None:
             return self._open(fingerprint, threads)
-        self.verify(manifest.documents)
+        theirs = documents or partial(self.load, threads=threads)
         return TwoTowerEncoder(
-            queries=self._open(fingerprint, threads),
-            documents=self._open(manifest.documents, threads),
+            queries=self._open(fingerprint, threads), documents=theirs(manifest.documents)
         )
 
     def _open(self, fingerprint: str, threads: int | None) -> OnnxEncoder:
@@ -277,7 +288,7 @@ class Registry:
             if not target.is_dir():
                 raise
             return self.verify(manifest.fingerprint)  # another process was first
-        _sync_folder(self.root)
+        sync_folder(self.root)
         log.info("model registered", model=manifest.fingerprint, dimension=manifest.dimension)
         return manifest
 
@@ -302,19 +313,6 @@ class Registry:
         )
 
 
-def _file_names(folder: Path) -> Iterator[str]:
-    for parent, folders, files in os.walk(folder):
-        links = [name for name in folders if Path(parent, name).is_symlink()]
-        for name in [*files, *links]:
-            yield Path(parent, name).relative_to(folder).as_posix()
-
-
-def _record(path: Path) -> FileRecord:
-    with path.open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
-        return FileRecord(sha256=digest, bytes=file.tell())
-
-
 def _recomputed(manifest: Manifest) -> str:
     return fingerprint(manifest.files, manifest.settings, manifest.template, manifest.documents)
 
@@ -324,20 +322,3 @@ def _changed(fingerprint: str, what: str) -> ModelChangedError:
         f"the model {fingerprint[:12]} is not as it was registered: {what}; it was not loaded",
         next_step="add or import it again: a damaged copy is replaced",
     )
-
-
-def _sync(folder: Path) -> None:
-    """Have every byte on the disk before the model gets its name."""
-    for parent, _, files in os.walk(folder):
-        for name in files:
-            with Path(parent, name).open("rb") as file:
-                os.fsync(file.fileno())
-        _sync_folder(Path(parent))
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

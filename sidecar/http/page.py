@@ -188,6 +188,7 @@ class Pages:
             element("code", live.slot),
             " of ",
             element("code", live.index),
+            f", with the vectors of generation {live.vectors_of}" if live.vectors_of else None,
         )
 
     def _card(self, target: str) -> Markup:

@@ -211,3 +211,25 @@ def test_its_int8_form_reads_the_same_document_vectors(
     np.testing.assert_array_equal(rough.encode_documents(TEXTS), exact.encode_documents(TEXTS))
     alike = (rough.encode_queries(TEXTS) * exact.encode_queries(TEXTS)).sum(axis=1)
     assert (alike > 0.9).all()
+
+
+def test_two_over_the_same_documents_share_their_encoder_in_a_pool(
+    registry: Registry, add: Add, exported_bert: Path, queries: Path, tmp_path: Path
+) -> None:
+    whole = add(exported_bert)
+    shutil.copytree(queries, tmp_path / "others")
+    settings = EncoderSettings.read(queries)
+    settings.model_copy(update={"prompts": Prompts(query="asked: ")}).write(tmp_path / "others")
+    first, second = (add(each, whole.fingerprint) for each in (queries, tmp_path / "others"))
+    opened: list[str] = []
+
+    def documents(fingerprint: str) -> Encoder:
+        opened.append(fingerprint)
+        return shared
+
+    shared = registry.load(whole.fingerprint)
+    towers = [registry.load(each.fingerprint, documents=documents) for each in (first, second)]
+    assert opened == [whole.fingerprint] * 2
+    towers[0].encode_documents(TEXTS)
+    assert isinstance(towers[1], CountingEncoder)
+    assert towers[1].stats.texts == len(TEXTS), "they are counted together"

@@ -273,7 +273,7 @@ from pathlib import Path
 from desireline.connectors.documents import TextTemplate
 from desireline.trainer import registry as module
 from desireline.trainer.manifest import Provenance
-module._sync = lambda folder: os.kill(os.getpid(), signal.SIGKILL)
+module.sync = lambda folder: os.kill(os.getpid(), signal.SIGKILL)
 module.Registry(Path({str(registry.root)!r})).add(
     Path({str(exported_bert)!r}), template=TextTemplate(fields=("title",)),
     similarity="cosine", provenance=Provenance(base_model="tiny"))
