@@ -61,3 +61,11 @@ class JobError(TrainerError):
 
 class LossError(TrainerError):
     """A loss cannot be made of its settings, or cannot learn from such pairs."""
+
+
+class TrainingDataError(TrainerError):
+    """Rows of the user's own training data are wrong; nothing was started."""
+
+
+class CheckpointError(TrainerError):
+    """A checkpoint cannot be written or read."""

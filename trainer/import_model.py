@@ -60,6 +60,19 @@ def import_model(
         )
 
 
+def bring_model(source: str, folder: Path) -> Path:
+    """Copy a checked model folder, a Hugging Face id, or `minilm` to a new folder; return it.
+
+    Raises:
+        UnsafeModelError: it cannot be found, or holds what could run code.
+        PluginMissingError: a package that is needed to find it is not installed.
+
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    _bring(source, folder)
+    return folder
+
+
 def packaged_minilm() -> Path:
     """Find the folder of all-MiniLM-L6-v2 inside its PyPI package.
 

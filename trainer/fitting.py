@@ -1,0 +1,255 @@
+"""`fit`: an encoder tuned on one's own data, on one's own machine, in Finetuner's words."""
+
+import tempfile
+import time
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from sentence_transformers import SentenceTransformer
+
+from desireline.trainer.callbacks import BestModelCheckpoint, Callback, EarlyStopping
+from desireline.trainer.checkpoints import Checkpoints
+from desireline.trainer.encoders.sentence_transformers import load_sentence_transformer
+from desireline.trainer.errors import TrainerError
+from desireline.trainer.evaluating import Evaluating
+from desireline.trainer.export import export_onnx
+from desireline.trainer.fit_plan import (
+    Asked,
+    Plan,
+    Sampler,
+    Watch,
+    check_device,
+    digest_of,
+    evaluating,
+    planned,
+    seconds_left,
+    wiseft_share,
+)
+from desireline.trainer.fit_run import FitRun
+from desireline.trainer.import_model import bring_model
+from desireline.trainer.jobs import FitConfig
+from desireline.trainer.losses.names import settings_of_loss
+from desireline.trainer.training_data import Source, TrainingData, read_training_data
+from desireline.trainer.training_files import CSVOptions
+from desireline.trainer.tuning import Progress, Tuned, tune_pairs
+
+Options = Mapping[str, Any]
+
+MEASURES = ("mrr@20", "recall@20", "ndcg@10", "hit@10")
+_MOST_STEPS = 1_000_000_000
+_RATE = 2e-4
+
+
+def fit(
+    model: str | Path,
+    train_data: Source,
+    eval_data: Source | None = None,
+    val_split: float = 0.0,
+    *,
+    out: str | Path,
+    loss: str = "infonce",
+    loss_options: Options | None = None,
+    miner: str | None = None,
+    miner_options: Options | None = None,
+    optimizer: str = "AdamW",
+    optimizer_options: Options | None = None,
+    learning_rate: float | None = None,
+    epochs: float = 5,
+    batch_size: int | None = None,
+    scheduler: str = "cosine",
+    scheduler_options: Options | None = None,
+    freeze: bool | int = False,
+    output_dim: int | None = None,
+    device: str | None = None,
+    to_onnx: bool = False,
+    callbacks: Sequence[Callback] | None = None,
+    sampler: Sampler = "auto",
+    num_items_per_class: int = 4,
+    loss_optimizer_options: Options | None = None,
+    csv_options: CSVOptions | Options | None = None,
+    index_data: Mapping[str, str] | None = None,
+    measures: Sequence[str] = MEASURES,
+    seed: int = 0,
+    budget_s: float | None = None,
+    done_by: datetime | None = None,
+    checkpoint_s: float = 60.0,
+    threads: int | None = None,
+    progress: Progress | None = None,
+    clock: Callable[[], float] = time.monotonic,
+) -> FitRun:
+    """Tune an encoder on pairs, triplets, labelled rows or scored pairs.
+
+    Names and defaults are those of Jina's Finetuner 0.8.1 where they still make sense;
+    docs/fit.md says which do not, and lists losses, miners and callbacks. Killed at any moment,
+    the same call goes on from its last checkpoint, which lies beside `out` until the end.
+
+    Args:
+        model: a sentence-transformers folder, a Hugging Face id, or `minilm`.
+        train_data: a file (CSV, NDJSON, Parquet) or rows.
+        eval_data: the same, of queries that training does not see.
+        val_split: share of the queries of `train_data` held out where there is no `eval_data`.
+        out: folder of the tuned encoder; must not exist.
+        loss: a name of pytorch-metric-learning, sentence-transformers or desireline.
+        loss_options: its settings.
+        miner: an in-batch miner of pytorch-metric-learning, for its losses.
+        miner_options: its settings.
+        optimizer: a name of `torch.optim`.
+        optimizer_options: its settings; `layer_wise_lr_decay` among them, as in Finetuner.
+        learning_rate: at its peak; 2e-4, or 1e-2 where there are word vectors alone.
+        epochs: how often every pair is seen.
+        batch_size: rows in a batch; found if left out.
+        scheduler: a name of transformers' schedules.
+        scheduler_options: its settings; `warmup_share` among them.
+        freeze: True leaves all layers but the top one as they are, a number that many.
+        output_dim: length of a projection put on top.
+        device: None for what there is; a name is checked against it.
+        to_onnx: also write the serving form, proven equal.
+        callbacks: see `desireline.trainer.callbacks`; without any and with evaluation data, the
+            best weights are kept and training ends after two evaluations without gain.
+        sampler: `class` gathers the rows of a document in one batch, `random` draws each alone;
+            `auto` is `class` for labelled rows and where documents have many queries.
+        num_items_per_class: most rows of one document or label in a batch.
+        loss_optimizer_options: `lr` of the weights that the loss itself has.
+        csv_options: dialect, encoding and the like of CSV files.
+        index_data: text by document_id of further documents that evaluation must tell apart.
+        measures: of the evaluation; the first is watched.
+        seed: same data and seed, same encoder (on a processor).
+        budget_s: most seconds the whole call may take; it ends with the best so far.
+        done_by: when it must have ended; the earlier of both counts.
+        checkpoint_s: seconds between checkpoints.
+        threads: processor threads; all if left out.
+        progress: told after every step.
+        clock: monotonic seconds.
+
+    Raises:
+        TrainingDataError: rows are wrong (all counted, twenty named); nothing was started.
+        NothingToLearnError: the data teaches nothing.
+        UnsafeModelError: the model cannot be loaded safely.
+        LossError: loss, miner or their settings are wrong.
+        TrainerError: training diverged, or `out` exists already.
+
+    """
+    started = clock()
+    of_optimizer, of_scheduler = {**(optimizer_options or {})}, {**(scheduler_options or {})}
+    layer_decay = float(of_optimizer.pop("layer_wise_lr_decay", 1.0))
+    wanted = (BestModelCheckpoint(), EarlyStopping()) if callbacks is None else tuple(callbacks)
+    asked = Asked(
+        learning_rate=learning_rate,
+        batch_size=batch_size,
+        sampler=sampler,
+        num_items_per_class=num_items_per_class,
+    )
+    name, settings = settings_of_loss(loss, loss_options, miner, miner_options)
+    check_device(device)
+    target = Path(out).expanduser()
+    if target.exists():
+        raise TrainerError(f"{target} exists already; a trained encoder is never written over")
+    options = CSVOptions.model_validate(csv_options or {})
+    train, held_out = _data(train_data, eval_data, val_split, options=options, seed=seed)
+    pairs = train.pairs(seed)
+    plain = FitConfig(
+        loss=name,
+        loss_settings=settings,
+        hard_negatives=max((len(pair.negatives) for pair in pairs.pairs), default=0),
+        max_steps=_MOST_STEPS,
+        epochs=epochs,
+        budget_s=seconds_left(budget_s, done_by),
+        learning_rate=learning_rate or _RATE,
+        warmup_share=float(of_scheduler.pop("warmup_share", 0.1)),
+        optimizer=optimizer,
+        optimizer_options=of_optimizer,
+        layer_wise_lr_decay=layer_decay,
+        scheduler=scheduler,
+        scheduler_options=of_scheduler,
+        loss_learning_rate=(loss_optimizer_options or {}).get("lr"),
+        frozen_layers=_MOST_STEPS if freeze is True else int(freeze),
+        output_dim=output_dim,
+        tuned_share=wiseft_share(wanted),
+        threads=threads,
+        seed=seed,
+    )
+    with tempfile.TemporaryDirectory(prefix="desireline-model-") as scratch:
+        base = bring_model(str(model), Path(scratch, "base"))
+        plan = planned(base, pairs, plain, asked)
+        watch = Watch(
+            callbacks=wanted,
+            measures=measures,
+            index_data=index_data or {},
+            epoch_steps=len(pairs.pairs) / plan.batch_size,
+        )
+        measuring = evaluating(train, held_out, watch)
+        checkpoints = Checkpoints(
+            folder=target.with_name(f"{target.name}.checkpoint"),
+            digest=digest_of(base, pairs, plan.config, held_out),
+            clock=clock,
+            every_s=checkpoint_s,
+            keepers=[measuring] if measuring else [],
+        )
+        tuned = tune_pairs(
+            pairs,
+            base,
+            target,
+            _within(plan.config, clock() - started),
+            progress=progress,
+            clock=clock,
+            watchers=[checkpoints, *([measuring] if measuring else [])],
+        )
+    if to_onnx:
+        export_onnx(target)
+    run = _run_of(tuned, measuring, plan, clock() - started)
+    checkpoints.remove()
+    return run
+
+
+def _within(config: FitConfig, spent_s: float) -> FitConfig:
+    """Take what was spent before training from its budget; a second is left to end in order."""
+    if config.budget_s is None:
+        return config
+    return config.model_copy(update={"budget_s": max(1.0, config.budget_s - spent_s)})
+
+
+def _data(
+    train_data: Source,
+    eval_data: Source | None,
+    val_split: float,
+    *,
+    options: CSVOptions,
+    seed: int,
+) -> tuple[TrainingData, TrainingData | None]:
+    train = read_training_data(train_data, options)
+    if eval_data is not None:
+        return train, read_training_data(eval_data, options)
+    if not 0 <= val_split < 1:
+        raise TrainerError(
+            f"val_split is {val_split}, expected 0 or more and below 1; nothing was trained"
+        )
+    if val_split == 0:
+        return train, None
+    return train.split(val_split, seed)
+
+
+def _run_of(tuned: Tuned, measuring: Evaluating | None, plan: Plan, seconds: float) -> FitRun:
+    best = tuned.steps
+    after = None
+    if measuring:
+        best = measuring.best_step if measuring.keep_best else tuned.steps
+        mixed = plan.config.tuned_share < 1
+        after = measuring.data.metrics(_loaded(tuned)) if mixed else measuring.history[best]
+    return FitRun(
+        folder=tuned.folder,
+        before=measuring.before if measuring else None,
+        after=after,
+        history=measuring.history if measuring else {},
+        losses=tuned.losses,
+        best_step=best,
+        batch_size=plan.batch_size,
+        learning_rate=plan.config.learning_rate,
+        seconds=seconds,
+        sentence=tuned.sentence,
+    )
+
+
+def _loaded(tuned: Tuned) -> SentenceTransformer:
+    return load_sentence_transformer(tuned.folder)
