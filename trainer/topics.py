@@ -40,7 +40,7 @@ def topics_of(
 def _nearest_centre(
     vectors: NDArray[np.float64], topics: int, random: np.random.Generator
 ) -> NDArray[np.intp]:
-    centres = vectors[random.choice(len(vectors), size=topics, replace=False)]
+    centres = _first_centres(vectors, topics, random)
     nearest: NDArray[np.intp] = np.argmax(vectors @ centres.T, axis=1)
     for _ in range(_TURNS):
         sums = np.zeros_like(centres)
@@ -51,6 +51,21 @@ def _nearest_centre(
             break
         nearest = moved
     return nearest
+
+
+def _first_centres(
+    vectors: NDArray[np.float64], topics: int, random: np.random.Generator
+) -> NDArray[np.float64]:
+    """Draw each centre the likelier the less it is like those before (k-means++)."""
+    chosen = [int(random.integers(len(vectors)))]
+    for _ in range(topics - 1):
+        unlike = np.clip(1 - (vectors @ vectors[chosen].T).max(axis=1), 0.0, None)
+        unlike[chosen] = 0.0
+        total = unlike.sum()
+        if total <= 0:
+            break
+        chosen.append(int(random.choice(len(vectors), p=unlike / total)))
+    return vectors[chosen]
 
 
 def _units(vectors: NDArray[np.float64] | Vectors) -> NDArray[np.float64]:

@@ -97,6 +97,33 @@ def test_head_torso_and_tail_are_a_third_of_the_searches_each():
     assert {segments[query] for query in "efghij"} == {"tail"}
 
 
+def test_the_least_searched_are_the_tail_however_many_they_are():
+    segments = by_frequency({"a": 2, **{f"once {n}": 1 for n in range(50)}})
+    assert segments["a"] == "head"
+    assert {segments[f"once {n}"] for n in range(50)} == {"tail"}
+
+
+def test_a_surer_interval_is_wider():
+    good = evaluate(run_at(1), QRELS, [RR])
+    mixed = evaluate({**run_at(2), **run_at(1, [f"q{n}" for n in range(30)])}, QRELS, [RR])
+    usual, surer = (compare(good, mixed, confidence=c).of(RR).gain for c in (0.95, 0.999))
+    assert surer.mean == usual.mean
+    assert surer.low < usual.low
+    assert surer.high > usual.high
+
+
+def test_a_vector_that_is_no_number_is_no_answer():
+    class Broken(TwoWords):
+        def encode_documents(self, texts):
+            vectors = super().encode_documents(texts)
+            vectors[0] = float("nan")
+            return vectors
+
+    documents = {"broken": "shoe", "whole": "shoe", "other": "sea"}
+    assert "broken" not in rank_exact(Broken(), ["shoe"], documents, k=3)["shoe"]
+    assert "broken" in rank_exact(TwoWords(), ["shoe"], documents, k=3)["shoe"]
+
+
 def test_the_most_changed_answers_come_first_with_what_they_gained():
     before = {"same": ["d", "e"], "swapped": ["d", "e"], "other": ["x", "y"]}
     after = {"same": ["d", "e"], "swapped": ["e", "d"], "other": ["d", "z"]}

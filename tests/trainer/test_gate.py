@@ -12,6 +12,7 @@ from desireline.trainer.gate import (
     read_golden,
 )
 from desireline.trainer.measures.ndcg import Ndcg
+from desireline.trainer.sanity import OwnTitles, Push
 
 
 def difference(low, high, *, segment="", queries=400):
@@ -26,8 +27,8 @@ def difference(low, high, *, segment="", queries=400):
     )
 
 
-def evidence(*differences, broken=()):
-    return GateEvidence(comparison=Comparison(differences=differences), broken=broken)
+def evidence(*differences, **more):
+    return GateEvidence(comparison=Comparison(differences=differences), **more)
 
 
 def test_a_proven_gain_is_promoted_with_its_numbers():
@@ -82,6 +83,74 @@ def test_a_broken_golden_query_is_refused_without_its_words():
     assert not verdict.promote
     assert "document d7" in verdict.reason
     assert "secret" not in verdict.reason
+
+
+GOOD = difference(0.02, 0.04)
+
+
+@pytest.mark.parametrize(
+    ("more", "sentence"),
+    [
+        ({"unsound": "3 of 9 vectors hold what is no number"}, "3 of 9 vectors"),
+        (
+            {"titles": OwnTitles(found=400, lost=9)},
+            "9 of 400 documents are not among the first 10 answers to their own titles any more",
+        ),
+        (
+            {"push": Push(document_id="d7", before=0.01, after=0.07), "documents": 10_000},
+            "document d7 pushes itself among the first 10 answers of 7% of the queries (1% before)",
+        ),
+        ({"newest": difference(-0.05, -0.01)}, "the newest searches fell"),
+        (
+            {"topics": (difference(-0.05, -0.01, segment="topic 3 of 8"),)},
+            "queries of one kind (topic 3 of 8) fell",
+        ),
+        (
+            {"general": (difference(-0.05, 0.009, segment="titles"),)},
+            "general ability fell below the base encoder's, part titles",
+        ),
+    ],
+)
+def test_a_gain_does_not_excuse_what_broke(more, sentence):
+    verdict = decide(evidence(GOOD, **more))
+    assert not verdict.promote
+    assert sentence in verdict.reason
+    assert len(verdict.obstacles) == 1
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"titles": OwnTitles(found=400, lost=8)},
+        {"titles": OwnTitles(found=0, lost=0)},
+        {"push": Push(document_id="d7", before=0.01, after=0.06), "documents": 10_000},
+        {"push": Push(document_id="d7", before=0.3, after=0.6), "documents": 40},
+        {"newest": difference(-0.05, 0.01)},
+        {"newest": difference(-0.05, -0.01, queries=19)},
+        {"topics": (difference(-0.05, 0.01, segment="topic 3 of 8"),)},
+        {"topics": (difference(-0.05, -0.01, segment="topic 3 of 8", queries=19),)},
+        {"general": (difference(-0.05, 0.011, segment="titles"),)},
+    ],
+)
+def test_what_chance_explains_or_the_configuration_allows_holds_nobody_back(more):
+    assert decide(evidence(GOOD, **more)).promote
+
+
+def test_all_obstacles_are_kept_and_what_certainly_broke_is_the_reason():
+    verdict = decide(
+        evidence(
+            difference(-0.3, -0.2),
+            difference(-0.3, -0.2, segment="head"),
+            titles=OwnTitles(found=400, lost=300),
+        )
+    )
+    assert "300 of 400 documents" in verdict.reason
+    assert [
+        words in obstacle
+        for words, obstacle in zip(
+            ("own titles", "lower bound", "head segment"), verdict.obstacles, strict=True
+        )
+    ] == [True] * 3
 
 
 def test_only_what_the_incumbent_answered_can_break():
