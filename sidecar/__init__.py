@@ -55,6 +55,8 @@ Files; first what everything stands on, then the data's way, then the doors:
 - ``event_ledger``      which files of an event archive count, and the cursor with them
 - ``event_archive``     pulled events by day, and how far the log was read
 - ``event_sample``      as much of an archive as memory holds
+- ``event_shelves``     rows put to disk by what they belong to
+- ``event_counts``      an archive of any size as the counts that click models take
 - ``pulling``           from the click log into the archive, made private first
 - ``privacy``           what a target keeps of people, and the promises about it
 - ``target``            all the parts that one target is worked on with

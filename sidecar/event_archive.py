@@ -250,6 +250,25 @@ class ArchivedEvents:
         rows = scan(self._folder, tuple(parts))
         return rows if since is None else rows.filter(pl.col("at") >= since)
 
+    def slices(self, table: str, since: datetime | None, most: int) -> Iterator[pl.DataFrame]:
+        """Yield a table's events from `since` on, in the order of `scan`, so many at once."""
+        first = None if since is None else since.astimezone(UTC).date()
+        for part in sorted(self._ledger.parts, key=lambda part: (part.day, part.number)):
+            if part.table != table or (first is not None and part.day < first):
+                continue
+            rows = scan(self._folder, (part,))
+            for start in range(0, part.rows, most):
+                with _told(self._folder):
+                    some = rows.slice(start, most).collect()
+                yield some if since is None else some.filter(pl.col("at") >= since)
+
+    def joined_rows(self, since: datetime | None = None) -> int:
+        """Return how many rows the joined log would have, about, without holding it."""
+        shown = self.scan("queries", since).select(pl.col("shown").list.len().sum())
+        others = [self.scan(name, since).select(pl.len()) for name in ("impressions", "actions")]
+        counted = pl.collect_all([shown, *others], engine="streaming")
+        return sum(int(frame.item() or 0) for frame in counted)
+
     def frames(self, since: datetime | None = None) -> LogFrames:
         """Read the events from `since` on as `log_frames.gather` reads a log."""
         with _told(self._folder):

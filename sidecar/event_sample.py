@@ -30,7 +30,7 @@ def frames_within(
         seed: draws the clients; the same ones each night as long as the log does not grow much.
 
     """
-    rows = _rows(events, since)
+    rows = events.joined_rows(since)
     if rows <= most_rows:
         return events.frames(since)
     kept = _of_some_clients(events, since, most_rows / rows, seed)
@@ -38,14 +38,6 @@ def frames_within(
     left_out = searches - kept["queries"].height
     log.info("the click log is larger than memory allows", rows=rows, searches_left_out=left_out)
     return cleaned(kept, {**events.defects, LEFT_OUT: left_out})
-
-
-def _rows(events: ArchivedEvents, since: datetime | None) -> int:
-    """Return how many rows the joined log would have, about, without holding it."""
-    shown = events.scan("queries", since).select(pl.col("shown").list.len().sum())
-    others = [events.scan(name, since).select(pl.len()) for name in ("impressions", "actions")]
-    counted = pl.collect_all([shown, *others], engine="streaming")
-    return sum(int(frame.item() or 0) for frame in counted)
 
 
 def _of_some_clients(

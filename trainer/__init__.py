@@ -53,6 +53,7 @@ Files, in the order the data meets them:
 - ``fit_plan``       what `fit` finds out before it trains
 - ``fit_run``        what `fit` gives back
 - ``fitting``        `fit`: the above in one call, in Finetuner's words
+- ``fit_job``        `fit` as the child process is asked for it
 - ``export``         a trained folder becomes ONNX, with proof that both agree
 - ``query_side``     what a query encoder shares with that of its documents
 - ``stored_files``   listed, hashed, and surely on the disk

@@ -1,6 +1,7 @@
 """Clients no person could be, each with the reason why."""
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 import polars as pl
 from pydantic import BaseModel, Field
@@ -11,6 +12,7 @@ CLOCKWORK = "searches as regular as clockwork"
 NO_DWELL = "never stays on what it opens"
 ONE_DOCUMENT = "clicks one document whatever it searches"
 
+_ACTIVITY = ("busiest_day", "broadest_day", "in_all")
 _VERDICTS = {"client": pl.String, "reason": pl.String}
 
 
@@ -59,7 +61,37 @@ _NEARLY_ALL = 0.9
 _MANY_QUERIES = 5
 
 
-def bot_clients(searches: pl.DataFrame, actions: pl.DataFrame, config: BotConfig) -> pl.DataFrame:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UsualClient:
+    """What the median client of a log does, and how many clients there are."""
+
+    clients: int
+    #: Searches and clicks of the busiest day.
+    busiest_day: float
+    #: Different queries of the day with most of them.
+    broadest_day: float
+    #: Searches and clicks in all.
+    in_all: float
+
+    @classmethod
+    def of(cls, activity: pl.DataFrame) -> "UsualClient":
+        """Take the median of every column of `activity_of`."""
+        medians = activity.select(pl.col(_ACTIVITY).median().fill_null(0.0)).row(0, named=True)
+        return cls(clients=activity.height, **medians)
+
+
+def activity_of(searches: pl.DataFrame, actions: pl.DataFrame) -> pl.DataFrame:
+    """Say how much each named client did: client, busiest_day, broadest_day, in_all."""
+    named = pl.col("client") != ""
+    return _totals(searches.lazy().filter(named), actions.lazy().filter(named)).collect()
+
+
+def bot_clients(
+    searches: pl.DataFrame,
+    actions: pl.DataFrame,
+    config: BotConfig,
+    usual: UsualClient | None = None,
+) -> pl.DataFrame:
     """Name the clients to leave out whole, one row a client: client, reason; sorted.
 
     Args:
@@ -67,29 +99,37 @@ def bot_clients(searches: pl.DataFrame, actions: pl.DataFrame, config: BotConfig
             cannot be judged and are never removed.
         actions: one row an action: `client`, `query_id`, `document_id`, `at`.
         config: the limits.
+        usual: of the whole log, where these are the events of some clients only.
 
     """
+    busy = activity_of(searches, actions)
+    usual = usual or UsualClient.of(busy)
+    if usual.clients < config.min_clients:
+        return pl.DataFrame(schema=_VERDICTS)
     named = pl.col("client") != ""
     typed, did = searches.lazy().filter(named), actions.lazy().filter(named)
-    busy = _totals(typed, did).collect()
-    if busy.height < config.min_clients:
-        return pl.DataFrame(schema=_VERDICTS)
     verdicts = [
         found.select("client", reason=pl.lit(reason))
-        for reason, found in _found(busy, typed, did, config)
+        for reason, found in _found(busy, typed, did, config, usual)
     ]
     return pl.concat(verdicts).unique("client", keep="first", maintain_order=True).sort("client")
 
 
 def _found(
-    busy: pl.DataFrame, searches: pl.LazyFrame, actions: pl.LazyFrame, config: BotConfig
+    busy: pl.DataFrame,
+    searches: pl.LazyFrame,
+    actions: pl.LazyFrame,
+    config: BotConfig,
+    usual: UsualClient,
 ) -> Iterator[tuple[str, pl.DataFrame]]:
     """Yield a reason and the clients it fits, the plainest first."""
-    too_many = _above("busiest_day", config.floor_a_day, config) | _above(
-        "in_all", config.floor_in_all, config
+    times = config.times_median
+    too_many = (pl.col("busiest_day") > max(config.floor_a_day, usual.busiest_day * times)) | (
+        pl.col("in_all") > max(config.floor_in_all, usual.in_all * times)
     )
     yield TOO_MANY, busy.filter(too_many)
-    yield TOO_BROAD, busy.filter(_above("broadest_day", config.floor_queries_a_day, config))
+    too_broad = max(config.floor_queries_a_day, usual.broadest_day * times)
+    yield TOO_BROAD, busy.filter(pl.col("broadest_day") > too_broad)
     settled = busy.lazy().filter(pl.col("in_all") >= config.habits_from).select("client")
     searches, actions = (
         frame.join(settled, on="client", how="semi") for frame in (searches, actions)
@@ -113,12 +153,6 @@ def _totals(searches: pl.LazyFrame, actions: pl.LazyFrame) -> pl.LazyFrame:
         busiest_day=pl.col("len").max(),
         broadest_day=pl.col("queries").max(),
         in_all=pl.col("len").sum(),
-    )
-
-
-def _above(column: str, floor: int, config: BotConfig) -> pl.Expr:
-    return pl.col(column) > pl.max_horizontal(
-        pl.lit(floor), pl.col(column).median() * config.times_median
     )
 
 

@@ -10,6 +10,7 @@ from pydantic import BaseModel, Field
 from desireline.trainer.clickmodels.base import ClickLog, ClickModel, FittedClickModel
 from desireline.trainer.clickmodels.click_only import is_click_only, with_imputed_impressions
 from desireline.trainer.pair_features import PairFeatures
+from desireline.trainer.session_counts import SessionCounts
 from desireline.trainer.sessions import Sessions
 
 
@@ -92,6 +93,21 @@ def judge(
     )
 
 
+def judge_counts(counts: SessionCounts, click_model: ClickModel) -> Judgments:
+    """Grade as `judge` does, from counts alone: by models that need no order of clicks.
+
+    Every search counts alike, however old, and how long anyone stayed is not known.
+    """
+    log = counts.log
+    found = click_model.fit(log)
+    return Judgments(
+        frame=_with_people(found, counts.pairs),
+        examination=found.examination,
+        perplexity=found.perplexity(log),
+        sentence=found.sentence,
+    )
+
+
 def _as_shown(log: ClickLog, evidence: EvidenceConfig) -> tuple[ClickLog, str]:
     """Fill in what a log of clicks alone does not say, and say so."""
     if evidence.impute == "off" or not is_click_only(log.rows):
@@ -126,6 +142,10 @@ def _graded(sessions: Sessions, found: FittedClickModel, evidence: EvidenceConfi
             weight=(worth * share).filter("clicked").sum() / share.filter("clicked").sum(),
         )
     )
+    return _with_people(found, people)
+
+
+def _with_people(found: FittedClickModel, people: pl.DataFrame) -> pl.DataFrame:
     return (
         found.attractiveness.select(
             "query",

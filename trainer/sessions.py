@@ -30,7 +30,7 @@ SCHEMA: dict[str, pl.DataType | type[pl.DataType]] = {
 }
 
 _OF_SEARCH = ("query_id", "query", "client", "at")
-_ORDER = (pl.col("at"), pl.col("query_id"), pl.col("position").fill_null(0), pl.col("document_id"))
+ORDER = (pl.col("at"), pl.col("query_id"), pl.col("position").fill_null(0), pl.col("document_id"))
 
 
 class SessionConfig(BaseModel, frozen=True, extra="forbid"):
@@ -130,15 +130,15 @@ def to_sessions(batches: Iterable[LogBatch], config: SessionConfig | None = None
 def join_sessions(frames: LogFrames, config: SessionConfig | None = None) -> Sessions:
     """Do as `to_sessions` with events that are in tables already."""
     config = config or OF_NOBODY
-    logged, frames = frames, _with_queries_from_actions(frames)
+    logged, frames = frames, with_queries_from_actions(frames)
     raw = _raw_counts(frames)
     bots = bot_clients(frames.queries, frames.actions, config.bots)
     people, removed = _without_bots(frames, bots)
     searches = _searches(people)
     rows = _rows(people, searches, config)
     figures = draw(searches, rows)
-    joined = _once_a_day(rows) if config.once_a_day else rows
-    typed = _who_typed(searches, config)
+    joined = once_a_day(rows) if config.once_a_day else rows
+    typed = who_typed(searches, config)
     empty = searches.join(rows, on="query_id", how="anti").select(_OF_SEARCH)
     unanswered = known_to_enough(empty, typed, config.min_clients)
     rows = known_to_enough(joined, typed, config.min_clients)
@@ -156,6 +156,32 @@ def join_sessions(frames: LogFrames, config: SessionConfig | None = None) -> Ses
     reasons = dict(bots.group_by("reason").len().sort("reason").iter_rows())
     health = replace(health, left_out={f"clients: {reason}": n for reason, n in reasons.items()})
     return Sessions(frame=rows.select(list(SCHEMA)), health=health, unanswered=unanswered)
+
+
+def join_searches(
+    frames: LogFrames, bots: pl.DataFrame, config: SessionConfig
+) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Join some of a log's searches, each whole, without the bots that are known.
+
+    Returns:
+        One row a search, and one row a document of one search, as in `Sessions.frame`. How long
+        anyone stayed is not in it: what a client did next may be in another search.
+
+    """
+    people, _ = _without_bots(with_queries_from_actions(frames), bots)
+    searches = _searches(people)
+    return searches, _rows(people, searches, config).drop("dwell_s")
+
+
+def text_id() -> pl.Expr:
+    """Name the session of an action without query_id, where the text beside it is known."""
+    day = pl.col("at").dt.date().cast(pl.String)
+    named = pl.concat_str(pl.lit("text"), pl.col("client"), day, pl.col("query"), separator="~")
+    return (
+        pl.when((pl.col("query_id") == "") & (pl.col("query") != ""))
+        .then(named)
+        .otherwise(pl.col("query_id"))
+    )
 
 
 def _raw_counts(frames: LogFrames) -> RawCounts:
@@ -180,17 +206,12 @@ def _event_counts(logged: LogFrames, frames: LogFrames, config: SessionConfig) -
     )
 
 
-def _with_queries_from_actions(frames: LogFrames) -> LogFrames:
+def with_queries_from_actions(frames: LogFrames) -> LogFrames:
     """Take the query from the text beside an action where the log does not hold its search.
 
     Actions without a query_id are one session for one client, text and day.
     """
-    day = pl.col("at").dt.date().cast(pl.String)
-    named = frames.actions.with_columns(
-        query_id=pl.when((pl.col("query_id") == "") & (pl.col("query") != ""))
-        .then(pl.concat_str(pl.lit("text"), pl.col("client"), day, pl.col("query"), separator="~"))
-        .otherwise(pl.col("query_id"))
-    ).filter(pl.col("query_id") != "")
+    named = frames.actions.with_columns(query_id=text_id()).filter(pl.col("query_id") != "")
     found = (
         named.filter(pl.col("query") != "")
         .join(frames.queries, on="query_id", how="anti")
@@ -248,7 +269,7 @@ def _rows(frames: LogFrames, searches: pl.DataFrame, config: SessionConfig) -> p
         shown=pl.col("shown").fill_null(value=False),
         clicked=pl.col("weight").is_not_null(),
         weight=pl.col("weight").fill_null(0.0),
-    ).sort(*_ORDER)
+    ).sort(*ORDER)
 
 
 def _shown(frames: LogFrames) -> pl.DataFrame:
@@ -300,8 +321,11 @@ def _with_dwell(frames: LogFrames, pause_s: float) -> pl.DataFrame:
     return events.with_columns(dwell_s=dwell).filter(pl.col("kind").is_not_null())
 
 
-def _once_a_day(rows: pl.DataFrame) -> pl.DataFrame:
-    """Keep, of one client's repeats of a query in a day, the strongest row a document."""
+def once_a_day(rows: pl.DataFrame) -> pl.DataFrame:
+    """Keep, of one client's repeats of a query in a day, the strongest row a document.
+
+    Of equally strong ones the first is kept: rows come in the order of `ORDER`.
+    """
     anonymous = rows.filter(pl.col("client") == "")
     named = (
         rows.filter(pl.col("client") != "")
@@ -310,10 +334,10 @@ def _once_a_day(rows: pl.DataFrame) -> pl.DataFrame:
         .unique(["client", "query", "document_id", "day"], keep="first", maintain_order=True)
         .drop("day")
     )
-    return pl.concat([named, anonymous]).sort(*_ORDER)
+    return pl.concat([named, anonymous]).sort(*ORDER)
 
 
-def _who_typed(searches: pl.DataFrame, config: SessionConfig) -> pl.DataFrame:
+def who_typed(searches: pl.DataFrame, config: SessionConfig) -> pl.DataFrame:
     """Return `query` and `client` of each search; see `SessionConfig.unnamed`."""
     if config.unnamed == "one":
         return searches.select("query", "client")
