@@ -9,18 +9,18 @@ from desireline.sidecar.building import put_live, take_over
 from desireline.sidecar.cycle_report import CycleReport, Diary, Outcome, mark_interrupted
 from desireline.sidecar.documents_alone import Teaching, learn_from_documents
 from desireline.sidecar.generations import Generation
-from desireline.sidecar.judging import Contest, judge_candidate
+from desireline.sidecar.ladder import Hopefuls, find_candidate
 from desireline.sidecar.learning import (
     held_out_truth,
     mine_pairs,
     pull_sessions,
     split_sessions,
-    train,
+    trusted_sessions,
 )
 from desireline.sidecar.lease import Lease
-from desireline.sidecar.log_reports import keep_health
 from desireline.sidecar.reporting import Reporter
 from desireline.sidecar.target import Target
+from desireline.sidecar.training import Start
 from desireline.trainer.gate import GateConfig
 from desireline.trainer.sessions import Sessions, to_sessions
 
@@ -65,15 +65,9 @@ def _turn(target: Target, lease: Lease, diary: Diary) -> CycleReport:
         )
     sessions = _sessions(target)
     diary.step("logs", sessions.health.sentence)
-    keep_health(
-        target.store,
-        target.name,
-        sessions.health,
-        at=target.clock(),
-        tune_from_clicks=target.config.tune.min_clicks,
-    )
     refusal = _too_few_clicks(target, sessions, live.fingerprint)
     if refusal:
+        trusted_sessions(target, sessions, diary)
         return diary.end(Outcome.NOTHING_TO_DO, refusal)
     teaching = _teaching(target, sessions, live.fingerprint, diary)
     found, needed = len(teaching.pairs.pairs), target.config.tune.min_pairs
@@ -82,13 +76,16 @@ def _turn(target: Target, lease: Lease, diary: Diary) -> CycleReport:
             Outcome.NOTHING_TO_DO, f"{found} pairs are too few to train on; {needed} are needed"
         )
     base = resolve(target, target.config.model, diary)
-    candidate = train(target, teaching.pairs, base, teaching.sessions, diary)
-    contest = Contest(candidate=candidate, incumbent=live.fingerprint, base=base)
-    verdict = judge_candidate(target, contest, teaching.truth, diary, gate=_gate(target, diary))
-    if not verdict.promote:
-        return diary.end(Outcome.KEPT_INCUMBENT, verdict.reason)
+    hopefuls = Hopefuls(
+        start=Start.of(target, base=base, incumbent=live.fingerprint),
+        incumbent=live.fingerprint,
+        gate=_gate(target, diary),
+    )
+    best = find_candidate(target, teaching, hopefuls, diary)
+    if not best.promote:
+        return diary.end(Outcome.KEPT_INCUMBENT, best.reason)
     canaries = teaching.truth.queries[:10]
-    return _go_live(target, candidate, lease, diary, reason=verdict.reason, canaries=canaries)
+    return _go_live(target, best.candidate, lease, diary, reason=best.reason, canaries=canaries)
 
 
 def _sessions(target: Target) -> Sessions:
@@ -116,6 +113,7 @@ def _too_few_clicks(target: Target, sessions: Sessions, incumbent: str) -> str:
 
 def _teaching(target: Target, sessions: Sessions, incumbent: str, diary: Diary) -> Teaching:
     if sessions.health.clicks < target.config.tune.min_clicks:
+        trusted_sessions(target, sessions, diary)
         return learn_from_documents(target, incumbent, diary)
     split = split_sessions(target, sessions, diary)
     pairs = mine_pairs(target, split.train, incumbent, diary)

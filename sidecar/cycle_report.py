@@ -66,6 +66,46 @@ class JudgedPart(BaseModel):
     gain: Interval
 
 
+class Rung(BaseModel):
+    """One mode of tuning, what it gained on held-out clicks, and what it costs."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    mode: str
+    #: Fingerprint; None where nothing was trained.
+    candidate: str | None = None
+    #: Of the deciding measure, over what serves; the bounds the gate asks about are wider.
+    gain: Interval | None = None
+    #: The gain as a share of what the incumbent reaches.
+    relative: float | None = None
+    #: Whether the gate would let it serve.
+    promote: bool = False
+    #: The gate's sentence, or why the rung was left out.
+    reason: str
+    train_s: float | None = None
+    #: Documents that would have to be embedded before it serves, and seconds that takes.
+    embed_documents: int | None = None
+    embed_s: float | None = None
+    #: Milliseconds to encode one query, the median of some.
+    query_ms: float | None = None
+    kept: bool = False
+
+    @property
+    def cost_s(self) -> float | None:
+        """Seconds of training and of embedding together."""
+        return None if self.train_s is None else self.train_s + (self.embed_s or 0.0)
+
+
+class Ladder(BaseModel):
+    """Every mode that was tried tonight, cheapest first, and which was kept and why."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    measure: str
+    rungs: tuple[Rung, ...]
+    sentence: str
+
+
 class CycleReport(BaseModel):
     """One turn of the wheel."""
 
@@ -85,6 +125,8 @@ class CycleReport(BaseModel):
     gain: dict[str, Interval] = {}
     #: By segment, cell, topic and part of the general suite.
     parts: dict[str, JudgedPart] = {}
+    #: Where several modes were tried.
+    ladder: Ladder | None = None
     #: Fingerprint of the candidate, once there is one.
     candidate: str | None = None
     generation: int | None = None
@@ -153,6 +195,11 @@ class Diary:
             gain=dict(gain),
             candidate=candidate,
         )
+
+    def climbed(self, ladder: Ladder) -> None:
+        """Keep the ladder and tell its sentence."""
+        self._change(ladder=ladder)
+        self.step("mode", ladder.sentence, **ladder.model_dump(mode="json", exclude={"sentence"}))
 
     def end(self, outcome: Outcome, reason: str, *, generation: int | None = None) -> CycleReport:
         """Close the report."""

@@ -1,11 +1,9 @@
-"""From the click log to a trained candidate: sessions, judgments, pairs, fit."""
+"""From the click log to what teaches and what judges: sessions, split, judgments, pairs."""
 
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import datetime, timedelta
 from functools import partial
-from importlib.metadata import version
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 from desireline.connectors.documents import Document
 from desireline.connectors.errors import IndexMissingError
@@ -17,17 +15,19 @@ from desireline.sidecar.errors import SidecarError
 from desireline.sidecar.event_sample import frames_within
 from desireline.sidecar.judged_truth import truth_of_people
 from desireline.sidecar.judging import HeldOutTruth
+from desireline.sidecar.log_reports import keep_health
 from desireline.sidecar.mining import mine_target
 from desireline.sidecar.pulling import pull_into
 from desireline.sidecar.target import Target
-from desireline.trainer.jobs import FitJob
 from desireline.trainer.log_frames import LogFrames, gather
-from desireline.trainer.manifest import Provenance
 from desireline.trainer.pairs import PairSet
 from desireline.trainer.sessions import Sessions, join_sessions
 from desireline.trainer.shown_ids import without_document_numbers
 from desireline.trainer.splits import Split, split_forward
 from desireline.trainer.trust import trust
+
+if TYPE_CHECKING:
+    from datetime import timedelta
 
 _TOO_OLD = "events older than privacy.keep, removed"
 
@@ -82,9 +82,19 @@ def _documents_among(target: Target, ids: Sequence[str]) -> set[str]:
 
 
 def trusted_sessions(target: Target, sessions: Sessions, diary: Diary) -> Sessions:
-    """Keep what is believed of the sessions; the diary tells what was left out and why."""
+    """Return what is believed of the sessions; the diary tells what was left out and why.
+
+    The health report is kept as `desireline logs` keeps it: with what was left out.
+    """
     trusted = trust(sessions, target.config.trust)
     diary.step("trust", trusted.sentence, clicks=trusted.clicks)
+    keep_health(
+        target.store,
+        target.name,
+        trusted.sessions.health,
+        at=target.clock(),
+        tune_from_clicks=target.config.tune.min_clicks,
+    )
     return trusted.sessions
 
 
@@ -120,53 +130,6 @@ def mine_pairs(target: Target, sessions: Sessions, incumbent: str, diary: Diary)
     return mining.pairs
 
 
-def train(target: Target, pairs: PairSet, base: str, sessions: Sessions, diary: Diary) -> str:
-    """Fit a candidate in a child process and register it; return its fingerprint.
-
-    Training begins from the base encoder each time, so that what a user did leaves the
-    encoder when it leaves the window of the log.
-    """
-    manifest = target.registry.get(base)
-    if target.privacy is not None:
-        target.privacy.trained_on.keep(
-            diary.cycle,
-            queries=sessions.frame.get_column("query").unique(),
-            clients=sessions.frame.get_column("client").unique(),
-        )
-    # Beside the models: what a killed process leaves is found there, and swept.
-    with target.registry.workspace() as folder:
-        pairs.write(Path(folder, "pairs"))
-        job = FitJob(
-            base=target.registry.folder(base),
-            pairs=Path(folder, "pairs"),
-            out=Path(folder, "candidate"),
-            registry=target.registry.root,
-            template=manifest.text_template.fields,
-            separator=manifest.text_template.separator,
-            similarity=manifest.settings.similarity,
-            config=target.config.tune.fit_config,
-            provenance=Provenance(
-                base_model=manifest.provenance.base_model,
-                parent=base,
-                cycle_id=diary.cycle,
-                data_window=_window(sessions),
-                seed=target.config.tune.seed,
-                code_version=version("desireline"),
-                pairs=len(pairs.pairs),
-            ),
-        )
-        result = target.worker.run(job, diary)
-    fingerprint = str(result["fingerprint"])
-    if target.privacy is not None:
-        target.privacy.trained_on.made(diary.cycle, fingerprint)
-    diary.step(
-        "fit",
-        f"candidate {fingerprint[:12]} from {len(pairs.pairs):,} pairs: {result['sentence']}",
-        candidate=fingerprint,
-    )
-    return fingerprint
-
-
 def held_out_truth(target: Target, split: Split) -> HeldOutTruth:
     """Return what judges: the clicks of held-out queries, or the word of people.
 
@@ -175,8 +138,3 @@ def held_out_truth(target: Target, split: Split) -> HeldOutTruth:
     if target.config.gate.judgments is not None:
         return truth_of_people(target.config.gate.judgments, split)
     return truth_of_clicks(split, seed=target.config.tune.seed)
-
-
-def _window(sessions: Sessions) -> tuple[datetime, datetime] | None:
-    first, last = sessions.health.first, sessions.health.last
-    return None if first is None or last is None else (first, last)

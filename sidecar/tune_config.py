@@ -1,6 +1,6 @@
 """When and how a target learns from its clicks; every field carries its own description."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 from zoneinfo import ZoneInfo
 
 from pydantic import AfterValidator, Field, model_validator
@@ -10,11 +10,11 @@ from desireline.sidecar.config_paths import ConfigPath
 from desireline.sidecar.cron import cron_trigger
 from desireline.sidecar.settings import Seconds, Settings
 from desireline.sidecar.text_model_config import WriterConfig
-from desireline.trainer.jobs import FitConfig
+from desireline.trainer.jobs import FitConfig, TrainedMode
 from desireline.trainer.judgments import EvidenceConfig
 
-SAID_ABOVE_FIT = frozenset({"budget_s", "seed"})
-"""Settings of the fit that a user gives as ``tune.budget`` and ``tune.seed``."""
+SAID_ABOVE_FIT = frozenset({"budget_s", "seed", "mode"})
+"""Settings of the fit that a user gives as ``tune.budget``, ``tune.seed`` and ``tune.mode``."""
 
 
 def _schedule(expression: str) -> str:
@@ -57,8 +57,18 @@ class TuneConfig(Settings):
     budget: Seconds = Field(
         default=10_800.0, gt=0, description='Most time training may take: "3h".'
     )
-    mode: Literal["full"] = Field(
-        default="full", description="What is trained: full = the whole encoder."
+    mode: Literal["adapter", "query", "lora", "full", "auto"] = Field(
+        default="full",
+        description="What is trained: adapter (a map on query vectors), query (the query tower;"
+        " both leave every document's vector alone), lora (low-rank changes), full (all weights),"
+        " or auto: each in turn, cheapest first, and the cheapest that is good enough is kept.",
+    )
+    epsilon: float = Field(
+        default=0.1,
+        ge=0,
+        lt=1,
+        description="Of auto: how much less than the best a cheaper mode may gain and still be"
+        " kept, as a share of the best gain.",
     )
     click_model: Annotated[str, _installed("clickmodels")] = Field(
         default="latent",
@@ -141,8 +151,15 @@ class TuneConfig(Settings):
     def _said_once(self) -> "TuneConfig":
         wrong = sorted(SAID_ABOVE_FIT & self.fit.model_fields_set)
         if wrong:
-            raise ValueError(f"fit.{wrong[0]} is said beside it: set tune.budget and tune.seed")
+            raise ValueError(
+                f"fit.{wrong[0]} is said beside it: set tune.budget, tune.seed and tune.mode"
+            )
         return self
+
+    @property
+    def modes(self) -> tuple[TrainedMode, ...]:
+        """What is tried, cheapest first."""
+        return get_args(TrainedMode) if self.mode == "auto" else (self.mode,)
 
     @property
     def fit_config(self) -> FitConfig:

@@ -1,10 +1,11 @@
 """What the child process is asked to do; plain values, so that no torch is needed to ask."""
 
 import json
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, Field, TypeAdapter, ValidationError, model_validator
+from pydantic import BaseModel, Field, JsonValue, TypeAdapter, ValidationError, model_validator
 
 from desireline.connectors.search_engine import Similarity
 from desireline.trainer.errors import JobError
@@ -40,7 +41,10 @@ class LoraConfig(BaseModel, frozen=True, extra="forbid"):
 
 
 TrainedMode = Literal["adapter", "query", "lora", "full"]
-"""What may be trained, cheapest first; the first two leave the documents' vectors alone."""
+"""What may be trained, cheapest first."""
+
+LEAVE_DOCUMENTS: frozenset[TrainedMode] = frozenset({"adapter", "query"})
+"""Modes that train the query side alone: the documents' vectors stay as they are."""
 
 
 class FitConfig(BaseModel, frozen=True, extra="forbid"):
@@ -147,7 +151,7 @@ class FitConfig(BaseModel, frozen=True, extra="forbid"):
     @property
     def leaves_documents(self) -> bool:
         """Whether the documents' vectors stay as they are."""
-        return self.mode in {"adapter", "query"}
+        return self.mode in LEAVE_DOCUMENTS
 
 
 class FitJob(BaseModel, frozen=True, extra="forbid"):
@@ -182,6 +186,20 @@ class FitJob(BaseModel, frozen=True, extra="forbid"):
                 + "the documents' encoder and their vectors"
             )
         return self
+
+
+class FitFilesJob(BaseModel, frozen=True, extra="forbid"):
+    """Tune an encoder on files of the user's own; see `desireline.trainer.fit`."""
+
+    kind: Literal["fit_files"] = "fit_files"
+    #: By the names of `fit`, all of them plain values.
+    arguments: dict[str, JsonValue]
+    #: When it must have ended; the earlier of this and a budget counts.
+    done_by: datetime | None = None
+    #: Evaluations without gain after which training ends; None for never.
+    patience: int | None = Field(default=2, ge=1)
+    #: Share of the tuned weights in the result (WiSE-FT).
+    alpha: float = Field(default=1.0, gt=0, le=1)
 
 
 class ImportJob(BaseModel, frozen=True, extra="forbid"):
@@ -229,7 +247,7 @@ class RerankJob(BaseModel, frozen=True, extra="forbid"):
     tokens: int = Field(default=256, ge=8)
 
 
-AnyJob = FitJob | ImportJob | QuantiseJob | WriteQueriesJob | RerankJob
+AnyJob = FitJob | FitFilesJob | ImportJob | QuantiseJob | WriteQueriesJob | RerankJob
 Job = Annotated[AnyJob, Field(discriminator="kind")]
 _JOB: TypeAdapter[AnyJob] = TypeAdapter(Job)
 

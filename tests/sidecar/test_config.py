@@ -95,7 +95,7 @@ def test_every_wrong_field_is_named_at_once_with_what_was_expected() -> None:
         ({"targets": target(tune={"click_model": "x"})}, "tune.click_model", "pbm"),
         ({"targets": target(tune={"miners": ["x"]})}, "tune.miners.0", "skipped_above"),
         ({"targets": target(tune={"fit": {"seed": 1}})}, "tune", "tune.seed"),
-        ({"targets": target(tune={"mode": "lora"})}, "tune.mode", "'full'"),
+        ({"targets": target(tune={"mode": "small"})}, "tune.mode", "'auto'"),
         ({"targets": target(gate={"measure": "x@1"})}, "gate.measure", "found 'x@1'"),
         ({"cluster": {"engine": "opensearch"}}, "cluster", "needs url"),
         ({"cluster": {"engine": "lancedb", "url": "http://x"}}, "cluster", "takes path"),

@@ -93,8 +93,8 @@ class QueryMap(Tower):
         change = self.change[0]
         for factor in list(self.change)[1:]:
             change = change @ factor
-        identity = torch.eye(len(change), device=change.device)
-        return (identity + share * change).detach().T.contiguous().cpu()
+        whole: torch.Tensor = torch.eye(len(change), device=change.device) + share * change
+        return whole.detach().T.contiguous().cpu()
 
 
 def _settings(config: FitConfig) -> FitConfig:

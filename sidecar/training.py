@@ -1,0 +1,168 @@
+"""One candidate: trained in one mode in a child process, and registered."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from importlib.metadata import version
+from pathlib import Path
+
+from desireline.sidecar.cycle_report import Diary
+from desireline.sidecar.documents_alone import Teaching
+from desireline.sidecar.examination import document_texts
+from desireline.sidecar.target import Target
+from desireline.trainer.document_vectors import DocumentVectors, choose_documents
+from desireline.trainer.jobs import LEAVE_DOCUMENTS, FitConfig, FitJob, TrainedMode
+from desireline.trainer.manifest import Manifest, Provenance
+from desireline.trainer.pairs import PairSet
+from desireline.trainer.sessions import Sessions
+
+#: A query side learns against no more document vectors than these and those of its pairs.
+_MOST_VECTORS = 20_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Start:
+    """Where training begins, by fingerprint; the same each night.
+
+    What a user did leaves the encoder when it leaves the window of the log.
+    """
+
+    #: The encoder named by the configuration, for modes that change documents too.
+    base: str
+    #: The encoder of the documents that are live, for modes that leave them alone: its own query
+    #: side, never that of a model trained over it.
+    documents: str
+
+    @classmethod
+    def of(cls, target: Target, *, base: str, incumbent: str) -> "Start":
+        """Look up whose documents the incumbent searches."""
+        return cls(base=base, documents=target.registry.get(incumbent).documents or incumbent)
+
+    def of_mode(self, mode: TrainedMode) -> str:
+        """Return the encoder that a mode begins with."""
+        return self.documents if mode in LEAVE_DOCUMENTS else self.base
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Candidate:
+    """A registered encoder that was trained."""
+
+    fingerprint: str
+    mode: TrainedMode
+    #: What training took.
+    seconds: float
+    #: Whether it searches the vectors that are there.
+    leaves_documents: bool
+
+
+def train(
+    target: Target,
+    teaching: Teaching,
+    start: Start,
+    diary: Diary,
+    *,
+    mode: TrainedMode,
+    budget_s: float | None,
+) -> Candidate:
+    """Fit a candidate and register it.
+
+    Raises:
+        WorkerError: training failed; nothing was registered.
+
+    """
+    if target.privacy is not None:
+        target.privacy.trained_on.keep(
+            diary.cycle,
+            queries=teaching.sessions.frame.get_column("query").unique(),
+            clients=teaching.sessions.frame.get_column("client").unique(),
+        )
+    config = target.config.tune.fit_config.model_copy(update={"mode": mode, "budget_s": budget_s})
+    # Beside the models: what a killed process leaves is found there, and swept.
+    with target.registry.workspace() as folder:
+        teaching.pairs.write(Path(folder, "pairs"))
+        if config.leaves_documents:
+            vectors = _vectors(target, start.documents, teaching.pairs)
+            vectors.write(Path(folder, "vectors"))
+        learned_from = _provenance(target, teaching, start, diary, mode=mode)
+        result = target.worker.run(_job(target, config, folder, start, learned_from), diary)
+    fingerprint = str(result["fingerprint"])
+    if target.privacy is not None:
+        target.privacy.trained_on.made(diary.cycle, fingerprint)
+    diary.step(
+        "fit",
+        f"{mode}: candidate {fingerprint[:12]} from {len(teaching.pairs.pairs):,} pairs:"
+        f" {result['sentence']}",
+        candidate=fingerprint,
+    )
+    return Candidate(
+        fingerprint=fingerprint,
+        mode=mode,
+        seconds=float(result["seconds"]),
+        leaves_documents=config.leaves_documents,
+    )
+
+
+def _provenance(
+    target: Target, teaching: Teaching, start: Start, diary: Diary, *, mode: TrainedMode
+) -> Provenance:
+    parent = start.of_mode(mode)
+    return Provenance(
+        base_model=target.registry.get(parent).provenance.base_model,
+        parent=parent,
+        mode=mode,
+        cycle_id=diary.cycle,
+        data_window=_window(teaching.sessions),
+        seed=target.config.tune.seed,
+        code_version=version("desireline"),
+        pairs=len(teaching.pairs.pairs),
+    )
+
+
+def _job(
+    target: Target, config: FitConfig, folder: Path, start: Start, provenance: Provenance
+) -> FitJob:
+    manifest = target.registry.get(start.of_mode(config.mode))
+    stay = config.leaves_documents
+    return FitJob(
+        base=target.registry.folder(_with_weights(manifest)),
+        pairs=Path(folder, "pairs"),
+        out=Path(folder, "candidate"),
+        registry=target.registry.root,
+        template=manifest.text_template.fields,
+        separator=manifest.text_template.separator,
+        similarity=manifest.settings.similarity,
+        config=config,
+        documents=start.documents if stay else None,
+        vectors=Path(folder, "vectors") if stay else None,
+        provenance=provenance,
+    )
+
+
+def _with_weights(manifest: Manifest) -> str:
+    """Return what can be trained on from: an int8 form has no weights, but its parent has."""
+    provenance = manifest.provenance
+    quantised = provenance.precision == "int8" and provenance.parent is not None
+    return str(provenance.parent) if quantised else manifest.fingerprint
+
+
+def _vectors(target: Target, fingerprint: str, pairs: PairSet) -> DocumentVectors:
+    """Return the vectors of the documents that the pairs name, and of others, up to a number."""
+    texts = {
+        name: document.text
+        for name, document in document_texts(target, fingerprint).items()
+        if document.text
+    }
+    needed = {
+        passage.document_id
+        for pair in pairs.pairs
+        for passage in (pair.positive, *pair.negatives)
+        if passage.document_id in texts
+    }
+    seed = target.config.tune.seed
+    names = choose_documents(list(texts), needed, most=_MOST_VECTORS, seed=seed)
+    vectors = target.encoder(fingerprint).encode_documents([texts[name] for name in names])
+    return DocumentVectors(document_ids=tuple(names), vectors=vectors)
+
+
+def _window(sessions: Sessions) -> tuple[datetime, datetime] | None:
+    first, last = sessions.health.first, sessions.health.last
+    return None if first is None or last is None else (first, last)
