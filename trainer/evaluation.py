@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -269,12 +270,26 @@ def _bootstrap(
     scale = values.size / weights.sum() if weights.sum() > 0 else 0.0
     if not scale:
         return Interval(mean=0.0, low=0.0, high=0.0)
-    random = np.random.default_rng(seed)
-    means = np.concatenate(
-        [
-            values[random.integers(0, values.size, size=(100, values.size))].mean(axis=1)
-            for _ in range(_RESAMPLES // 100)
-        ]
-    )
+    means = _draws(values.size, seed) @ values / values.size
     low, high = np.percentile(means * scale, [50 * (1 - confidence), 50 * (1 + confidence)])
     return Interval(mean=_mean(values, weights), low=float(low), high=float(high))
+
+
+@lru_cache(maxsize=3)
+def _draws(size: int, seed: int) -> NDArray[np.float64]:
+    """How often each query is in each resample; shape (resamples, queries).
+
+    Every measure of the same queries is resampled alike, so the draws are kept for the next one.
+    """
+    random = np.random.default_rng(seed)
+    at_once = 100
+    rows = np.arange(at_once)[:, None] * size
+    return np.concatenate(
+        [
+            np.bincount(
+                (random.integers(0, size, size=(at_once, size)) + rows).ravel(),
+                minlength=at_once * size,
+            ).reshape(at_once, size)
+            for _ in range(_RESAMPLES // at_once)
+        ]
+    ).astype(np.float64)
