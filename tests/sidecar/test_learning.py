@@ -15,7 +15,10 @@ from desireline.connectors.documents import Document
 from desireline.connectors.engines.memory import MemoryEngine
 from desireline.connectors.log_source import Cursor, LogBatch, LogSource
 from desireline.sidecar.config import load_config
-from desireline.sidecar.learning import pull_sessions
+from desireline.sidecar.cycle_report import Diary
+from desireline.sidecar.learning import pull_sessions, trusted_sessions
+from desireline.sidecar.log_reports import kept_report
+from desireline.sidecar.reporting import SilentReporter
 from desireline.sidecar.target import Target
 from desireline.sidecar.wiring import open_sidecar
 from desireline.trainer.shown_ids import DEFECT
@@ -130,3 +133,21 @@ def test_numbers_that_are_no_documents_of_the_index_are_reported(
         sessions = pull_sessions(found)
     assert sessions.health.defects[DEFECT] == PEOPLE
     assert not sessions.frame.filter(pl.col("document_id").is_in(["17", "4"])).height
+
+
+def test_the_report_kept_by_whoever_trusts_is_that_of_desireline_logs(
+    target: Opened, tmp_path: Path
+) -> None:
+    for day in (0, 1, 2):
+        write(tmp_path, day)
+    with target() as (parts, _):
+        sessions = pull_sessions(parts)
+        diary = Diary(parts.store, "shop", SilentReporter(), parts.clock)
+        trusted_sessions(parts, sessions, diary)
+        kept = kept_report(parts.store, "shop")
+        with closing(open_sidecar(load_config(tmp_path / "desireline.toml"))) as again:
+            told = again.read_logs("shop")
+    assert kept is not None
+    assert kept["left_out"]
+    assert kept["left_out"] != sessions.health.left_out
+    assert {**kept, "read_at": told["read_at"]} == json.loads(json.dumps(told))
