@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 HERE = Path(__file__)
-#: A quick run of all is a quarter of an hour, which each of these takes for itself.
-LONG = frozenset({"click_models", "miners", "poisoning"})
+#: A quick run of all is a quarter of an hour, of which each of these takes a good part for itself.
+LONG = frozenset({"demo_miners", "miners", "poisoning"})
 
 
 def main() -> int:
