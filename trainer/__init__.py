@@ -70,7 +70,7 @@ Files, in the order the data meets them:
 - ``sanity``         what can be seen of a candidate without one click
 - ``topics``         queries of like meaning, grouped
 - ``general_suite``  what an encoder must still be able to do, whatever it was tuned for
-- ``general/``       the suite that ships, and its notices
+- ``general``        the suite that ships, and its notices
 - ``gate``           candidate against incumbent: a verdict and its reason
 - ``judgment_exchange``    weak labels as search-relevance's judgments, and theirs as a truth
 - ``known_answers``  right answers from the files people have
