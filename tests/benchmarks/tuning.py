@@ -137,14 +137,14 @@ def _told(found: dict[str, Any]) -> str:
     return f"{means}, {found['pairs']} pairs, {found['cpu_s']} CPU s"
 
 
-def cells(worlds: list[str], kinds: list[str], seeds: list[int]) -> Iterator[Cell]:
+def cells(worlds: list[str], kinds: list[str], ways: list[str], seeds: list[int]) -> Iterator[Cell]:
     """Give the cells, those first that say most."""
     for world in worlds:
         for way in ("base", "bm25"):
             yield Cell(world=world, kind="true", way=way, seed=0)
     for seed in seeds:
         for kind in kinds:
-            for way in WAYS:
+            for way in ways:
                 for world in worlds:
                     yield Cell(world=world, kind=kind, way=way, seed=seed)
 
@@ -314,6 +314,7 @@ def main() -> int:
     parser.add_argument("--only", nargs="+", choices=WORLDS, default=list(WORLDS))
     parser.add_argument("--kinds", nargs="+", choices=KINDS, default=list(KINDS))
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
+    parser.add_argument("--ways", nargs="+", choices=list(WAYS), default=list(WAYS))
     parser.add_argument("--minutes", type=float, default=1e9, help="begin no cell after these")
     asked = parser.parse_args()
     if not asked.data.exists():
@@ -321,9 +322,9 @@ def main() -> int:
         return 0
     asked.cells.parent.mkdir(parents=True, exist_ok=True)
     wanted = (
-        list(cells(["onet"], ["true"], [0]))
+        list(cells(["onet"], ["true"], asked.ways, [0]))
         if asked.quick
-        else list(cells(asked.only, asked.kinds, asked.seeds))
+        else list(cells(asked.only, asked.kinds, asked.ways, asked.seeds))
     )
     with tempfile.TemporaryDirectory(prefix="desireline-tuning-") as scratch:
         bench = Bench(
