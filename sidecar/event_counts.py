@@ -26,7 +26,6 @@ from desireline.trainer.bots import UsualClient, activity_of, bot_clients
 from desireline.trainer.log_frames import SCHEMAS, LogFrames, cleaned
 from desireline.trainer.session_counts import SessionCounts, count_sessions, known_queries
 from desireline.trainer.sessions import (
-    ORDER,
     SessionConfig,
     join_searches,
     once_a_day,
@@ -49,6 +48,8 @@ _WHO = pl.when(pl.col("client") != "").then("client").otherwise("query_id")
 class _Desk:
     """What a count works with."""
 
+    events: ArchivedEvents
+    since: datetime | None
     folder: Path
     #: How many shelves of each kind.
     count: int
@@ -75,18 +76,26 @@ def count_archive(
     """
     rows = events.joined_rows(since)
     with tempfile.TemporaryDirectory(prefix="counting-", dir=scratch) as name:
-        desk = _Desk(folder=Path(name), count=1 + rows // rows_at_once, config=config)
-        bots = _bots(events, since, desk)
-        typed, joined = _joined(events, since, desk, bots)
+        desk = _Desk(
+            events=events,
+            since=since,
+            folder=Path(name),
+            count=1 + rows // rows_at_once,
+            config=config,
+        )
+        bots = _bots(desk)
+        typed, joined = _joined(desk, bots)
         known = _known(typed, config)
         counts = count_sessions(_counted(joined, known, config))
     log.info("click log counted", rows=rows, shelves=desk.count, pairs=counts.pairs.height)
     return counts
 
 
-def _bots(events: ArchivedEvents, since: datetime | None, desk: _Desk) -> pl.DataFrame:
+def _bots(desk: _Desk) -> pl.DataFrame:
     """Find bots a shelf of clients at a time."""
-    shelves = _shelved(events, since, desk, ("queries", "actions"), pl.col("client"))
+    # Whether two searches showed the same is all that matters of what they showed.
+    digest = pl.concat_list(pl.col("shown").hash().cast(pl.String)).alias("shown")
+    shelves = _shelved(desk, ("queries", "actions"), pl.col("client"), digest)
     activity = [activity_of(*_acts(each)).drop("client") for each in _frames(shelves)]
     usual = UsualClient.of(pl.concat(activity))
     found = [bot_clients(*_acts(each), desk.config.bots, usual) for each in _frames(shelves)]
@@ -98,11 +107,9 @@ def _acts(frames: LogFrames) -> tuple[pl.DataFrame, pl.DataFrame]:
     return whole.queries, whole.actions
 
 
-def _joined(
-    events: ArchivedEvents, since: datetime | None, desk: _Desk, bots: pl.DataFrame
-) -> tuple[Shelves, Shelves]:
+def _joined(desk: _Desk, bots: pl.DataFrame) -> tuple[Shelves, Shelves]:
     """Join searches with what followed; shelve who typed them, and their documents."""
-    shelves = _shelved(events, since, desk, tuple(SCHEMAS), pl.col("query_id"))
+    shelves = _shelved(desk, tuple(SCHEMAS), pl.col("query_id"))
     typed = Shelves(desk.folder / "typed", desk.count)
     joined = Shelves(desk.folder / "joined", desk.count)
     for frames in _frames(shelves):
@@ -113,29 +120,28 @@ def _joined(
 
 
 def _shelved(
-    events: ArchivedEvents,
-    since: datetime | None,
     desk: _Desk,
     tables: tuple[str, ...],
     key: pl.Expr,
+    page: pl.Expr | None = None,
 ) -> dict[str, Shelves]:
     """Put tables on shelves; positions are counted from 1 and sessions by text have their name."""
-    first = 1 if _counts_from_zero(events, since) else 0
+    first = 1 if _counts_from_zero(desk) else 0
     by = key.meta.output_name()
     shelves = {name: Shelves(desk.folder / f"{name}-by-{by}", desk.count) for name in tables}
     for name, held in shelves.items():
-        for rows in events.slices(name, since, _EVENTS_AT_ONCE):
+        for rows in desk.events.slices(name, desk.since, _EVENTS_AT_ONCE):
             if name == "queries":
-                held.put(rows, key)
+                held.put(rows.with_columns(page) if page is not None else rows, key)
                 continue
             named = rows.with_columns(pl.col("position") + first)
             held.put(named.with_columns(query_id=text_id()) if name == "actions" else named, key)
     return shelves
 
 
-def _counts_from_zero(events: ArchivedEvents, since: datetime | None) -> bool:
+def _counts_from_zero(desk: _Desk) -> bool:
     tops = [
-        events.scan(name, since).select((pl.col("position") == 0).any())
+        desk.events.scan(name, desk.since).select((pl.col("position") == 0).any())
         for name in ("impressions", "actions")
     ]
     return any(frame.item() for frame in pl.collect_all(tops, engine="streaming"))
@@ -159,5 +165,5 @@ def _counted(joined: Shelves, known: pl.DataFrame, config: SessionConfig) -> Ite
         rows = joined.take(number)
         if rows is None:
             continue
-        rows = rows.join(known, on="query", how="semi").sort(*ORDER)
+        rows = rows.join(known, on="query", how="semi")
         yield once_a_day(rows) if config.once_a_day else rows

@@ -172,11 +172,9 @@ def _cleaned(
     kept_queries = queries.filter((pl.col("query_id") != "") & (pl.col("query") != ""))
     defects["queries without text"] = queries.filter(pl.col("query") == "").height
     once = {
-        "queries": kept_queries.unique(
-            ["query_id", "first_position", "shown"], maintain_order=True
-        ),
+        "queries": _once(kept_queries, "query_id", "first_position", "shown"),
         "impressions": impressions.filter(pl.col("query_id") != ""),
-        "actions": actions.unique(["query_id", "document_id", "kind", "at"], maintain_order=True),
+        "actions": _once(actions, "query_id", "document_id", "kind", "at"),
     }
     defects["duplicate events"] = (kept_queries.height - once["queries"].height) + (
         actions.height - once["actions"].height
@@ -185,6 +183,17 @@ def _cleaned(
         frame.filter(pl.col("query_id") == "").height for frame in (queries, impressions, actions)
     )
     return LogFrames(**once, defects={name: count for name, count in defects.items() if count})
+
+
+def _once(events: pl.DataFrame, *key: str) -> pl.DataFrame:
+    """Keep the first of equal events; most have none, as the numbers of their keys tell soonest."""
+    numbered = events.with_row_index("_number")
+    alike = numbered.filter(pl.struct(key).hash().is_duplicated())
+    if alike.is_empty():
+        return events
+    kept = alike.unique(key, keep="first").get_column("_number")
+    gone = alike.filter(~pl.col("_number").is_in(kept.implode())).get_column("_number")
+    return numbered.filter(~pl.col("_number").is_in(gone.implode())).drop("_number")
 
 
 def _from_one(

@@ -47,15 +47,14 @@ def count_sessions(parts: Iterable[pl.DataFrame]) -> SessionCounts:
         parts: rows as of `Sessions.frame`. No client is in two parts with the same query.
 
     """
-    places = pl.DataFrame(schema=_PLACES)
-    pairs = pl.DataFrame(schema=_PAIRS)
+    places, pairs = _Sums(_PLACES, _PLACE), _Sums(_PAIRS, _PAIR)
     for rows in parts:
-        places = _added(places, _places_of(rows), _PLACE)
-        pairs = _added(pairs, _pairs_of(rows), _PAIR)
+        places.add(_places_of(rows))
+        pairs.add(_pairs_of(rows))
     mean = (pl.col("weight") / pl.col("clicks")).fill_nan(0.0)
     return SessionCounts(
-        places=_as_text(places).sort(_PLACE),
-        pairs=_as_text(pairs.with_columns(weight=mean)).sort(_PAIR),
+        places=_as_text(places.total()).sort(_PLACE),
+        pairs=_as_text(pairs.total().with_columns(weight=mean)).sort(_PAIR),
     )
 
 
@@ -86,10 +85,28 @@ def _pairs_of(rows: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def _added(sums: pl.DataFrame, more: pl.DataFrame, key: tuple[str, ...]) -> pl.DataFrame:
-    figures = [name for name in sums.columns if name not in key]
-    both = pl.concat([sums, more.select(sums.columns)])
-    return both.group_by(key).agg(pl.col(figures).sum())
+class _Sums:
+    """Figures by key, added up when as many are new as there are sums, so that adding stays cheap.
+
+    Memory holds at most twice the sums, and one part.
+    """
+
+    def __init__(self, schema: dict[str, type[pl.DataType]], key: tuple[str, ...]) -> None:
+        self._sums, self._key = pl.DataFrame(schema=schema), key
+        self._figures = [name for name in schema if name not in key]
+        self._new: list[pl.DataFrame] = []
+
+    def add(self, more: pl.DataFrame) -> None:
+        self._new.append(more.select(self._sums.columns))
+        if sum(each.height for each in self._new) > self._sums.height:
+            self.total()
+
+    def total(self) -> pl.DataFrame:
+        if self._new:
+            both = pl.concat([self._sums, *self._new])
+            self._sums = both.group_by(self._key).agg(pl.col(self._figures).sum())
+            self._new = []
+        return self._sums
 
 
 def _as_text(counts: pl.DataFrame) -> pl.DataFrame:

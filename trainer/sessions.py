@@ -135,9 +135,9 @@ def join_sessions(frames: LogFrames, config: SessionConfig | None = None) -> Ses
     bots = bot_clients(frames.queries, frames.actions, config.bots)
     people, removed = _without_bots(frames, bots)
     searches = _searches(people)
-    rows = _rows(people, searches, config)
+    rows = _rows(people, searches, config).sort(*ORDER)
     figures = draw(searches, rows)
-    joined = once_a_day(rows) if config.once_a_day else rows
+    joined = once_a_day(rows).sort(*ORDER) if config.once_a_day else rows
     typed = who_typed(searches, config)
     empty = searches.join(rows, on="query_id", how="anti").select(_OF_SEARCH)
     unanswered = known_to_enough(empty, typed, config.min_clients)
@@ -164,8 +164,8 @@ def join_searches(
     """Join some of a log's searches, each whole, without the bots that are known.
 
     Returns:
-        One row a search, and one row a document of one search, as in `Sessions.frame`. How long
-        anyone stayed is not in it: what a client did next may be in another search.
+        One row a search, and one row a document of one search, as in `Sessions.frame` but in no
+        order. How long anyone stayed is not in it: what a client did next may be elsewhere.
 
     """
     people, _ = _without_bots(with_queries_from_actions(frames), bots)
@@ -269,7 +269,7 @@ def _rows(frames: LogFrames, searches: pl.DataFrame, config: SessionConfig) -> p
         shown=pl.col("shown").fill_null(value=False),
         clicked=pl.col("weight").is_not_null(),
         weight=pl.col("weight").fill_null(0.0),
-    ).sort(*ORDER)
+    )
 
 
 def _shown(frames: LogFrames) -> pl.DataFrame:
@@ -324,17 +324,20 @@ def _with_dwell(frames: LogFrames, pause_s: float) -> pl.DataFrame:
 def once_a_day(rows: pl.DataFrame) -> pl.DataFrame:
     """Keep, of one client's repeats of a query in a day, the strongest row a document.
 
-    Of equally strong ones the first is kept: rows come in the order of `ORDER`.
+    Of equally strong ones the first is kept, by `ORDER`. The rows come back in no order.
     """
-    anonymous = rows.filter(pl.col("client") == "")
-    named = (
-        rows.filter(pl.col("client") != "")
-        .with_columns(day=pl.col("at").dt.date())
-        .sort("weight", descending=True, maintain_order=True)
-        .unique(["client", "query", "document_id", "day"], keep="first", maintain_order=True)
-        .drop("day")
+    repeat = ("client", "query", "document_id", "day")
+    dated = rows.with_columns(day=pl.col("at").dt.date())
+    # Most rows have no like: numbers tell so sooner than texts, and the few left are compared.
+    again = (pl.col("client") != "") & pl.struct(repeat).hash().is_duplicated()
+    parts = dated.with_columns(again=again).partition_by("again", as_dict=True, include_key=False)
+    none = dated.clear()
+    strongest = (
+        parts.get((True,), none)
+        .sort(pl.col("weight").neg(), *ORDER)
+        .unique(repeat, keep="first", maintain_order=True)
     )
-    return pl.concat([named, anonymous]).sort(*ORDER)
+    return pl.concat([parts.get((False,), none), strongest]).drop("day")
 
 
 def who_typed(searches: pl.DataFrame, config: SessionConfig) -> pl.DataFrame:
