@@ -58,6 +58,8 @@ Files, in the order the data meets them:
 - ``query_side``     what a query encoder shares with that of its documents
 - ``stored_files``   listed, hashed, and surely on the disk
 - ``registry``       manifests, fingerprints, lineage
+- ``query_map``      a linear map after an encoder, for queries alone
+- ``bridge``         a new encoder's queries over an old one's documents
 - ``quantise``       an encoder's int8 form, a candidate of its own
 - ``import_model``   a model from outside enters the registry
 - ``local_models``   a model from a folder, without running its code

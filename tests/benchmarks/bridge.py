@@ -1,0 +1,148 @@
+"""What a bridge keeps of a full re-embedding: new queries, old document vectors.
+
+    python tests/benchmarks/bridge.py [--quick] [--json FILE]
+
+On each set MiniLM is tuned on true pairs of other queries. Then held-out queries search all
+documents in four ways: base (old queries, old documents), full (new queries, new documents), none
+(new queries, old documents as they are) and bridge (new queries, mapped, old documents), with the
+map fitted on all documents of the set, which both encoders have embedded. `recall@10` is of right
+answers; `of_full` is the bridge's share of the full re-embedding's, with a paired bootstrap
+interval over queries; `neighbours` is the share of the full re-embedding's first ten that the
+bridge finds, too. Queries whose values are compared were never trained on or chosen by.
+"""
+
+import argparse
+import json
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from mining.worlds import World, load
+from numpy.typing import NDArray
+from training.lessons_of import drawn, true_pairs
+
+from desireline.connectors.documents import TextTemplate
+from desireline.trainer.bridge import register_bridge
+from desireline.trainer.encoders.base import Encoder
+from desireline.trainer.evaluation import evaluate, rank_exact
+from desireline.trainer.export import export_onnx
+from desireline.trainer.import_model import import_model, packaged_minilm
+from desireline.trainer.jobs import FitConfig, FitJob
+from desireline.trainer.manifest import Provenance
+from desireline.trainer.measures.base import Run
+from desireline.trainer.measures.recall import Recall
+from desireline.trainer.registry import Registry
+from desireline.trainer.tuning import tune
+
+DATA = Path(__file__).parents[3] / "shared" / "data"
+WORLDS = ("onet", "tldr")
+TEMPLATE = TextTemplate(fields=("title",))
+_K = 10
+_DRAWS = 2_000
+Values = NDArray[np.float64]
+
+
+class Towers:
+    """Queries by one encoder, documents by another."""
+
+    def __init__(self, queries: Encoder, documents: Encoder) -> None:
+        self.encode_queries = queries.encode_queries
+        self.encode_documents = documents.encode_documents
+
+
+def tuned(registry: Registry, base: str, world: World, *, pairs: int, seed: int) -> str:
+    """Tune MiniLM on true pairs of the training queries and register it."""
+    with tempfile.TemporaryDirectory(prefix="desireline-bench-") as scratch:
+        lessons = Path(scratch, "pairs")
+        drawn(true_pairs(world), pairs, seed=seed).write(lessons)
+        job = FitJob(
+            base=packaged_minilm(),
+            pairs=lessons,
+            out=Path(scratch, "tuned"),
+            registry=registry.root,
+            template=TEMPLATE.fields,
+            config=FitConfig(max_steps=1_000_000, epochs=2.0, threads=1, seed=seed),
+            provenance=Provenance(base_model="minilm", parent=base, seed=seed, pairs=pairs),
+        )
+        trained = tune(job)
+        export_onnx(trained.folder)
+        return registry.add(
+            trained.folder, template=TEMPLATE, similarity="cosine", provenance=job.provenance
+        ).fingerprint
+
+
+def measured(world: World, *, pairs: int, seed: int) -> dict[str, Any]:
+    """Compare the four ways on one set with one seed."""
+    texts = {name: document.text for name, document in world.documents.items()}
+    with tempfile.TemporaryDirectory(prefix="desireline-bench-") as scratch:
+        registry = Registry(Path(scratch, "models"))
+        base = import_model(str(packaged_minilm()), registry, TEMPLATE).fingerprint
+        new = tuned(registry, base, world, pairs=pairs, seed=seed)
+        manifest, found = register_bridge(
+            registry, new=new, old=base, texts=list(texts.values()), seed=seed
+        )
+        encoders = {name: registry.load(name, 1) for name in (base, new)}
+        ways = {
+            "base": encoders[base],
+            "full": encoders[new],
+            "none": Towers(encoders[new], encoders[base]),
+            "bridge": registry.load(manifest.fingerprint, 1),
+        }
+        queries = sorted(world.test)
+        runs = {way: rank_exact(e, queries, texts, k=_K) for way, e in ways.items()}  # type: ignore[arg-type]
+    values = {way: _recall(run, world) for way, run in runs.items()}
+    return {
+        "seed": seed,
+        "map": found.kind,
+        "likeness": round(found.likeness, 4),
+        "queries": len(queries),
+        "recall@10": {way: round(float(each.mean()), 4) for way, each in values.items()},
+        "of_full": _share(values["bridge"], values["full"], seed=seed),
+        "neighbours": {
+            way: round(_shared(runs[way], runs["full"], queries), 4)
+            for way in ("base", "none", "bridge")
+        },
+    }
+
+
+def _recall(run: Run, world: World) -> Values:
+    qrels = {query: dict.fromkeys(names, 1.0) for query, names in world.test.items()}
+    return np.asarray(evaluate(run, qrels, (Recall(_K),)).values[Recall(_K)], dtype=np.float64)
+
+
+def _share(ours: Values, whole: Values, *, seed: int) -> dict[str, float]:
+    """Return the ratio of the means and its 95 % interval, queries drawn with both values."""
+    rng = np.random.default_rng(seed)
+    rows = rng.integers(0, len(ours), size=(_DRAWS, len(ours)))
+    ratios = ours[rows].mean(axis=1) / whole[rows].mean(axis=1)
+    low, high = np.quantile(ratios, (0.025, 0.975))
+    named = {"value": ours.mean() / whole.mean(), "low": low, "high": high}
+    return {name: round(float(number), 4) for name, number in named.items()}
+
+
+def _shared(run: Run, whole: Run, queries: Sequence[str]) -> float:
+    return float(np.mean([len({*run[q][:_K]} & {*whole[q][:_K]}) / _K for q in queries]))
+
+
+def main() -> None:
+    """Measure every set with every seed and say what was found."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--quick", action="store_true", help="one seed, fewer pairs")
+    parser.add_argument("--json", type=Path, help="where the numbers go")
+    options = parser.parse_args()
+    torch.set_num_threads(1)
+    pairs, seeds = (1_500, (0,)) if options.quick else (6_000, (0, 1, 2))
+    found: Mapping[str, list[dict[str, Any]]] = {
+        name: [measured(load(name, DATA), pairs=pairs, seed=seed) for seed in seeds]
+        for name in WORLDS
+    }
+    print(json.dumps(found, indent=1))
+    if options.json:
+        options.json.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
