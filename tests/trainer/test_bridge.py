@@ -12,20 +12,7 @@ from desireline.trainer.manifest import Provenance
 from desireline.trainer.registry import Registry
 
 TEMPLATE = TextTemplate(fields=("title",))
-WORDS = ["red", "blue", "shoe", "running", "garden", "nurse", "software", "engineer", "lamp", "tea"]
-    "red",
-    "blue",
-    "shoe",
-    "running",
-    "garden",
-    "nurse",
-    "software",
-    "engineer",
-    "lamp",
-    "green",
-    "tea",
-    "tall",
-]
+WORDS = ("red", "blue", "shoe", "running", "garden", "nurse", "software", "lamp", "green", "tea")
 TEXTS = [f"{a} {b} {n}" for n, a in enumerate(WORDS) for b in WORDS]
 
 
