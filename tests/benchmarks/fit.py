@@ -8,6 +8,9 @@ own, and are measured in processor seconds from the end of their first step to t
 busy machine is busy for all of them: read the ratios, not the numbers. Each round has a seed of
 its own; all ways of a round learn from the same pairs.
 
+Finished measurements are kept in `--cells`, so that a killed run goes on; ask for an empty file to
+measure anew.
+
 `--peer` builds an environment for opensearch-py-ml (gigabytes; needs `uv` and the network) and
 runs its own `train()`. Rows called "without ..." are ours with one shortcut taken back.
 """
@@ -21,13 +24,16 @@ import subprocess
 import sys
 import tempfile
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from resuming.cells import Cells
 
 HERE = Path(__file__).parent
 DATA = HERE.parents[2] / "shared" / "data"
+CELLS = HERE.parents[1] / ".cache" / "bench" / "fit.jsonl"
 PEER_PACKAGES = (
     "opensearch-py-ml==1.3.0",
     # What it needs but does not ask for, and the last it works with.
@@ -40,22 +46,21 @@ PEER_PACKAGES = (
 )
 _SAME = {"batch": 64, "learning_rate": 2e-4, "passes": 1.0}
 _ONE = {"pairs_a_document": 1}
-#: By name: who trains, how, and whether answers to held-out queries are worth their time.
-WAYS: dict[str, tuple[str, dict[str, Any], bool]] = {
-    "sentence-transformers": ("plain", _SAME, True),
-    "opensearch-py-ml": ("peer", _SAME, True),
-    "full": ("ours", _SAME, True),
-    "full, one pair a document": ("ours", _SAME | {"options": _ONE}, True),
-    "query": ("ours", _SAME | {"options": {"mode": "query"}}, True),
-    "adapter": ("ours", _SAME | {"options": {"mode": "adapter"}}, True),
-    "static": ("static", _SAME | {"batch": 512, "learning_rate": 2e-2, "passes": 20.0}, True),
-    "full without bfloat16": ("ours", _SAME | {"options": {"precision": "float32"}}, True),
+#: By name: who trains, and how.
+WAYS: dict[str, tuple[str, dict[str, Any]]] = {
+    "sentence-transformers": ("plain", _SAME),
+    "opensearch-py-ml": ("peer", _SAME),
+    "full": ("ours", _SAME),
+    "full, one pair a document": ("ours", _SAME | {"options": _ONE}),
+    "query": ("ours", _SAME | {"options": {"mode": "query"}}),
+    "adapter": ("ours", _SAME | {"options": {"mode": "adapter"}}),
+    "static": ("static", _SAME | {"batch": 512, "learning_rate": 2e-2, "passes": 20.0}),
+    "full without bfloat16": ("ours", _SAME | {"options": {"precision": "float32"}}),
     "full without frozen word vectors": (
         "ours",
         _SAME | {"options": {"freeze_token_embeddings": False}},
-        True,
     ),
-    "full, 3 layers frozen": ("ours", _SAME | {"options": {"frozen_layers": 3}}, True),
+    "full, 3 layers frozen": ("ours", _SAME | {"options": {"frozen_layers": 3}}),
 }
 BASELINE = "sentence-transformers"
 #: Ratio of pairs a processor second: way, to which, at least.
@@ -113,37 +118,50 @@ def peer_python(folder: Path) -> str:
     return python
 
 
-def measure(
-    names: list[str], *, world: str, data: Path, pairs: int, rounds: int, python: str, scratch: Path
-) -> dict[str, Measured]:
-    """Let the ways take turns; the order turns with the round."""
-    found: dict[str, Measured] = {name: Measured() for name in names}
-    for seed in range(rounds):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bench:
+    """What all ways of a run share."""
+
+    world: str
+    data: Path
+    pairs: int
+    rounds: int
+    python: str
+    cells: Cells
+    scratch: Path
+
+    def measure(self, names: list[str]) -> dict[str, Measured]:
+        """Let the ways take turns; the order turns with the round."""
+        found: dict[str, Measured] = {name: Measured() for name in names}
+        for seed in range(self.rounds):
+            turn = seed % len(names)
+            for name in names[turn:] + names[:turn]:
+                of = {"world": self.world, "pairs": self.pairs, "seed": seed, "way": name}
+                one = self.cells.get(of | WAYS[name][1], partial(self._one, name, seed))
+                row = found[name]
+                row.rates.append(one["pairs_a_second"])
+                row.cpu_s.append(one["cpu_s"])
+                row.steps.append(one["steps"])
+                row.values.append(one["values"]["ndcg@10"])
+                print(f"round {seed} {name}: {one['pairs_a_second']:.0f} pairs/CPU s", flush=True)
+        return found
+
+    def _one(self, name: str, seed: int) -> dict[str, Any]:
+        by, recipe = WAYS[name]
+        pairs = self.scratch / f"pairs-{seed}"
         job = {
-            "world": world,
-            "data": str(data),
+            "world": self.world,
+            "data": str(self.data),
             "kind": "true",
             "split": "test",
             "seed": seed,
-            "most": pairs,
-            "pairs": str(scratch / f"pairs-{seed}"),
-            "peer_python": python,
+            "most": self.pairs,
+            "pairs": str(pairs),
+            "peer_python": self.python,
         }
-        child(job | {"way": "pairs"}, scratch)
-        turn = seed % len(names)
-        for name in names[turn:] + names[:turn]:
-            by, recipe, judged = WAYS[name]
-            one = child(
-                job | {"way": name, "recipe_of": by, "recipe": recipe, "judged": judged}, scratch
-            )
-            row = found[name]
-            row.rates.append(one["pairs_a_second"])
-            row.cpu_s.append(one["cpu_s"])
-            row.steps.append(one["steps"])
-            if judged:
-                row.values.append(one["values"]["ndcg@10"])
-            print(f"round {seed} {name}: {one['pairs_a_second']:.0f} pairs/CPU s", flush=True)
-    return found
+        if not pairs.exists():
+            child(job | {"way": "pairs"}, self.scratch)
+        return child(job | {"way": name, "recipe_of": by, "recipe": recipe}, self.scratch)
 
 
 def interval(gain: np.ndarray[Any, np.dtype[np.float64]]) -> tuple[float, float]:
@@ -168,9 +186,8 @@ def table(found: dict[str, Measured]) -> list[dict[str, Any]]:
             "steps": row.steps,
         }
         distance = ""
-        if row.values:
-            told["ndcg@10"] = round(float(row.per_query.mean()), 4)
-        if row.values and first and row is not first:
+        told["ndcg@10"] = round(float(row.per_query.mean()), 4)
+        if first and row is not first:
             gain = row.per_query - first.per_query
             low, high = interval(gain)
             told["over_trainer"] = [round(each, 4) for each in (float(gain.mean()), low, high)]
@@ -178,7 +195,7 @@ def table(found: dict[str, Measured]) -> list[dict[str, Any]]:
         rows.append(told)
         print(
             f"| {name} | {row.rate:,.0f} | {ratio:.1f} | {statistics.median(row.cpu_s):.0f} "
-            f"| {told.get('ndcg@10', '')} | {distance} |"
+            f"| {told['ndcg@10']} | {distance} |"
         )
     return rows
 
@@ -212,6 +229,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--data", type=Path, default=DATA, help="folder of the data sets")
     parser.add_argument("--peer", action="store_true", help="build and run opensearch-py-ml")
     parser.add_argument("--peer-python", default="", help="python that has opensearch-py-ml")
+    parser.add_argument("--cells", type=Path, default=CELLS, help="finished ones are kept here")
     parser.add_argument("--only", nargs="+", choices=list(WAYS), default=list(WAYS))
     parser.add_argument("--pairs", type=int, help="pairs of each round")
     parser.add_argument("--rounds", type=int, help="rounds, each with a seed of its own")
@@ -225,21 +243,23 @@ def main() -> int:
         return 0
     names = list(asked.only)
     missing = {}
+    asked.cells.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="desireline-fit-bench-") as name:
         scratch = Path(name)
         python = asked.peer_python or (peer_python(scratch / "peer") if asked.peer else "")
         if not python and "opensearch-py-ml" in names:
             names.remove("opensearch-py-ml")
             missing["opensearch-py-ml"] = "not asked for; --peer builds its environment"
-        found = measure(
-            names,
+        bench = Bench(
             world=asked.world,
             data=asked.data,
             pairs=asked.pairs or (1_280 if asked.quick else 6_400),
             rounds=asked.rounds or (1 if asked.quick else 3),
             python=python,
+            cells=Cells(asked.cells),
             scratch=scratch,
         )
+        found = bench.measure(names)
     rows = table(found)
     for name, reason in missing.items():
         print(f"not run: {name}: {reason}")
