@@ -1,11 +1,14 @@
 """Memory and time from a log into the event archive, and from there into sessions, at any size.
 
-    python tests/benchmarks/archive.py [--events N] [--quick] [--json FILE]
+    python tests/benchmarks/archive.py [--events N] [--quick] [--rows N ...] [--json FILE]
 
 The log is made as it is read: searches over 60 days, most in order, one in a hundred a day or
 more late. Both steps run in processes of their own, first with a quarter of the events and then
 with all, so that growth is told from what is needed anyway. What a session table holds grows
 with its rows, up to `sessions.most_rows`; what a pull holds must not grow.
+
+Then archives of several sizes (`--rows`, documents shown and clicked) are counted whole and
+judged, which needs no sessions: what that holds must not grow either.
 """
 
 import argparse
@@ -23,6 +26,10 @@ from typing import Any
 
 import numpy as np
 
+sys.path.insert(0, str(Path(__file__).parent / "archive"))
+
+import counting
+
 from desireline.connectors.events import Action, Query
 from desireline.connectors.log_source import Cursor, LogBatch
 from desireline.connectors.logs.files import FileLogsConfig
@@ -33,6 +40,7 @@ from desireline.trainer.sessions import SessionConfig, join_sessions
 
 EVENTS, QUICK_EVENTS = 4_000_000, 800_000
 BATCH, DAYS, SHOWN = 5_000, 60, 10
+ROWS, QUICK_ROWS = (1_000_000, 10_000_000), (200_000, 800_000)
 START = datetime(2026, 3, 1, tzinfo=UTC)
 STEPS = ("pull", "sessions")
 #: Of one pull that is four times as large as another.
@@ -129,6 +137,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
     parser.add_argument("--events", type=int, help=f"how many events; {EVENTS:,} if not given")
     parser.add_argument("--quick", action="store_true", help=f"{QUICK_EVENTS:,} events")
+    parser.add_argument("--rows", type=int, nargs="*", help="sizes of the archives to count")
     parser.add_argument("--json", type=Path, help="where the figures go")
     parser.add_argument("--step", nargs=2, help=argparse.SUPPRESS)
     asked = parser.parse_args()
@@ -136,7 +145,10 @@ def main() -> int:
     if asked.step:
         step(asked.step[0], Path(asked.step[1]), events)
         return 0
+    rows = asked.rows if asked.rows is not None else QUICK_ROWS if asked.quick else ROWS
     found = measure(events)
+    counted, goals = counting.measure(tuple(rows))
+    found = {**found, "counted": counted, "goals": found["goals"] + goals}
     print(json.dumps(found, indent=1))
     if asked.json:
         asked.json.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
