@@ -7,6 +7,7 @@ Files; first what everything stands on, then the data's way, then the doors:
 - ``telemetry``         log lines with fixed sentences, and metrics
 - ``steps``             every named step of a re-embedding
 - ``durations``         ``30s``, ``12h``, ``1d12h``
+- ``cost_scale``        seconds to the right of a plot, by tens
 - ``cron``              cron lines, read as cron reads them
 - ``config_paths``      paths are read from the configuration's own folder
 - ``config_errors``     wrong fields, one line each

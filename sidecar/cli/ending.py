@@ -3,6 +3,7 @@
 import typer
 
 from desireline.sidecar.cli.exit_codes import ExitCode
+from desireline.sidecar.cli.ladder import show_ladder
 from desireline.sidecar.cli.terminal import Terminal
 from desireline.sidecar.cycle_report import CycleReport, Interval, Outcome
 
@@ -13,6 +14,8 @@ def end_with(report: CycleReport, terminal: Terminal) -> None:
     """Show the table and leave with the code the outcome deserves."""
     terminal.result(report.to_json())
     _show_measures(report, terminal)
+    if report.ladder is not None:
+        show_ladder(report.ladder, terminal)
     terminal.say(report.sentence, style="bold")
     if report.outcome in _FAILED:
         raise typer.Exit(ExitCode.FAILED)

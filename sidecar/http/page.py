@@ -11,6 +11,7 @@ from desireline.connectors.errors import DesirelineError
 from desireline.sidecar.api_keys import Scope
 from desireline.sidecar.http import page_parts as parts
 from desireline.sidecar.http.admin import audit, known_target
+from desireline.sidecar.http.ladder_section import ladder_section
 from desireline.sidecar.http.log_page import log_section
 from desireline.sidecar.http.markup import Child, Markup, element
 from desireline.sidecar.http.measures_table import measures_table
@@ -155,6 +156,7 @@ class Pages:
             _try_form(call.sign_in, target, text),
             answers,
             _cycle(target, report),
+            ladder_section(report or {}),
             log_section(target, logs),
             _generations(generations),
             sign_in=call.sign_in,

@@ -1,0 +1,73 @@
+"""The ladder in a terminal."""
+
+import pytest
+
+from desireline.sidecar.cli.ladder import plot, show_ladder
+from desireline.sidecar.cli.terminal import Terminal
+from desireline.sidecar.cost_scale import CostScale
+from desireline.sidecar.cycle_report import Interval, Rung
+from desireline.sidecar.ladder import choose
+
+
+def rung(mode, value, train_s, *, promote=True):
+    return Rung(
+        mode=mode,
+        gain=Interval(value=value, low=value - 0.02, high=value + 0.02),
+        relative=value / 0.5,
+        promote=promote,
+        reason="judged",
+        train_s=train_s,
+        embed_documents=0,
+        embed_s=0.0,
+        query_ms=2.5,
+    )
+
+
+def place_of(letter, lines):
+    ((row, line),) = [
+        (n, line) for n, line in enumerate(lines) if f"{letter}" in line.split("|")[-1]
+    ]
+    return row, line.index(letter, line.index("|"))
+
+
+def test_the_plot_puts_better_above_and_dearer_to_the_right():
+    _, *lines, scale = plot(
+        [rung("adapter", 0.01, 2), rung("query", 0.03, 20), rung("full", 0.05, 600)]
+    )
+    places = [place_of(letter, lines) for letter in "AQF"]
+    assert [row for row, _ in places] == sorted((row for row, _ in places), reverse=True)
+    assert [column for _, column in places] == sorted(column for _, column in places)
+    assert [name in scale for name in ("1 s", "10 s", "1 min", "10 min", "1 h")] == [1, 1, 1, 1, 0]
+
+
+def test_what_the_gate_refused_is_a_small_letter_and_a_loss_lies_below_zero():
+    legend, *lines, _ = plot([rung("adapter", 0.02, 2), rung("full", -0.02, 60, promote=False)])
+    assert "A adapter, f full; small: refused" in legend
+    zero = next(n for n, line in enumerate(lines) if line.lstrip().startswith("0 |"))
+    assert place_of("A", lines)[0] < zero < place_of("f", lines)[0]
+
+
+def test_equal_points_hide_nobody():
+    _, *lines, _ = plot([rung("adapter", 0.02, 2), rung("query", 0.02, 2)])
+    assert len({place_of(letter, lines) for letter in "AQ"}) == 2
+
+
+def test_one_rung_is_no_plot():
+    assert plot([rung("adapter", 0.02, 2), Rung(mode="full", reason="no time")]) == []
+
+
+def test_people_read_the_table_the_reasons_and_the_sentence(capsys):
+    rungs = [rung("adapter", 0.05, 2), Rung(mode="lora", reason="no time"), rung("full", 0.051, 60)]
+    show_ladder(choose(rungs, epsilon=0.1, measure="ndcg@10"), Terminal())
+    told = capsys.readouterr().out
+    for said in ("adapter *", "+0.050 [+0.030, +0.070] (+10.0%)", "kept", "would pass"):
+        assert said in told
+    assert "lora is left out: no time" in told
+    assert told.splitlines()[-1].endswith("adapter: the cheapest within 10 % of the best, full")
+
+
+@pytest.mark.parametrize(("costs", "names"), [([0.1], 2), ([30.0], 2), ([7200.0], 5)])
+def test_the_scale_holds_every_cost_and_names_the_round_ones(costs, names):
+    scale = CostScale.over(costs)
+    assert all(0 <= scale.place(cost) < 1 for cost in costs)
+    assert len(scale.marks()) == names

@@ -1,0 +1,71 @@
+"""The ladder on the page: a row a rung, and a point for each that was judged."""
+
+import re
+
+from desireline.sidecar.cycle_report import Interval, Rung
+from desireline.sidecar.http.ladder_section import ladder_section
+from desireline.sidecar.ladder import choose
+
+
+def rung(mode, value, train_s, *, promote=True, documents=0):
+    return Rung(
+        mode=mode,
+        candidate=mode,
+        gain=Interval(value=value, low=value - 0.02, high=value + 0.02),
+        relative=value / 0.5,
+        promote=promote,
+        reason=f"{mode} <b>was</b> judged",
+        train_s=train_s,
+        embed_documents=documents,
+        embed_s=documents / 100,
+        query_ms=2.5,
+    )
+
+
+def section(*rungs):
+    ladder = choose(rungs, epsilon=0.1, measure="ndcg@10")
+    return str(ladder_section({"ladder": ladder.model_dump(mode="json")}))
+
+
+def test_every_rung_has_its_row_and_every_judged_one_its_point():
+    text = section(
+        rung("adapter", 0.05, 2),
+        rung("query", 0.02, 20, promote=False),
+        Rung(mode="lora", reason="no time <left>"),
+        rung("full", 0.051, 60, documents=1016),
+    )
+    for said in (
+        "adapter: the cheapest within 10 % of the best, full",
+        "+0.050 (+10.0%)",
+        "[+0.030, +0.070]",
+        "left out: no time &lt;left&gt;",
+        "1,016 documents, 10 s",
+        ">kept<",
+        ">refused<",
+        ">would pass<",
+    ):
+        assert said in text, said
+    assert text.count("<circle") == 3
+    assert "<b>" not in text
+    assert (
+        "adapter +0.050 after 2.0 s, query +0.020 after 20 s, full +0.051 after 1 min 10 s" in text
+    )
+
+
+def test_dearer_lies_further_right_and_better_lies_higher():
+    text = section(rung("adapter", 0.01, 2), rung("query", 0.03, 20), rung("full", 0.05, 600))
+    points = [
+        (float(x), float(y)) for x, y in re.findall(r'<circle cx="([\d.]+)" cy="([\d.]+)"', text)
+    ]
+    assert [x for x, _ in points] == sorted(x for x, _ in points)
+    assert [y for _, y in points] == sorted((y for _, y in points), reverse=True)
+
+
+def test_where_one_mode_was_tried_there_is_no_ladder():
+    assert ladder_section({}) is None
+    assert ladder_section({"ladder": None}) is None
+
+
+def test_one_point_is_no_picture():
+    text = section(rung("adapter", 0.05, 2), Rung(mode="full", reason="no time"))
+    assert "<svg" not in text
