@@ -33,9 +33,15 @@ def _row(generation: Mapping[str, Any]) -> list[object]:
     return [
         generation["number"],
         generation["state"],
-        generation["slot"],
+        _place(generation),
         str(generation["fingerprint"])[:12],
         counted,
         str(generation["created_at"])[:16].replace("T", " "),
         generation.get("reason") or "",
     ]
+
+
+def _place(generation: Mapping[str, Any]) -> str:
+    """Say in which slot its vectors are, and whose they are where they are not its own."""
+    borrowed = generation.get("vectors_of")
+    return f"{generation['slot']} (of {borrowed})" if borrowed else str(generation["slot"])

@@ -77,8 +77,16 @@ class Embeddings:
 
 
 def generation_headers(live: LiveGeneration) -> dict[str, str]:
-    """Return the headers that name the generation an answer comes from."""
-    return {"X-Desireline-Generation": str(live.number), "X-Desireline-Field": live.slot}
+    """Return the headers that name the generation an answer comes from.
+
+    The stamp is what `<field>_stamp.generation` must be for a vector to count: of a query encoder
+    over another one's vectors it is the number of that one's generation.
+    """
+    return {
+        "X-Desireline-Generation": str(live.number),
+        "X-Desireline-Field": live.slot,
+        "X-Desireline-Stamp": str(live.stamp_number),
+    }
 
 
 def _asked(body: dict[str, Any], settings: HttpSettings) -> _Asked:
@@ -154,5 +162,6 @@ def _answer(asked: _Asked, live: LiveGeneration, vectors: Vectors) -> dict[str, 
         "usage": {"prompt_tokens": words, "total_tokens": words},
         "generation": live.number,
         "field": live.slot,
+        "stamp": live.stamp_number,
         "fingerprint": live.fingerprint,
     }

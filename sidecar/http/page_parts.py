@@ -53,12 +53,16 @@ def _generation_row(found: Mapping[str, Any]) -> Markup:
         element("strong", str(found.get("number", NOTHING))),
         [state_mark(found.get("state", "")), _small(found.get("reason"))],
         _coverage(found.get("coverage")),
-        element("code", str(found.get("slot", ""))),
+        [element("code", str(found.get("slot", ""))), _small(_borrowed(found.get("vectors_of")))],
         _fingerprint(str(found.get("fingerprint", ""))),
         NOTHING if parent is None else str(parent),
         element("span", moment(found.get("created_at")), class_="nowrap"),
     ]
     return element("tr", [element("td", cell) for cell in cells])
+
+
+def _borrowed(vectors_of: object) -> str:
+    return "" if vectors_of is None else f"the vectors of generation {vectors_of}"
 
 
 def steps_list(steps: Sequence[Mapping[str, Any]]) -> Markup | None:

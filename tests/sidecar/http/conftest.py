@@ -110,6 +110,8 @@ class SmallSidecar:
     address: ClusterAddress | None = None
     index: str = "shop"
     live_number: int | None = 7
+    #: Whose vectors the live generation searches; None: its own.
+    vectors_of: int | None = None
     encoders: dict[int, FakeEncoder] = field(
         default_factory=lambda: {6: FakeEncoder(seed=6), 7: FakeEncoder(seed=7)}
     )
@@ -165,6 +167,7 @@ class SmallSidecar:
                 "number": number,
                 "state": states[number],
                 "slot": self._slot(number),
+                "vectors_of": self.vectors_of if states[number] == "live" else None,
                 "fingerprint": self.encoders[number].fingerprint,
                 "parent": number - 1,
                 "created_at": f"2026-05-0{number}T02:00:00+00:00",
@@ -268,6 +271,7 @@ class SmallSidecar:
             slot=self._slot(number),
             fingerprint=encoder.fingerprint,
             encoder=encoder,
+            vectors_of=self.vectors_of,
         )
 
     def _slot(self, number: int) -> str:

@@ -33,6 +33,17 @@ def test_vectors_come_from_the_live_generation_and_name_it(client, sidecar) -> N
     )
 
 
+def test_they_name_the_stamp_that_documents_must_bear(client, sidecar) -> None:
+    """A query encoder is compared with the vectors of the generation that embedded them."""
+    own = ask(client("embed"))
+    assert (own.json()["stamp"], own.headers["x-desireline-stamp"]) == (7, "7")
+    sidecar.vectors_of = 3
+    borrowed = ask(client("embed"))
+    assert (borrowed.json()["generation"], borrowed.json()["stamp"]) == (7, 3)
+    assert borrowed.headers["x-desireline-generation"] == "7"
+    assert borrowed.headers["x-desireline-stamp"] == "3"
+
+
 def test_base64_holds_the_same_floats(client) -> None:
     caller = client("embed")
     plain = ask(caller).json()["data"][0]["embedding"]

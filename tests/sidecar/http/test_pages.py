@@ -46,6 +46,13 @@ def assert_no_injection(text: str) -> None:
     assert set(sources) >= {"/static/desireline.css"}
 
 
+def test_the_page_says_whose_vectors_a_query_encoder_searches(browser, sidecar) -> None:
+    assert "the vectors of generation" not in Page(browser("read").get("/").text).words
+    sidecar.vectors_of = 3
+    words = Page(browser("read").get("/targets/products").text).words
+    assert "with the vectors of generation 3" in words
+
+
 def test_the_page_shows_what_serves_and_what_the_last_cycle_did(browser, sidecar, cycle) -> None:
     sidecar.cycle = cycle
     text = browser("read").get("/").text
