@@ -47,10 +47,13 @@ class Encoders:
     models: Path
     old: str
     new: str
+    #: Encodes queries alone, over the documents of the old one.
+    queries: str
 
 
 @pytest.fixture(scope="session")
 def two_encoders(tmp_path_factory: pytest.TempPathFactory, request) -> Encoders:
+    from desireline.trainer.encoders.settings import EncoderSettings, Prompts
     from desireline.trainer.import_model import import_model
     from desireline.trainer.registry import Registry
 
@@ -60,7 +63,25 @@ def two_encoders(tmp_path_factory: pytest.TempPathFactory, request) -> Encoders:
         import_model(str(request.getfixturevalue(name)), registry, TextTemplate(fields=FIELDS))
         for name in ("exported_static", "exported_bert")
     )
-    return Encoders(models=models, old=old.fingerprint, new=new.fingerprint)
+    folder = models.parent / "queries"
+    shutil.copytree(request.getfixturevalue("exported_static"), folder)
+    prompted = EncoderSettings.read(folder).model_copy(
+        update={"prompts": Prompts(query="nurse garden ")}
+    )
+    prompted.write(folder)
+    queries = registry.add(
+        folder,
+        template=old.text_template,
+        similarity=old.settings.similarity,
+        provenance=old.provenance.model_copy(update={"mode": "query", "parent": old.fingerprint}),
+        documents=old.fingerprint,
+    )
+    return Encoders(
+        models=models,
+        old=old.fingerprint,
+        new=new.fingerprint,
+        queries=queries.fingerprint,
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -189,7 +210,7 @@ swap = {{ {", ".join(f"{key} = {json.dumps(value)}" for key, value in settings.i
         for document in found.values():
             text = template.render(document.fields)
             stamp = document.stamps[live.slot]
-            assert (stamp.generation, stamp.digest) == (live.number, digest(text))
+            assert (stamp.generation, stamp.digest) == (live.stamp_number, digest(text))
             expected = live.encoder.encode_documents([text])[0]
             np.testing.assert_allclose(document.embeddings[live.slot], expected, atol=1e-5)
         return live.number

@@ -2,6 +2,7 @@
 
 import json
 import signal
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -23,15 +24,23 @@ AFTERWARDS = {Step.WRITES_RELEASED, Step.INDEX_RETIRED}
 IN_PLACE = [step for step in Step if step not in NEW_INDEX_ONLY | AFTERWARDS]
 NEW_INDEX = [step for step in Step if step not in IN_PLACE_ONLY | AFTERWARDS]
 MANY = (Step.BATCH_ENCODED, Step.BATCH_WRITTEN)
+#: Where the query encoder alone changes no document is written.
+QUERY_ALONE = [step for step in IN_PLACE if step not in {*IN_PLACE_ONLY, *MANY, Step.BACKFILL_DONE}]
+#: Killed in a process of its own each time; at the others only where time does not matter: the
+#: same is tried in one process at every step.
+AROUND_THE_SWAP = (Step.CAUGHT_UP, Step.CUT_OVER_BEGUN, Step.POINTER_WRITTEN)
 #: Inside a step: what was done there must be done again, or be found done.
 WITHIN = json.loads((Path(__file__).parent / "kill_points.json").read_text())
 BATCH = 4
 
 
+def once(steps: list[Step]) -> list[dict]:
+    return [{"name": step.value, "step": step.value, "pass": 1} for step in steps]
+
+
 def points(steps: list[Step]) -> list[dict]:
-    first = [{"name": step.value, "step": step.value, "pass": 1} for step in steps]
     third = [{"name": f"third {s.value}", "step": s.value, "pass": 3} for s in MANY]
-    return first + third
+    return once(steps) + third
 
 
 def names(point: dict) -> str:
@@ -69,6 +78,42 @@ def test_a_killed_run_on_opensearch_ends_as_if_it_had_not_been(point, cluster_tr
 @pytest.mark.parametrize("point", points(NEW_INDEX), ids=names)
 def test_a_killed_run_into_a_new_index_on_opensearch_does_so_too(point, alias_trial) -> None:
     survives(point, alias_trial)
+
+
+def survives_without_a_write(point: dict, trial) -> None:
+    """The same of a run in which only the query encoder changes."""
+    asked = {"model": trial.encoders.queries, "way": "query"}
+    before = trial.versions()
+    kill(trial, **asked, **point)
+    if trial.serves() == 1:
+        ended = trial.reindex_in_a_process(**asked, step="")
+        assert ended.returncode == 7, (ended.stdout + ended.stderr)[-2000:]
+    trial.ends_well(trial.encoders.queries)
+    assert trial.work() == {"encoded": 0, "sent": 0, "written": 0}
+    before.pop("the pointer")
+    assert before.items() <= trial.versions().items()
+    with closing(trial.open()) as sidecar:
+        sidecar.revert("jobs")
+    trial.ends_well(trial.encoders.old)
+
+
+@pytest.mark.parametrize(
+    "point",
+    [
+        pytest.param(each, marks=() if each["step"] in AROUND_THE_SWAP else pytest.mark.slow)
+        for each in once(QUERY_ALONE)
+    ],
+    ids=names,
+)
+def test_a_killed_change_of_the_query_encoder_alone_writes_nothing(point, embedded_trial) -> None:
+    survives_without_a_write(point, embedded_trial)
+
+
+@pytest.mark.slow
+@pytest.mark.opensearch
+@pytest.mark.parametrize("point", once(QUERY_ALONE), ids=names)
+def test_a_killed_change_of_it_on_opensearch_writes_nothing(point, cluster_trial) -> None:
+    survives_without_a_write(point, cluster_trial)
 
 
 @pytest.mark.slow
