@@ -133,6 +133,8 @@ def _job(
         config=config,
         documents=start.documents if stay else None,
         vectors=Path(folder, "vectors") if stay else None,
+        general=str(target.config.gate.general) if target.config.gate.general else None,
+        general_tolerance=target.config.gate.general_tolerance,
         provenance=provenance,
     )
 

@@ -54,9 +54,11 @@ Files, in the order the data meets them:
 - ``fit_run``        what `fit` gives back
 - ``fitting``        `fit`: the above in one call, in Finetuner's words
 - ``fit_job``        `fit` as the child process is asked for it
+- ``share_search``   how much of the trained weights to keep, tried on two suites
 - ``export``         a trained folder becomes ONNX, with proof that both agree
 - ``query_side``     what a query encoder shares with that of its documents
-- ``stored_files``   listed, hashed, and surely on the disk
+- ``disk_sync``      what was written is surely on the disk
+- ``stored_files``   listed and hashed
 - ``registry``       manifests, fingerprints, lineage
 - ``query_map``      a linear map after an encoder, for queries alone
 - ``bridge``         a new encoder's queries over an old one's documents

@@ -129,6 +129,12 @@ class FitConfig(BaseModel, frozen=True, extra="forbid"):
         le=1,
         description="Share of the trained weights in the result; the rest is the base's (WiSE-FT).",
     )
+    tuned_shares: tuple[Annotated[float, Field(gt=0, le=1)], ...] = Field(
+        default=(),
+        examples=[[1.0, 0.8, 0.6, 0.4]],
+        description="Shares to try after training, on anchors kept out of it and on the general"
+        " suite; none: tuned_share as it is. Of the modes lora and full.",
+    )
     adapter: AdapterConfig = Field(
         default=AdapterConfig(), description="What the mode adapter does otherwise."
     )
@@ -174,6 +180,10 @@ class FitJob(BaseModel, frozen=True, extra="forbid"):
     documents: str | None = None
     #: Folder written by `DocumentVectors.write`: those vectors.
     vectors: Path | None = None
+    #: The general suite by which shares are chosen: builtin, a file, or None for none.
+    general: str | None = "builtin"
+    #: Most that a share may lose on a part of it.
+    general_tolerance: float = 0.02
     provenance: Provenance
 
     @model_validator(mode="after")

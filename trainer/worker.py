@@ -82,13 +82,13 @@ def run(job: AnyJob, events: TextIO) -> dict[str, object]:
 def _fit(job: FitJob, events: TextIO) -> dict[str, object]:
     """Train, export with proof, register."""
     from desireline.trainer.export import export_onnx  # noqa: PLC0415 - seconds of torch
-    from desireline.trainer.modes.chosen import train  # noqa: PLC0415
     from desireline.trainer.registry import Registry  # noqa: PLC0415
+    from desireline.trainer.share_search import train_with_share  # noqa: PLC0415
 
     def progress(done: int, total: int, loss: float) -> None:
         _say(events, "progress", {"name": "fit", "done": done, "total": total, "loss": loss})
 
-    tuned = train(job, progress)
+    tuned, share = train_with_share(job, progress)
     try:
         report = export_onnx(tuned.folder)
         manifest = Registry(job.registry).add(
@@ -107,7 +107,7 @@ def _fit(job: FitJob, events: TextIO) -> dict[str, object]:
         "seconds": round(tuned.seconds, 1),
         "first_loss": tuned.first_loss,
         "last_loss": tuned.last_loss,
-        "sentence": tuned.sentence,
+        "sentence": "; ".join(filter(None, (tuned.sentence, share))),
         "lowest_cosine": report.lowest_cosine,
     }
 
