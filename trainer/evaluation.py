@@ -247,12 +247,19 @@ def _difference(
 
 
 def _value_of_each(measure: Measure, ranked: Sequence[str], grades: Grades) -> float:
-    found = set(ranked[: measure.cutoff])
+    found = ranked[: measure.cutoff]
     return sum(
-        grade * measure.value(ranked, {document_id: 1.0})
-        for document_id, grade in grades.items()
-        if document_id in found
+        grades[document_id] * _value_at(measure, len(found), place)
+        for place, document_id in enumerate(found)
+        if document_id in grades
     )
+
+
+@lru_cache(maxsize=10_000)
+def _value_at(measure: Measure, answers: int, place: int) -> float:
+    """Measure a list of so many answers of which one alone is relevant: its name is nothing."""
+    ranked = [str(number) for number in range(answers)]
+    return measure.value(ranked, {ranked[place]: 1.0})
 
 
 def _mean(values: Values, weights: Values) -> float:
