@@ -55,6 +55,7 @@ WAYS: dict[str, tuple[str, dict[str, Any]]] = {
     "query": ("ours", _SAME | {"options": {"mode": "query"}}),
     "adapter": ("ours", _SAME | {"options": {"mode": "adapter"}}),
     "static": ("static", _SAME | {"batch": 512, "learning_rate": 2e-2, "passes": 20.0}),
+    "sentence-transformers, bfloat16": ("plain", _SAME | {"options": {"bf16": True}}),
     "full without bfloat16": ("ours", _SAME | {"options": {"precision": "float32"}}),
     "full without frozen word vectors": (
         "ours",
