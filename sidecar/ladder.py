@@ -63,7 +63,7 @@ def find_candidate(
         WorkerError: nothing could be trained.
 
     """
-    modes = _open_modes(target, hopefuls.start, diary)
+    modes = open_modes(target, hopefuls.start, diary)
     climb = _Climb(target, teaching, hopefuls, diary, tries=len(modes), clock=clock)
     if len(modes) == 1:
         return climb.alone(modes[0])
@@ -251,7 +251,7 @@ def last_seconds(reports: Sequence[CycleReport]) -> dict[str, float]:
     }
 
 
-def _open_modes(target: Target, start: Start, diary: Diary) -> tuple[TrainedMode, ...]:
+def open_modes(target: Target, start: Start, diary: Diary) -> tuple[TrainedMode, ...]:
     """Return the modes to try: a query side would keep vectors that are to be forgotten."""
     modes = target.config.tune.modes
     retrain = retraining.due(target)

@@ -15,6 +15,7 @@ from desireline.connectors.state_store import Record
 from desireline.sidecar.cycle_report import cycles
 from desireline.sidecar.generations import State
 from desireline.sidecar.target import Target
+from desireline.trainer.query_side import with_their_documents
 
 RETRAIN = "retrain"
 #: Without a schedule a cycle is begun for it, and again after this time if it did not help.
@@ -106,8 +107,10 @@ def _waited(request: Retrain, now: datetime) -> bool:
 def _request(target: Target, body: Any) -> Retrain:
     assert target.privacy is not None
     wanted = {bytes.fromhex(digest) for digest in body["digests"]}
-    learned = target.privacy.trained_on.models(target.registry.list(), wanted)
-    in_use = {g.fingerprint for g in target.generations.all() if g.state in _MAY_SERVE}
+    manifests = target.registry.list()
+    learned = target.privacy.trained_on.models(manifests, wanted)
+    serving = {g.fingerprint for g in target.generations.all() if g.state in _MAY_SERVE}
+    in_use = with_their_documents(serving, manifests)
     tried = body["tried_at"]
     return Retrain(
         asked_at=datetime.fromisoformat(body["asked_at"]),

@@ -24,9 +24,11 @@ from desireline.sidecar.cycle_report import Diary, Outcome
 from desireline.sidecar.errors import NothingNamedError
 from desireline.sidecar.exports import Export, exports_of, keep_export
 from desireline.sidecar.generations import State
+from desireline.sidecar.ladder import open_modes
 from desireline.sidecar.learning import pull_sessions
 from desireline.sidecar.privacy import Privacy
 from desireline.sidecar.reporting import SilentReporter
+from desireline.sidecar.training import Start
 from desireline.sidecar.wiring import open_sidecar
 from desireline.trainer.manifest import Provenance
 from desireline.trainer.pairs import Pair, PairSet, Passage
@@ -321,6 +323,37 @@ def test_a_retrain_is_begun_once_a_day_and_ends_when_no_such_model_may_serve(sho
     parts.generations.change(generation, state=State.RETIRED)
     assert retraining.due(parts) is None
     assert parts.store.list(retraining.RETRAIN) == []
+
+
+def test_a_query_side_over_vectors_to_be_forgotten_gives_way_with_them(
+    shop, learned, exported_static
+):
+    erase(shop, "client", "ann-1")
+    parts = shop.parts(TARGET)
+    adapter = parts.registry.add(
+        exported_static,
+        template=TextTemplate(fields=("title",)),
+        similarity="cosine",
+        provenance=Provenance(base_model="b", parent=learned, mode="adapter"),
+        documents=learned,
+    ).fingerprint
+    (generation,) = parts.generations.all()
+    parts.generations.change(generation, state=State.RETIRED, fingerprint=learned)
+    live = parts.generations.create(
+        index="shop", slot="embedding__a", dimension=16, similarity="cosine",
+        fingerprint=adapter, created_at=NOW, way="query", vectors_of=generation.number,
+    )  # fmt: skip
+    parts.generations.change(live, state=State.LIVE)
+    request = retraining.due(parts)
+    assert request is not None
+    assert set(request.models) == {learned, adapter}
+    start = Start.of(parts, base="0" * 64, incumbent=adapter)
+    diary = Diary(parts.store, parts.name, SilentReporter(), parts.clock)
+    assert start.documents == learned
+    assert open_modes(parts, start, diary) == ("full",)
+    tune = parts.config.tune.model_copy(update={"mode": "auto"})
+    parts = dataclasses.replace(parts, config=parts.config.model_copy(update={"tune": tune}))
+    assert open_modes(parts, start, diary) == ("lora", "full")
 
 
 def test_a_sidecar_with_another_data_folder_leaves_the_request_alone(shop, learned, tmp_path):
