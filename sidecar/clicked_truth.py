@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 import polars as pl
 
-from desireline.sidecar.judging import HeldOutTruth
+from desireline.sidecar.judging import HeldOutTruth, LoggedSearches
 from desireline.trainer.click_truth import corrected_qrels, estimate_noise
 from desireline.trainer.evaluation import by_frequency
 from desireline.trainer.measures.base import Qrels
@@ -31,6 +31,10 @@ def truth_of_clicks(split: Split, *, seed: int) -> HeldOutTruth:
         qrels=qrels,
         segments=by_frequency({query: n for query, n in searches.iter_rows() if query in qrels}),
         newest={query: grades for query, grades in newest.items() if query in qrels},
+        log=LoggedSearches(
+            sessions=judging,
+            examination={place: p for place, p in noise.examination.items() if place > 0},
+        ),
         cells=_cells({"unseen": qrels, "seen": returning}, _taught(split)),
     )
 

@@ -17,7 +17,9 @@ from desireline.trainer.gate import (
     read_golden,
 )
 from desireline.trainer.measures.base import Measure, Qrels, Run, parse
+from desireline.trainer.off_policy import expected_clicks
 from desireline.trainer.sanity import most_pushed, own_titles, titles_to_ask, unsound
+from desireline.trainer.sessions import Sessions
 from desireline.trainer.topics import topics_of
 
 #: Clicks know nothing of documents that were not shown, so what is measured to the depth that
@@ -25,6 +27,15 @@ from desireline.trainer.topics import topics_of
 _MEASURES = tuple(measure for measure in MEASURES if measure.cutoff <= 10)  # noqa: PLR2004 - half of a page of twenty
 #: Texts whose vectors are looked at as such.
 _LOOKED_AT = 256
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoggedSearches:
+    """What users were shown and clicked, and how they look."""
+
+    sessions: Sessions
+    #: By position from 1.
+    examination: Mapping[int, float]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,6 +51,8 @@ class HeldOutTruth:
     #: The truth told apart by whether training saw the query, and the document. It holds queries
     #: that training has seen, which decide nothing.
     cells: Mapping[str, Qrels] = field(default_factory=dict)
+    #: The searches that judge, and how likely each position is looked at; None where people judge.
+    log: LoggedSearches | None = None
 
     @property
     def queries(self) -> list[str]:
@@ -148,7 +161,27 @@ def _gather(
             measure,
         ),
     )
+    if truth.log is not None:
+        _tell_clicks(diary, truth.log, _only(before, truth.qrels), _only(after, truth.qrels))
     return evidence
+
+
+def _tell_clicks(diary: Diary, log: LoggedSearches, before: Run, after: Run) -> None:
+    """Tell what the log expects of both rankings; it decides nothing."""
+    old, new = (expected_clicks(log.sessions, run, log.examination) for run in (before, after))
+    if old is None or new is None:
+        return
+    warning = new.warning or old.warning
+    diary.step(
+        "clicks",
+        f"expected clicks a search {old.clicks_a_search:.3f} -> {new.clicks_a_search:.3f}"
+        f" (standard errors {old.standard_error:.3f}, {new.standard_error:.3f};"
+        f" {new.effective:,.0f} effective of {new.searches:,} searches, {new.covered:.0%} covered)"
+        + (f": {warning}" if warning else ""),
+        before=old.clicks_a_search,
+        after=new.clicks_a_search,
+        effective=new.effective,
+    )
 
 
 def _of_many(tries: int) -> float:

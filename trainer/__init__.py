@@ -71,6 +71,7 @@ Files, in the order the data meets them:
 - ``measures``       mRR, Recall, nDCG, hit as values
 - ``evaluation``     qrels x run: a table with intervals
 - ``changes``        which queries a new encoder answers differently
+- ``off_policy``     how many clicks another ranking would have got
 - ``sanity``         what can be seen of a candidate without one click
 - ``topics``         queries of like meaning, grouped
 - ``general_suite``  what an encoder must still be able to do, whatever it was tuned for

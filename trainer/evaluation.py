@@ -248,11 +248,12 @@ def _difference(
 
 def _value_of_each(measure: Measure, ranked: Sequence[str], grades: Grades) -> float:
     found = ranked[: measure.cutoff]
-    return sum(
+    worth = (
         grades[document_id] * _value_at(measure, len(found), place)
         for place, document_id in enumerate(found)
         if document_id in grades
     )
+    return sum(worth, start=0.0)
 
 
 @lru_cache(maxsize=10_000)

@@ -20,6 +20,10 @@ Run = Mapping[str, Sequence[str]]
 class Measure(Protocol):
     """A value: hashable, equal by name and cutoff."""
 
+    def __hash__(self) -> int:
+        """Alike for measures of one name and cutoff."""
+        ...
+
     @property
     def cutoff(self) -> int:
         """How many answers are looked at."""
