@@ -31,8 +31,8 @@ from desireline.sidecar.webhook import WebhookCaller
 from desireline.sidecar.worker_process import WorkerProcess
 from desireline.trainer.registry import Registry
 
-#: Base, live, retained and candidate.
-_ENCODERS_A_TARGET = 4
+#: Base, live, retained, candidate, and who embedded the documents of a query-side one.
+_ENCODERS_A_TARGET = 5
 
 
 def open_sidecar(
