@@ -26,7 +26,8 @@ from polars.exceptions import PolarsError
 
 from desireline.connectors.log_source import Cursor
 from desireline.sidecar.errors import ArchiveBrokenError, SidecarError
-from desireline.sidecar.event_ledger import Ledger, Part, read_ledger, sync, write_ledger
+from desireline.sidecar.event_ledger import Ledger, Part, read_ledger, write_ledger
+from desireline.trainer.disk_sync import sync_path
 from desireline.trainer.log_frames import SCHEMAS, LogFrames, cleaned
 
 log = structlog.get_logger(__name__)
@@ -132,8 +133,8 @@ class EventArchive:
         with _told(self.folder):
             path = self.folder / made.name
             (change(first.table, rows) if change else rows).sink_parquet(path)
-            sync(path)
-            sync(path.parent)
+            sync_path(path)
+            sync_path(path.parent)
             count = pl.scan_parquet(path, glob=False).select(pl.len()).collect().item()
         return Part(table=first.table, day=first.day, number=number, rows=count)
 
@@ -206,8 +207,8 @@ class ArchivePull:
         with _told(self._archive.folder):
             path.parent.mkdir(mode=0o700, exist_ok=True)
             rows.write_parquet(path)
-            sync(path)
-            sync(path.parent)
+            sync_path(path)
+            sync_path(path.parent)
 
 
 class ArchivedEvents:

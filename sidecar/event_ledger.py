@@ -11,6 +11,7 @@ import orjson
 
 from desireline.connectors.log_source import Cursor
 from desireline.sidecar.errors import ArchiveBrokenError
+from desireline.trainer.disk_sync import sync_path
 
 _FILE = "ledger.json"
 _VERSION = 1
@@ -143,13 +144,4 @@ def write_ledger(folder: Path, ledger: Ledger) -> None:
         file.flush()
         os.fsync(file.fileno())
     beside.replace(folder / _FILE)
-    sync(folder)
-
-
-def sync(path: Path) -> None:
-    """Wait until a file or the names in a folder are on disk."""
-    held = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(held)
-    finally:
-        os.close(held)
+    sync_path(folder)

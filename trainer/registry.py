@@ -16,6 +16,7 @@ from pydantic import ValidationError
 from desireline.connectors.documents import TextTemplate
 from desireline.connectors.search_engine import Similarity
 from desireline.trainer import model_files
+from desireline.trainer.disk_sync import sync, sync_path
 from desireline.trainer.encoders.base import Encoder
 from desireline.trainer.encoders.onnx import OnnxEncoder
 from desireline.trainer.encoders.settings import EncoderSettings
@@ -29,7 +30,7 @@ from desireline.trainer.errors import (
 )
 from desireline.trainer.manifest import Manifest, Provenance, fingerprint
 from desireline.trainer.query_side import refuse_unlike
-from desireline.trainer.stored_files import file_names, record, sync, sync_folder
+from desireline.trainer.stored_files import file_names, record
 
 log = structlog.get_logger()
 
@@ -288,7 +289,7 @@ class Registry:
             if not target.is_dir():
                 raise
             return self.verify(manifest.fingerprint)  # another process was first
-        sync_folder(self.root)
+        sync_path(self.root)
         log.info("model registered", model=manifest.fingerprint, dimension=manifest.dimension)
         return manifest
 

@@ -1,4 +1,4 @@
-"""The files of a stored model: listed, hashed, and surely on the disk."""
+"""The files of a stored model: listed and hashed."""
 
 import hashlib
 import os
@@ -21,21 +21,3 @@ def record(path: Path) -> FileRecord:
     with path.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
         return FileRecord(sha256=digest, bytes=file.tell())
-
-
-def sync(folder: Path) -> None:
-    """Have every byte on the disk before the model gets its name."""
-    for parent, _, files in os.walk(folder):
-        for name in files:
-            with Path(parent, name).open("rb") as file:
-                os.fsync(file.fileno())
-        sync_folder(Path(parent))
-
-
-def sync_folder(folder: Path) -> None:
-    """Have the names in a folder on the disk."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
