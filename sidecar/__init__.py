@@ -99,6 +99,7 @@ Files; first what everything stands on, then the data's way, then the doors:
 - ``verify``            proof that every document carries the generation
 - ``audit``             proof whenever asked, of a slot or of any index
 - ``replicas``          other sidecars load the next encoder first
+- ``served_stage``      what the index loses of an encoder's answers
 - ``cutover``           the atomic swap, and the way back
 - ``follower``          keeps slots fresh while the application writes
 - ``model_records``     what is known of each registered model

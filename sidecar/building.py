@@ -22,6 +22,7 @@ from desireline.sidecar.query_way import begin_query, build_query
 from desireline.sidecar.replicas import wait_for_replicas
 from desireline.sidecar.reporting import Reporter
 from desireline.sidecar.run import Run, open_run
+from desireline.sidecar.served_stage import refuse_lossy, served_recall
 from desireline.sidecar.serving import serve_by
 from desireline.sidecar.slot_way import begin_slot, build_slot, cut_over_slot, keep_slot_near
 from desireline.sidecar.steps import Step
@@ -240,10 +241,13 @@ def _swap(
     )
     run.reached(Step.REPLICAS_LOADED)
     shadow = serve_by(generation, target.encoders)
-    warmed = run.patience().until(
-        lambda: warm_up(target.engine, shadow, canaries or _own_texts(run, generation))
-    )
+    asked = canaries or _own_texts(run, generation)
+    warmed = run.patience().until(lambda: warm_up(target.engine, shadow, asked))
     run.reached(Step.WARMED_UP)
+    if target.config.swap.min_recall:
+        served = run.patience().until(lambda: served_recall(target.engine, shadow, asked))
+        run.reporter.step("served", served.sentence, recall=served.recall)
+        refuse_lossy(served, target.config.swap.min_recall)
     generation = _prove(run, generation, warmed=warmed)
     run.call(HookPoint.BEFORE_CUT_OVER, generation=str(generation.number))
     generation = stages.keep_near(run, generation)

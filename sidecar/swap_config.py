@@ -33,6 +33,14 @@ class SwapConfig(Settings):
     max_failed: int = Field(
         default=0, ge=0, description="Documents that may stay without an embedding at the cut-over."
     )
+    min_recall: float = Field(
+        default=0.0,
+        ge=0,
+        le=1,
+        examples=[0.9],
+        description="Least share of the ten nearest documents that the new slot's index must find"
+        " before it serves; 0 does not look. Looking reads every vector once.",
+    )
     replica_wait: Seconds = Field(
         default=30.0, ge=0, description="How long the cut-over waits for other sidecars to load."
     )

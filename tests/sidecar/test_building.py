@@ -16,7 +16,12 @@ from desireline.connectors.stores.memory import MemoryStore
 from desireline.sidecar.building import put_live
 from desireline.sidecar.embedding_cache import EmbeddingCache
 from desireline.sidecar.encoders import EncoderPool
-from desireline.sidecar.errors import BackfillError, HookRefusedError, RunCancelledError
+from desireline.sidecar.errors import (
+    BackfillError,
+    CutOverRefusedError,
+    HookRefusedError,
+    RunCancelledError,
+)
 from desireline.sidecar.generations import State
 from desireline.sidecar.hooks import HookPoint
 from desireline.sidecar.steps import Step
@@ -340,3 +345,24 @@ def test_a_target_without_an_alias_is_refused_the_new_index_way_by_name(shop: Sh
     with pytest.raises(BackfillError, match="give the application an alias"):
         shop.reindex(way="index")
     assert shop.states() == {}
+
+
+class Forgetful(MemoryEngine):
+    """An engine whose graph loses every other of the nearest documents."""
+
+    def search_vectors(self, index: str, slot: str, *args: Any, **named: Any) -> Any:
+        return super().search_vectors(index, slot, *args, **named)[::2]
+
+
+def test_a_slot_whose_index_loses_too_much_never_goes_live(tmp_path: Path) -> None:
+    shop = Shop(tmp_path)
+    first = shop.reindex()
+    config = shop.target.config
+    strict = config.model_copy(update={"swap": config.swap.model_copy(update={"min_recall": 0.9})})
+    shop.target = replace(shop.target, config=strict)
+    shop.engine.__class__ = Forgetful
+    with pytest.raises(CutOverRefusedError, match=r"the index finds 50\.0% of the ten nearest"):
+        shop.reindex(SECOND)
+    assert shop.states()[first] is State.LIVE
+    shop.engine.__class__ = MemoryEngine
+    assert shop.reindex(SECOND) == 2
