@@ -25,14 +25,13 @@ from desireline.sidecar.event_shelves import Shelves
 from desireline.trainer.bots import UsualClient, activity_of, bot_clients
 from desireline.trainer.log_frames import SCHEMAS, LogFrames, cleaned
 from desireline.trainer.session_counts import SessionCounts, count_sessions, known_queries
-from desireline.trainer.sessions import (
-    SessionConfig,
-    join_searches,
+from desireline.trainer.session_rows import (
     once_a_day,
     text_id,
     who_typed,
     with_queries_from_actions,
 )
+from desireline.trainer.sessions import SessionConfig, join_searches
 
 log = structlog.get_logger(__name__)
 
@@ -114,8 +113,8 @@ def _joined(desk: _Desk, bots: pl.DataFrame) -> tuple[Shelves, Shelves]:
     joined = Shelves(desk.folder / "joined", desk.count)
     for frames in _frames(shelves):
         searches, rows = join_searches(frames, bots, desk.config)
-        typed.put(who_typed(searches, desk.config), pl.col("query"))
-        joined.put(rows.drop("subnet"), pl.struct(_WHO, "query"))
+        typed.put(who_typed(searches, desk.config.unnamed), pl.col("query"))
+        joined.put(rows.drop("subnet", "dwell_s"), pl.struct(_WHO, "query"))
     return typed, joined
 
 

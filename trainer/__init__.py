@@ -15,6 +15,7 @@ Files, in the order the data meets them:
 - ``log_defects``    what each defect means, and how to mend it
 - ``readiness``      tiers: what a log unlocks, what it lacks for more
 - ``health``         how good a log is, and what would make it better
+- ``session_rows``     searches joined with what was shown and done
 - ``sessions``       events become sessions: who saw what where, and clicked
 - ``influence``      how much one client, or one subnet, may say
 - ``bursts``         a pair that is clicked as never before

@@ -13,6 +13,14 @@ from desireline.trainer.health import LogHealth, RawCounts, examine
 from desireline.trainer.k_anonymity import known_to_enough
 from desireline.trainer.log_figures import EventCounts, count_events, draw
 from desireline.trainer.log_frames import TIME, LogFrames, gather
+from desireline.trainer.session_rows import (
+    ORDER,
+    once_a_day,
+    rows_of,
+    searches_of,
+    who_typed,
+    with_queries_from_actions,
+)
 
 #: One row a document of one execution of a query.
 SCHEMA: dict[str, pl.DataType | type[pl.DataType]] = {
@@ -30,7 +38,6 @@ SCHEMA: dict[str, pl.DataType | type[pl.DataType]] = {
 }
 
 _OF_SEARCH = ("query_id", "query", "client", "at")
-ORDER = (pl.col("at"), pl.col("query_id"), pl.col("position").fill_null(0), pl.col("document_id"))
 
 
 class SessionConfig(BaseModel, frozen=True, extra="forbid"):
@@ -134,11 +141,11 @@ def join_sessions(frames: LogFrames, config: SessionConfig | None = None) -> Ses
     raw = _raw_counts(frames)
     bots = bot_clients(frames.queries, frames.actions, config.bots)
     people, removed = _without_bots(frames, bots)
-    searches = _searches(people)
-    rows = _rows(people, searches, config).sort(*ORDER)
+    searches = searches_of(people)
+    rows = rows_of(people, searches, config.actions, config.pause_s).sort(*ORDER)
     figures = draw(searches, rows)
     joined = once_a_day(rows).sort(*ORDER) if config.once_a_day else rows
-    typed = who_typed(searches, config)
+    typed = who_typed(searches, config.unnamed)
     empty = searches.join(rows, on="query_id", how="anti").select(_OF_SEARCH)
     unanswered = known_to_enough(empty, typed, config.min_clients)
     rows = known_to_enough(joined, typed, config.min_clients)
@@ -165,23 +172,12 @@ def join_searches(
 
     Returns:
         One row a search, and one row a document of one search, as in `Sessions.frame` but in no
-        order. How long anyone stayed is not in it: what a client did next may be elsewhere.
+        order, and without dwell: what a client did next may be elsewhere.
 
     """
     people, _ = _without_bots(with_queries_from_actions(frames), bots)
-    searches = _searches(people)
-    return searches, _rows(people, searches, config).drop("dwell_s")
-
-
-def text_id() -> pl.Expr:
-    """Name the session of an action without query_id, where the text beside it is known."""
-    day = pl.col("at").dt.date().cast(pl.String)
-    named = pl.concat_str(pl.lit("text"), pl.col("client"), day, pl.col("query"), separator="~")
-    return (
-        pl.when((pl.col("query_id") == "") & (pl.col("query") != ""))
-        .then(named)
-        .otherwise(pl.col("query_id"))
-    )
+    searches = searches_of(people)
+    return searches, rows_of(people, searches, config.actions, None)
 
 
 def _raw_counts(frames: LogFrames) -> RawCounts:
@@ -206,34 +202,6 @@ def _event_counts(logged: LogFrames, frames: LogFrames, config: SessionConfig) -
     )
 
 
-def with_queries_from_actions(frames: LogFrames) -> LogFrames:
-    """Take the query from the text beside an action where the log does not hold its search.
-
-    Actions without a query_id are one session for one client, text and day.
-    """
-    named = frames.actions.with_columns(query_id=text_id()).filter(pl.col("query_id") != "")
-    found = (
-        named.filter(pl.col("query") != "")
-        .join(frames.queries, on="query_id", how="anti")
-        .group_by("query_id")
-        .agg(pl.col("query", "client").first(), pl.col("at").min())
-        .with_columns(
-            shown=pl.lit([], dtype=pl.List(pl.String)),
-            first_position=pl.lit(1, dtype=pl.Int32),
-            subnet=pl.lit(""),
-        )
-    )
-    defects = dict(frames.defects)
-    if found.height:
-        defects["queries known only from the text beside an action"] = found.height
-    return LogFrames(
-        queries=pl.concat([frames.queries, found.select(frames.queries.columns)]),
-        impressions=frames.impressions,
-        actions=named,
-        defects=defects,
-    )
-
-
 def _without_bots(frames: LogFrames, bots: pl.DataFrame) -> tuple[LogFrames, dict[str, int]]:
     person = ~pl.col("client").is_in(bots.get_column("client").implode())
     of_bots = frames.queries.filter(~person).select("query_id").unique()
@@ -250,100 +218,3 @@ def _without_bots(frames: LogFrames, bots: pl.DataFrame) -> tuple[LogFrames, dic
         "actions": frames.actions.height - actions.height,
     }
     return people, removed
-
-
-def _searches(frames: LogFrames) -> pl.DataFrame:
-    """Return one row a search; its pages are one."""
-    return frames.queries.group_by("query_id", maintain_order=True).agg(
-        pl.col("query", "client", "subnet").first(), pl.col("at").min()
-    )
-
-
-def _rows(frames: LogFrames, searches: pl.DataFrame, config: SessionConfig) -> pl.DataFrame:
-    """Join what was shown with what was done, one row a document of one search."""
-    done = _done(frames, config)
-    joined = _shown(frames).join(done, on=["query_id", "document_id"], how="full", coalesce=True)
-    rows = joined.join(searches, on="query_id", how="inner", suffix="_of_search")
-    return rows.with_columns(
-        position=pl.coalesce("position", "position_of_action"),
-        shown=pl.col("shown").fill_null(value=False),
-        clicked=pl.col("weight").is_not_null(),
-        weight=pl.col("weight").fill_null(0.0),
-    )
-
-
-def _shown(frames: LogFrames) -> pl.DataFrame:
-    """List what was on the page; the search's own list wins over impression events."""
-    listed = (
-        frames.queries.select("query_id", "first_position", document_id="shown")
-        .with_columns(
-            offset=pl.int_ranges(pl.col("document_id").list.len().cast(pl.Int64), dtype=pl.Int32)
-        )
-        .explode("document_id", "offset", empty_as_null=False)
-        .select("query_id", "document_id", position=(pl.col("first_position") + pl.col("offset")))
-    )
-    reported = frames.impressions.select("query_id", "document_id", "position")
-    top_of_each = (
-        pl.concat([listed, reported])
-        .group_by("query_id", "document_id", maintain_order=True)
-        .agg(pl.col("position").drop_nulls().first())
-    )
-    return top_of_each.with_columns(shown=pl.lit(value=True))
-
-
-def _done(frames: LogFrames, config: SessionConfig) -> pl.DataFrame:
-    """Reduce the actions that count to one row a document of a search."""
-    weights = pl.col("kind").replace_strict(config.actions, default=None, return_dtype=pl.Float64)
-    actions = _with_dwell(frames, config.pause_s).with_columns(weight=weights)
-    return (
-        actions.filter(pl.col("weight").is_not_null() & (pl.col("document_id") != ""))
-        .group_by("query_id", "document_id", maintain_order=True)
-        .agg(
-            pl.col("weight").max(),
-            pl.col("dwell_s").max(),
-            position_of_action=pl.col("position").drop_nulls().first(),
-        )
-    )
-
-
-def _with_dwell(frames: LogFrames, pause_s: float) -> pl.DataFrame:
-    """Add the seconds until the same client's next search or action.
-
-    Without a client's name only the events of the same search can be told to be one person's.
-    """
-    searches = frames.queries.select("query_id", "client", "at")
-    events = pl.concat([searches, frames.actions], how="diagonal").with_columns(
-        who=pl.when(pl.col("client") == "").then("query_id").otherwise("client")
-    )
-    next_at = pl.col("at").shift(-1).over("who", order_by="at")
-    seconds = (next_at - pl.col("at")).dt.total_milliseconds() / 1000
-    dwell = pl.when(seconds <= pause_s).then(seconds)
-    return events.with_columns(dwell_s=dwell).filter(pl.col("kind").is_not_null())
-
-
-def once_a_day(rows: pl.DataFrame) -> pl.DataFrame:
-    """Keep, of one client's repeats of a query in a day, the strongest row a document.
-
-    Of equally strong ones the first is kept, by `ORDER`. The rows come back in no order.
-    """
-    repeat = ("client", "query", "document_id", "day")
-    dated = rows.with_columns(day=pl.col("at").dt.date())
-    # Most rows have no like: numbers tell so sooner than texts, and the few left are compared.
-    again = (pl.col("client") != "") & pl.struct(repeat).hash().is_duplicated()
-    parts = dated.with_columns(again=again).partition_by("again", as_dict=True, include_key=False)
-    none = dated.clear()
-    strongest = (
-        parts.get((True,), none)
-        .sort(pl.col("weight").neg(), *ORDER)
-        .unique(repeat, keep="first", maintain_order=True)
-    )
-    return pl.concat([parts.get((False,), none), strongest]).drop("day")
-
-
-def who_typed(searches: pl.DataFrame, config: SessionConfig) -> pl.DataFrame:
-    """Return `query` and `client` of each search; see `SessionConfig.unnamed`."""
-    if config.unnamed == "one":
-        return searches.select("query", "client")
-    alone = pl.concat_str(pl.lit("search "), "query_id")
-    named = pl.when(pl.col("client") == "").then(alone).otherwise("client")
-    return searches.select("query", client=named)
