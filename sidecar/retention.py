@@ -1,6 +1,7 @@
 """Models and cached vectors that nothing will serve again, removed: no night fills the disk."""
 
 from desireline.connectors.state_store import StateStore
+from desireline.sidecar.cycle_report import CYCLE, Outcome
 from desireline.sidecar.embedding_cache import EmbeddingCache
 from desireline.sidecar.generations import GENERATION, State
 from desireline.trainer.query_side import with_their_documents
@@ -15,9 +16,15 @@ def sweep(store: StateStore, registry: Registry, cache: EmbeddingCache) -> list[
     """Remove all but the newest tuned encoders that no generation of any target uses.
 
     Encoders that were imported stay: training begins from them. So do those that embed the
-    documents of a query-side model that stays. Returns the fingerprints that were removed.
+    documents of a query-side model that stays, and what a cycle made that is still choosing.
+    Returns the fingerprints that were removed.
     """
     manifests = registry.list()
+    running = {
+        record.body["cycle"]
+        for record in store.list(CYCLE)
+        if record.body["outcome"] == Outcome.RUNNING
+    }
     in_use = {
         record.body["fingerprint"]
         for record in store.list(GENERATION)
@@ -26,7 +33,9 @@ def sweep(store: StateStore, registry: Registry, cache: EmbeddingCache) -> list[
     idle = [
         manifest
         for manifest in manifests
-        if manifest.provenance.parent is not None and manifest.fingerprint not in in_use
+        if manifest.provenance.parent is not None
+        and manifest.fingerprint not in in_use
+        and manifest.provenance.cycle_id not in running
     ]
     newest_first = sorted(idle, key=lambda manifest: manifest.created_at, reverse=True)
     kept = {manifest.fingerprint for manifest in newest_first[:_KEPT]}

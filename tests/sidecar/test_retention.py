@@ -9,8 +9,10 @@ import pytest
 
 from desireline.connectors.documents import TextTemplate
 from desireline.connectors.stores.memory import MemoryStore
+from desireline.sidecar.cycle_report import Diary, Outcome
 from desireline.sidecar.embedding_cache import EmbeddingCache
 from desireline.sidecar.generations import Generations, State
+from desireline.sidecar.reporting import SilentReporter
 from desireline.sidecar.retention import sweep
 from desireline.trainer.manifest import Provenance
 from desireline.trainer.registry import Registry
@@ -91,3 +93,22 @@ def test_the_encoder_of_the_documents_stays_as_long_as_a_query_side_model_that_s
     assert sweep(store, registry, cache) == []
     Generations(store, "jobs").change(generation, state=State.RETIRED)
     assert sweep(store, registry, cache) == [queries.fingerprint, documents.fingerprint]
+
+
+def test_what_a_cycle_made_stays_while_it_is_choosing(
+    registry: Registry, exported_static: Path, tmp_path: Path
+) -> None:
+    base = added(registry, exported_static, "base", None)
+    store, cache = MemoryStore(), EmbeddingCache(tmp_path / "cache")
+    diary = Diary(store, "jobs", SilentReporter(), lambda: datetime(2026, 1, 1, tzinfo=UTC))
+    rung = registry.add(
+        exported_static,
+        template=TextTemplate(fields=("rung",)),
+        similarity="cosine",
+        provenance=Provenance(base_model="base", parent=base, cycle_id=diary.cycle),
+    ).fingerprint
+    newer = [added(registry, exported_static, f"newer{n}", base) for n in range(3)]
+    assert sweep(store, registry, cache) == []
+    diary.end(Outcome.KEPT_INCUMBENT, "no better")
+    assert sweep(store, registry, cache) == [rung]
+    assert {manifest.fingerprint for manifest in registry.list()} == {base, *newer}
