@@ -57,6 +57,8 @@ def _facts(record: ModelRecord) -> Iterator[tuple[str, str]]:
     yield "fingerprint", manifest.fingerprint
     yield "made", f"{_day(manifest.created_at)}, desireline {made.code_version or 'unknown'}"
     yield "line", " from ".join(map(_named, (manifest, *record.lineage)))
+    if manifest.documents is not None:
+        yield "encodes", f"queries alone; documents by the model {manifest.documents}"
     yield "weights", made.precision
     yield "dimension", f"{manifest.dimension}, {manifest.settings.similarity}"
     yield "reads", f"at most {manifest.settings.max_seq_length or 'any number of'} tokens"
@@ -91,6 +93,11 @@ def _loading(manifest: Manifest) -> Iterator[str]:
         yield (
             "```python\nfrom sentence_transformers import SentenceTransformer\n\n"
             'model = SentenceTransformer("this folder")\n```'
+        )
+    if manifest.documents is not None:
+        yield (
+            "It encodes queries. Documents are encoded by another model, to be exported, too:"
+            f" `desireline models export {manifest.documents[:SHORT]} FOLDER`."
         )
     prompts = manifest.settings.prompts
     yield (

@@ -80,6 +80,21 @@ def test_a_model_that_no_gate_has_seen_says_so(registry, night):
     assert "Nowhere yet." in model_card(record)
 
 
+def test_the_card_of_a_query_side_model_says_who_encodes_the_documents(registry, exported_static):
+    base = added(registry, exported_static, "title")
+    manifest = registry.add(
+        exported_static,
+        template=TextTemplate(fields=("title",)),
+        similarity="cosine",
+        provenance=Provenance(base_model="tiny", parent=base, mode="query"),
+        documents=base,
+    )
+    card = model_card(model_record(MemoryStore(), registry, manifest.fingerprint))
+    assert f"| encodes | queries alone; documents by the model {base} |" in card
+    assert f"desireline models export {base[:12]} FOLDER" in card
+    assert "| encodes |" not in model_card(model_record(MemoryStore(), registry, base))
+
+
 def test_the_card_tells_what_it_learned_from_before_and_after_and_its_files(registry, night):
     store, base, tuned = night
     card = model_card(model_record(store, registry, tuned))
