@@ -13,7 +13,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 from desireline.trainer.errors import CheckpointError
-from desireline.trainer.watching import Training
+from desireline.trainer.watching import Training, Watcher
 
 log = structlog.get_logger(__name__)
 
@@ -21,7 +21,7 @@ _TENSORS, _VALUES = "state.safetensors", "state.json"
 Tensors = dict[str, torch.Tensor]
 
 
-class Keeper(Protocol):
+class Keeper(Watcher, Protocol):
     """A watcher whose own state belongs into a checkpoint."""
 
     def state(self) -> tuple[Tensors, dict[str, Any]]:
@@ -39,7 +39,8 @@ class Checkpoints:
 
     Each is a folder of its own, written beside and renamed, so that one by the name of a step is
     always whole; the one before goes when the next is there. One of another training (`digest`)
-    is thrown away.
+    is thrown away. Keepers look on through this one: before a state is written, after one is put
+    back.
     """
 
     folder: Path
@@ -53,26 +54,22 @@ class Checkpoints:
     def begin(self, training: Training) -> None:
         """Put the last state back, if there is one of this very training."""
         self._last = self.clock()
-        found = sorted(self.folder.glob("step-*"), key=lambda path: int(path.name[5:]))
-        if not found:
-            return
-        values = _values_of(found[-1])
-        if values.get("digest") != self.digest:
-            log.info("checkpoint of another training left out", folder=str(self.folder))
-            shutil.rmtree(self.folder)
-            return
-        self._restore(training, _tensors_of(found[-1]), values)
-        log.info("training resumed", step=len(training.losses), planned_steps=training.steps)
+        self._resume(training)
+        for keeper in self.keepers:
+            keeper.begin(training)
 
     def stepped(self, training: Training) -> None:
         """Write the state when it is time."""
-        now = self.clock()
-        if now - self._last >= self.every_s and not training.ended:
+        for keeper in self.keepers:
+            keeper.stepped(training)
+        if self.clock() - self._last >= self.every_s and not training.ended:
             self.write(training)
             self._last = self.clock()
 
     def end(self, training: Training) -> None:
-        """Nothing to do: `remove` is called when the result is safe."""
+        """Leave the last state there: `remove` is called when the result is safe."""
+        for keeper in self.keepers:
+            keeper.end(training)
 
     def remove(self) -> None:
         """Throw all checkpoints away."""
@@ -107,6 +104,18 @@ class Checkpoints:
         for old in self.folder.glob("step-*"):
             if old != whole:
                 shutil.rmtree(old, ignore_errors=True)
+
+    def _resume(self, training: Training) -> None:
+        found = sorted(self.folder.glob("step-*"), key=lambda path: int(path.name[5:]))
+        if not found:
+            return
+        values = _values_of(found[-1])
+        if values.get("digest") != self.digest:
+            log.info("checkpoint of another training left out", folder=str(self.folder))
+            shutil.rmtree(self.folder)
+            return
+        self._restore(training, _tensors_of(found[-1]), values)
+        log.info("training resumed", step=len(training.losses), planned_steps=training.steps)
 
     def _restore(self, training: Training, tensors: Tensors, values: Mapping[str, Any]) -> None:
         for number, keeper in enumerate(self.keepers):

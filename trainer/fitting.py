@@ -194,7 +194,7 @@ def fit(
             _within(plan.config, clock() - started),
             progress=progress,
             clock=clock,
-            watchers=[checkpoints, *([measuring] if measuring else [])],
+            watchers=[checkpoints],
         )
     if to_onnx:
         export_onnx(target)

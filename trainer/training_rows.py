@@ -68,7 +68,7 @@ def columns_of(
         )
         return tuple(_COLUMN.get(str(name).strip().lower(), str(name)) for name in names), rows
     head = [str(cell).strip().lower() for cell in first]
-    if not named and sum(cell in _COLUMN for cell in head) >= 2:  # noqa: PLR2004 - a pair of columns
+    if not named and any(cell in _COLUMN for cell in head):
         return tuple(_COLUMN.get(cell, cell) for cell in head), rows[1:]
     return _guessed(rows, options), rows
 

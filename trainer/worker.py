@@ -25,6 +25,7 @@ from desireline.connectors.documents import TextTemplate
 from desireline.connectors.errors import DesirelineError
 from desireline.trainer.jobs import (
     AnyJob,
+    FitFilesJob,
     FitJob,
     ImportJob,
     QuantiseJob,
@@ -69,6 +70,8 @@ def run(job: AnyJob, events: TextIO) -> dict[str, object]:
     match job:
         case FitJob():
             return _fit(job, events)
+        case FitFilesJob():
+            return _fit_files(job, events)
         case ImportJob():
             return _import(job)
         case QuantiseJob():
@@ -110,6 +113,15 @@ def _fit(job: FitJob, events: TextIO) -> dict[str, object]:
         "sentence": "; ".join(filter(None, (tuned.sentence, share))),
         "lowest_cosine": report.lowest_cosine,
     }
+
+
+def _fit_files(job: FitFilesJob, events: TextIO) -> dict[str, object]:
+    from desireline.trainer.fit_job import fit_files  # noqa: PLC0415 - seconds of torch
+
+    def progress(done: int, total: int, loss: float) -> None:
+        _say(events, "progress", {"name": "fit", "done": done, "total": total, "loss": loss})
+
+    return fit_files(job, progress)
 
 
 def _import(job: ImportJob) -> dict[str, object]:

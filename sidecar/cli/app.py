@@ -5,6 +5,7 @@ import typer
 from desireline.sidecar.cli.demo import demo
 from desireline.sidecar.cli.doctor import doctor
 from desireline.sidecar.cli.erase import erase
+from desireline.sidecar.cli.fit import fit
 from desireline.sidecar.cli.generations import generations
 from desireline.sidecar.cli.global_options import EPILOG, ForgivingGroup, set_globals
 from desireline.sidecar.cli.init import init
@@ -36,7 +37,7 @@ app = typer.Typer(
     " 3 refused (nothing changed), 4 a defect in desireline, 130 interrupted.",
 )
 COMMANDS = (
-    *(demo, init, doctor, logs, mine, tune, quantise, reindex, serve),
+    *(demo, init, doctor, logs, mine, fit, tune, quantise, reindex, serve),
     *(status, pause, resume, throttle, postpone, cut_over, cancel),
     *(generations, revert, verify, search, simulate, erase),
 )

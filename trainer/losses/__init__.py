@@ -4,5 +4,5 @@
 ``vectors`` what most losses share. ``infonce`` is the default; ``guided`` adds a second encoder's
 opinion; ``margin_mse`` and ``graded`` learn a teacher's margins and people's grades. The losses of
 pytorch-metric-learning are ``metric_learning``, with ``in_batch`` miners and ``weighing``.
-``wrapping`` holds those around another loss.
+``wrapping`` holds those around another loss; ``names`` what other libraries call all of these.
 """
