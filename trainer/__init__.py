@@ -17,6 +17,8 @@ Files, in the order the data meets them:
 - ``health``         how good a log is, and what would make it better
 - ``session_rows``     searches joined with what was shown and done
 - ``sessions``       events become sessions: who saw what where, and clicked
+- ``session_counts``  what click models count, of a log larger than memory
+- ``visits``         how often people came, in one pass over events
 - ``influence``      how much one client, or one subnet, may say
 - ``bursts``         a pair that is clicked as never before
 - ``plausibility``   clicks that looks cannot explain
