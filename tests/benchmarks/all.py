@@ -10,7 +10,7 @@ from typing import Any
 
 HERE = Path(__file__)
 #: A quick run of all is a quarter of an hour, of which each of these takes a good part for itself.
-LONG = frozenset({"demo_miners", "fit", "miners", "own_data", "poisoning", "tuning"})
+LONG = frozenset({"demo_miners", "fit", "gate", "miners", "own_data", "poisoning", "tuning"})
 
 
 def main() -> int:

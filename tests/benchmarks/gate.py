@@ -50,7 +50,7 @@ class Plan:
 
 
 QUICK = Plan(towns=(1,), searches=20_000, sabotage_seeds=(1,), repeats=10)
-FULL = Plan(towns=(1, 2, 3), searches=30_000, sabotage_seeds=(1,), repeats=36)
+FULL = Plan(towns=(1, 2, 3, 4), searches=30_000, sabotage_seeds=(1,), repeats=28)
 
 
 @dataclass
@@ -202,7 +202,7 @@ def goals(
             sabotaged.judged >= least,
         ),
         ("sabotaged candidates promoted", "0", len(sabotaged.promoted), not sabotaged.promoted),
-        ("kinds of sabotage through a whole cycle", "all", len(cycles), len(cycles) >= 15),
+        ("kinds of sabotage through a whole cycle", "all", len(cycles), len(cycles) >= 14),
         ("sabotaged candidates that served, of those", "0", len(served), not served),
         ("honest repeats judged", f"at least {few}", repeated.judged, repeated.judged >= few),
         ("honest repeats promoted", "0", len(repeated.promoted), not repeated.promoted),
