@@ -9,12 +9,14 @@
 - ``session``         the configuration and the sidecar a command works with
 - ``arguments``       arguments that several commands share
 - ``ending``          how a cycle's report becomes the end of a command
+- ``ladder``          the modes of tuning as a table and a plot
 - ``log_health``      a click log's health in a terminal, as wide as it is
+- ``ladder``          the ladder of modes as a table and a plot
 - ``watch``           a run as it goes: a bar, plain lines or JSON lines
 - ``waiting``         for the end of a process that serves
 - ``demo``, ``init``, ``doctor``, ``logs``, ``mine``, ``fit``, ``tune``, ``quantise``,
-  ``reindex``, ``serve``, ``status``, ``generations``, ``revert``, ``verify``, ``search``, ``simulate``,
-  ``erase``, ``keys``, ``judgments``, ``models``   the commands
+  ``reindex``, ``serve``, ``status``, ``generations``, ``revert``, ``verify``, ``search``,
+  ``simulate``, ``erase``, ``keys``, ``judgments``, ``models``   the commands
 - ``steering``        ``pause``, ``resume``, ``throttle``, ``postpone``, ``cut-over``, ``cancel``
 - ``app``             all commands, in the order one meets them
 """
