@@ -11,7 +11,6 @@
 - ``ending``          how a cycle's report becomes the end of a command
 - ``ladder``          the modes of tuning as a table and a plot
 - ``log_health``      a click log's health in a terminal, as wide as it is
-- ``ladder``          the ladder of modes as a table and a plot
 - ``watch``           a run as it goes: a bar, plain lines or JSON lines
 - ``waiting``         for the end of a process that serves
 - ``demo``, ``init``, ``doctor``, ``logs``, ``mine``, ``fit``, ``tune``, ``quantise``,

@@ -31,7 +31,6 @@ Files, in the order a request meets them:
 - ``page_parts``       tables of a target
 - ``page_frame``       what every page has around it
 - ``ladder_section``   the modes of tuning as a table and a plot
-- ``ladder_section``   the ladder of modes as a table and a plot
 - ``measures_table``   before and after in figures
 - ``picture``          before and after as bars
 - ``markup``           HTML that cannot be injected into
