@@ -1,4 +1,4 @@
-"""From the event archive to what click models count, in memory that does not grow with the log.
+"""From the event archive to what click models count; memory holds the counts and one shelf.
 
     with archive.reading() as events:
         counts = count_archive(events, since, config, scratch)
@@ -6,9 +6,8 @@
 Events are put on shelves by their search and joined a shelf at a time; what is joined is put on
 shelves by client and query, and counted a shelf at a time. Bots are looked for before, a shelf of
 clients at a time, against the median client of all. The counts are those of `join_sessions` over
-the whole log, with three edges: of a duplicate under two clients' names, of one client's action in
-another's search, and of a search that was sent twice with other documents, a bot's habits may
-be told otherwise.
+the whole log, with one edge: where a client acts in a search under another client's name, or an
+event is logged twice under two names, a bot's habits may be told otherwise.
 """
 
 import tempfile
@@ -69,7 +68,8 @@ def count_archive(
         events: the archive, lent for reading.
         since: the earliest time that counts; None: all.
         config: what counts, and whose.
-        scratch: where shelves are put meanwhile; about twice the archive's size.
+        scratch: where shelves are put meanwhile, some ten times the archive's size; they hold
+            what the archive holds, and go when this ends.
         rows_at_once: what memory has to hold, about half a gigabyte a million.
 
     """
