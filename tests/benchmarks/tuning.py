@@ -6,9 +6,9 @@ Every number is of held-out queries over all documents of a set. "true" learns f
 answers of other queries; "clicks" from what the miners find in clicks that are SIMULATED on the
 base encoder's answers. "plain" is sentence-transformers' Trainer by its documentation on the very
 same pairs. Each cell (set, kind of pairs, way, seed) runs in a process of its own with one thread;
-finished ones are kept in `--cells`, so that a killed run goes on. The recipe was chosen on dev
-queries. Intervals are paired bootstrap intervals over queries, whose values are the mean over the
-seeds. Processor seconds are those of training alone.
+finished ones are kept in `--cells`, so that a killed run goes on. Our learning rate is the
+default; rate and passes were not searched. Intervals are paired bootstrap intervals over queries,
+whose values are the mean over the seeds. Processor seconds are those of training alone.
 """
 
 import argparse
@@ -42,7 +42,7 @@ PUBLISHED = {"mrr@20": 0.158, "recall@20": 0.053}
 
 #: Most pairs that all ways learn from, drawn by the seed.
 PAIRS = 6_000
-#: How each goes through them; our rate and passes were chosen on dev queries.
+#: How each goes through them; ours is the default rate, and two passes, neither searched.
 WAYS: dict[str, dict[str, Any]] = {
     "full": {"passes": 2.0, "batch": 64, "learning_rate": 2e-4},
     # Its documentation's training overview: batches of 16, one pass, 2e-5, a tenth of warm-up.
