@@ -58,6 +58,18 @@ class Tuned:
     #: Why training ended before its last planned step; empty where it did not.
     ended: str = ""
 
+    @classmethod
+    def after(cls, training: Training, folder: Path, *, seconds: float) -> "Tuned":
+        """Say how a training went whose encoder lies in a folder."""
+        return cls(
+            folder=folder,
+            steps=len(training.losses),
+            planned_steps=training.steps,
+            seconds=seconds,
+            losses=tuple(training.losses),
+            ended=training.ended,
+        )
+
     @property
     def first_loss(self) -> float:
         """Of the first step."""
@@ -153,14 +165,7 @@ def tune_pairs(
     interpolate(model, before, config.tuned_share)
     save_encoder(model, out)
     log.info("encoder trained", steps=len(training.losses), planned_steps=len(batches))
-    return Tuned(
-        folder=out,
-        steps=len(training.losses),
-        planned_steps=len(batches),
-        seconds=clock() - started,
-        losses=tuple(training.losses),
-        ended=training.ended,
-    )
+    return Tuned.after(training, out, seconds=clock() - started)
 
 
 def _silent(done: int, total: int, loss: float) -> None:

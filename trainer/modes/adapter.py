@@ -10,16 +10,15 @@ import math
 import time
 from collections.abc import Callable
 
+import numpy as np
 import torch
-from sentence_transformers import SentenceTransformer
-from sentence_transformers.sentence_transformer.modules import Dense, Normalize
 
 from desireline.connectors.documents import Vectors
 from desireline.trainer.encoders.onnx import OnnxEncoder
-from desireline.trainer.encoders.sentence_transformers import load_sentence_transformer
 from desireline.trainer.jobs import FitConfig, FitJob
 from desireline.trainer.lessons import Indices
 from desireline.trainer.modes.cached_documents import CachedDocuments, Tower, budget_of, learn
+from desireline.trainer.query_map import mapped
 from desireline.trainer.tuning import (
     Progress,
     Tuned,
@@ -54,15 +53,9 @@ def train(
             progress=progress,
             watchers=budget_of(config, started, clock),
         )
-        save_encoder(_adapted(job, tower.matrix(config.tuned_share)), job.out)
-    return Tuned(
-        folder=job.out,
-        steps=len(training.losses),
-        planned_steps=training.steps,
-        seconds=clock() - started,
-        losses=tuple(training.losses),
-        ended=training.ended,
-    )
+        matrix = tower.matrix(config.tuned_share)
+        save_encoder(mapped(job.base, matrix, job.similarity), job.out)
+    return Tuned.after(training, job.out, seconds=clock() - started)
 
 
 class QueryMap(Tower):
@@ -88,13 +81,13 @@ class QueryMap(Tower):
             change = change @ factor
         return queries + change
 
-    def matrix(self, share: float) -> torch.Tensor:
-        """Return the map as a linear layer holds it, with a share of the learned change."""
+    def matrix(self, share: float) -> Vectors:
+        """Return `I + W`, by which `q` becomes `q + q W`, with a share of the learned `W`."""
         change = self.change[0]
         for factor in list(self.change)[1:]:
             change = change @ factor
         whole: torch.Tensor = torch.eye(len(change), device=change.device) + share * change
-        return whole.detach().T.contiguous().cpu()
+        return np.asarray(whole.detach().cpu().numpy(), dtype=np.float32)
 
 
 def _settings(config: FitConfig) -> FitConfig:
@@ -104,23 +97,3 @@ def _settings(config: FitConfig) -> FitConfig:
             "weight_decay": config.adapter.weight_decay,
         }
     )
-
-
-def _adapted(job: FitJob, matrix: torch.Tensor) -> SentenceTransformer:
-    """Put the map after the encoder's last module; unit vectors go in and come out for cosine."""
-    model = load_sentence_transformer(job.base)
-    cosine = job.similarity == "cosine"
-    if cosine and not isinstance(model[len(model) - 1], Normalize):
-        model.append(Normalize())
-    length = len(matrix)
-    dense = Dense(
-        length,
-        length,
-        bias=False,
-        activation_function=torch.nn.Identity(),
-        init_weight=matrix,
-    )
-    model.append(dense)
-    if cosine:
-        model.append(Normalize())
-    return model

@@ -49,14 +49,7 @@ def train(
         )
         interpolate(model, before, config.tuned_share)
         save_encoder(model, job.out)
-    return Tuned(
-        folder=job.out,
-        steps=len(training.losses),
-        planned_steps=training.steps,
-        seconds=clock() - started,
-        losses=tuple(training.losses),
-        ended=training.ended,
-    )
+    return Tuned.after(training, job.out, seconds=clock() - started)
 
 
 class QueryTower(Tower):
