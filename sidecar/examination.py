@@ -7,6 +7,7 @@ encoder by exact nearest neighbours, so that the index cannot flatter or hide a 
 from collections.abc import Callable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 from desireline.connectors.search_engine import Read
@@ -95,6 +96,23 @@ class Reading:
         return {key: document.text for key, document in self.documents(fingerprint).items()}
 
 
+class Answers:
+    """What rankers answered before, for others to be compared with again in the same cycle.
+
+    It is theirs of the moment they were asked, and kept for the very same queries alone.
+    """
+
+    def __init__(self) -> None:
+        self._runs: dict[tuple[str, tuple[str, ...]], Run] = {}
+
+    def of(self, ranker: str, queries: Sequence[str], ask: Callable[[], Run]) -> Run:
+        """Return a ranker's answers to some queries, asking it the first time."""
+        key = (ranker, tuple(queries))
+        if key not in self._runs:
+            self._runs[key] = ask()
+        return self._runs[key]
+
+
 def examine(
     target: Target,
     qrels: Qrels,
@@ -105,6 +123,7 @@ def examine(
     by: Callable[[Run, Qrels, tuple[Measure, ...]], Evaluation] = evaluate,
     also: AbstractSet[str] = frozenset(),
     reading: Reading | None = None,
+    answers: Answers | None = None,
 ) -> Examination:
     """Let BM25 and each encoder answer the queries of the truth, and measure the answers.
 
@@ -117,19 +136,17 @@ def examine(
         by: `evaluate` for a certain truth, `evaluate_clicks` for one made of clicks.
         also: more queries that the encoders answer; they are not measured.
         reading: of the documents, where somebody has read them already.
+        answers: of rankers, where some may have been asked already.
 
     """
     queries = sorted(qrels)
-    runs: dict[str, Run] = {"bm25": _by_words(target, queries, reporter)}
-    by_fingerprint: dict[str, Run] = {}
-    reading = reading or Reading(target)
     asked = sorted({*queries, *also})
+    reading = reading or Reading(target)
+    answers = answers or Answers()
+    runs = {"bm25": answers.of("bm25", queries, lambda: _by_words(target, queries, reporter))}
     for name, fingerprint in fingerprints.items():
-        if fingerprint not in by_fingerprint:
-            by_fingerprint[fingerprint] = rank_exact(
-                target.encoder(fingerprint), asked, reading.texts(fingerprint), k=_DEPTH
-            )
-        runs[name] = by_fingerprint[fingerprint]
+        by_vectors = partial(_by_vectors, target, fingerprint, asked, reading)
+        runs[name] = answers.of(fingerprint, asked, by_vectors)
         reporter.progress("evaluation", len(runs) - 1, len(fingerprints), ranker=name)
     return Examination(
         runs=runs,
@@ -158,6 +175,10 @@ def document_texts(target: Target, fingerprint: str) -> dict[str, DocumentText]:
         for documents in target.engine.scan(target.config.index, read)
         for document in documents
     }
+
+
+def _by_vectors(target: Target, fingerprint: str, queries: Sequence[str], reading: Reading) -> Run:
+    return rank_exact(target.encoder(fingerprint), queries, reading.texts(fingerprint), k=_DEPTH)
 
 
 def _by_words(target: Target, queries: list[str], reporter: Reporter) -> Run:

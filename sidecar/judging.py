@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 
 from desireline.sidecar.cycle_report import Diary, Interval, JudgedPart
-from desireline.sidecar.examination import MEASURES, Examination, Reading, examine
+from desireline.sidecar.examination import MEASURES, Answers, Examination, Reading, examine
 from desireline.sidecar.general_ability import general_ability
 from desireline.sidecar.target import Target
 from desireline.trainer.evaluation import CONFIDENCE, Difference, compare, evaluate_clicks
@@ -82,6 +82,7 @@ def judge_candidate(
     *,
     gate: GateConfig | None = None,
     tries: int = 1,
+    answers: Answers | None = None,
 ) -> Verdict:
     """Compare candidate and incumbent on held-out clicks, and let the gate decide.
 
@@ -93,10 +94,11 @@ def judge_candidate(
         gate: what is asked of the candidate, if not what the target's configuration asks.
         tries: candidates that this truth judges tonight. The best of many looks better than it
             is, so the interval grows with their number (Bonferroni).
+        answers: shared by the candidates of one night, so that who does not change is asked once.
 
     """
     gate = gate or target.config.gate
-    evidence = _gather(target, contest, truth, diary, gate=gate, tries=tries)
+    evidence = _gather(target, contest, truth, diary, gate=gate, tries=tries, answers=answers)
     verdict = decide(evidence, gate)
     diary.step(
         "gate",
@@ -114,6 +116,7 @@ def _gather(
     *,
     gate: GateConfig,
     tries: int,
+    answers: Answers | None,
 ) -> GateEvidence:
     """Let everybody answer everything once, and measure it in every way the gate asks about."""
     measure = parse(gate.measure)
@@ -129,6 +132,7 @@ def _gather(
         by=evaluate_clicks,
         also={*truth.also_asked, *titles, *(pin.query for pin in golden)},
         reading=reading,
+        answers=answers,
     )
     ability = general_ability(target, asdict(contest), measure, reading)
     before, after = examined.runs["incumbent"], examined.runs["candidate"]

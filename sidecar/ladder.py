@@ -18,7 +18,7 @@ from desireline.sidecar import retraining
 from desireline.sidecar.cycle_report import CycleReport, Diary, Ladder, Rung, cycles
 from desireline.sidecar.documents_alone import Teaching
 from desireline.sidecar.errors import WorkerError
-from desireline.sidecar.examination import rendered_documents
+from desireline.sidecar.examination import Answers, rendered_documents
 from desireline.sidecar.judging import Contest, judge_candidate
 from desireline.sidecar.target import Target
 from desireline.sidecar.training import Candidate, Start, train
@@ -91,6 +91,7 @@ class _Climb:
         self._hopefuls = hopefuls
         self._diary = diary
         self._tries = tries
+        self._answers = Answers()
         self._clock = clock
         self._began = clock()
         self._last = last_seconds(cycles(target.store, target.name))
@@ -174,6 +175,7 @@ class _Climb:
             self._diary,
             gate=self._hopefuls.gate,
             tries=self._tries,
+            answers=self._answers,
         )
         return verdict.promote, verdict.reason
 

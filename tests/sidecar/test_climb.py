@@ -3,6 +3,7 @@
 import dataclasses
 import io
 import itertools
+from collections import Counter
 from contextlib import closing
 
 import pytest
@@ -51,6 +52,16 @@ query = { epochs = 60, learning_rate = 0.05 }
 """
 
 
+class Listening(SilentReporter):
+    """Counts how often each kind of progress was told."""
+
+    def __init__(self) -> None:
+        self.told = Counter()
+
+    def progress(self, name: str, done: int, total: int, **keys: object) -> None:
+        self.told[name] += 1
+
+
 class InProcess:
     """Does what the child process does, here."""
 
@@ -97,7 +108,8 @@ def test_the_cheapest_good_rung_serves_and_no_document_is_embedded_again(parts, 
     with parts.owned() as lease:
         put_live(parts, base, lease, SilentReporter(), reason="the first")
         before = parts.engine.fence("shop")
-        diary = Diary(parts.store, parts.name, SilentReporter(), parts.clock)
+        listening = Listening()
+        diary = Diary(parts.store, parts.name, listening, parts.clock)
         hopefuls = Hopefuls(
             start=Start.of(parts, base=base, incumbent=base), incumbent=base, gate=None
         )
@@ -105,6 +117,7 @@ def test_the_cheapest_good_rung_serves_and_no_document_is_embedded_again(parts, 
         ladder = diary.report.ladder
         assert [rung.mode for rung in ladder.rungs] == ["adapter", "query", "lora", "full"]
         assert [rung.mode for rung in ladder.rungs if rung.kept] == ["adapter"], ladder.sentence
+        assert listening.told["bm25"] == len(teaching().truth.queries), "asked once for all rungs"
         assert found.promote
         assert found.candidate == ladder.rungs[0].candidate == diary.report.candidate
         assert ladder.sentence in found.reason
