@@ -52,7 +52,7 @@ def test_shuffled_pairs_are_refused_by_the_gate_and_change_nothing(product, sile
     monkeypatch.setattr(cycle, "mine_pairs", sabotage)
     report = product.sidecar.tune(TARGET, silent)
     assert report.outcome is Outcome.KEPT_INCUMBENT
-    assert "lower bound is not above 0" in report.reason
+    assert "lower bound is not above .010" in report.reason
     assert report.measures["candidate"]["mrr@10"].value < report.measures["base"]["mrr@10"].value
     assert serving(product) == before
     assert len(product.parts.generations.all()) == 1
