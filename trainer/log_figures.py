@@ -232,7 +232,8 @@ def _known(queries: pl.DataFrame) -> tuple[KnownQuery, ...]:
 def _segments(by_query: pl.DataFrame) -> tuple[Segment, ...]:
     """Name the queries that make up a third of all searches each, most frequent first.
 
-    Queries searched equally often go to the same segment, as in `evaluation.by_frequency`.
+    Queries searched equally often go to the same segment, and those searched least are the tail,
+    as in `evaluation.by_frequency`.
     """
     levels = (
         by_query.group_by("searches")
@@ -243,7 +244,9 @@ def _segments(by_query: pl.DataFrame) -> tuple[Segment, ...]:
     before = pl.col("of_level").cum_sum() - pl.col("of_level")
     total = pl.col("of_level").sum()
     name = (
-        pl.when(before < total / 3)
+        pl.when(pl.col("searches") == pl.col("searches").min())
+        .then(pl.lit("tail"))
+        .when(before < total / 3)
         .then(pl.lit("head"))
         .when(before < total * 2 / 3)
         .then(pl.lit("torso"))

@@ -72,10 +72,32 @@ class VirtualLock:
         self._held = False
 
 
+class VirtualRLock(VirtualLock):
+    """The same, which its holder may take again."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._holder: Strand | None = None
+        self._times = 0
+
+    def __enter__(self) -> None:
+        if not self._times or self._holder is not current():
+            super().__enter__()
+            self._holder = current()
+        self._times += 1
+
+    def __exit__(self, *_: object) -> None:
+        self._times -= 1
+        if not self._times:
+            self._holder = None
+            super().__exit__()
+
+
 class _VirtualThreading:
     Thread = VirtualThread
     Event = VirtualEvent
     Lock = VirtualLock
+    RLock = VirtualRLock
 
 
 def _surely_current() -> Strand:

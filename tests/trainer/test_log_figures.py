@@ -299,5 +299,5 @@ def test_a_third_that_ends_with_a_level_ends_the_head_there(log):
     segments = to_sessions(log.batches()).health.figures.segments
     assert [(each.name, each.queries, each.searches) for each in segments] == [
         ("head", 1, 3),
-        ("torso", 3, 6),
+        ("tail", 3, 6),
     ]
