@@ -154,12 +154,6 @@ def examine(
     )
 
 
-def rank_by(target: Target, fingerprint: str, queries: Sequence[str]) -> Run:
-    """Let an encoder rank every document of the index for each query."""
-    documents = rendered_documents(target, fingerprint)
-    return rank_exact(target.encoder(fingerprint), queries, documents, k=_DEPTH)
-
-
 def rendered_documents(target: Target, fingerprint: str) -> dict[str, str]:
     """Every document of the index, rendered as the encoder wants it."""
     documents = document_texts(target, fingerprint)

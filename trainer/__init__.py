@@ -18,6 +18,7 @@ Files, in the order the data meets them:
 - ``session_rows``     searches joined with what was shown and done
 - ``sessions``       events become sessions: who saw what where, and clicked
 - ``session_counts``  what click models count, of a log larger than memory
+- ``streaming``      a plan over files of any size, in small pieces
 - ``visits``         how often people came, in one pass over events
 - ``influence``      how much one client, or one subnet, may say
 - ``bursts``         a pair that is clicked as never before

@@ -2,8 +2,7 @@
 
 import polars as pl
 
-#: Of each stream, in memory at a time; larger pieces are no faster.
-_ROWS_AT_ONCE = 10_000
+from desireline.trainer.streaming import streamed
 
 
 def count_visits(events: pl.LazyFrame, pause_s: float) -> int:
@@ -21,8 +20,7 @@ def count_visits(events: pl.LazyFrame, pause_s: float) -> int:
     at = pl.col("at").dt.timestamp("us")
     pause = round(pause_s * 1_000_000)
     plan = events.group_by("client", stretch=at // pause).agg(first=at.min(), last=at.max())
-    with pl.Config(set_streaming_chunk_size=_ROWS_AT_ONCE):
-        stretches = plan.collect(engine="streaming").sort("client", "stretch")
+    stretches = streamed(plan).sort("client", "stretch")
     another = pl.col("client") != pl.col("client").shift()
     silence = pl.col("first") - pl.col("last").shift()
     begins = (another | (silence > pause)).fill_null(value=True)

@@ -30,6 +30,7 @@ from typing import Any
 
 import numpy as np
 from resuming.cells import Cells
+from training.child import run_apart
 
 HERE = Path(__file__).parent
 DATA = HERE.parents[2] / "shared" / "data"
@@ -94,21 +95,6 @@ class Measured:
         return np.asarray(np.mean(self.values, axis=0))
 
 
-def child(job: dict[str, Any], scratch: Path) -> dict[str, Any]:
-    """Do a job in a process of its own; see `training/one_way.py`."""
-    path = scratch / "job.json"
-    path.write_text(json.dumps(job), encoding="utf-8")
-    done = subprocess.run(
-        [sys.executable, str(HERE / "training" / "one_way.py"), str(path)],
-        stdout=subprocess.PIPE,
-        check=True,
-        text=True,
-        env=os.environ | {"OMP_NUM_THREADS": "1", "TOKENIZERS_PARALLELISM": "false"},
-    )
-    found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
-    return found
-
-
 def peer_python(folder: Path) -> str:
     """Build the environment of opensearch-py-ml; return its python."""
     uv = shutil.which("uv") or str(HERE.parents[1] / ".uv" / "bin" / "uv")
@@ -161,8 +147,8 @@ class Bench:
             "peer_python": self.python,
         }
         if not pairs.exists():
-            child(job | {"way": "pairs"}, self.scratch)
-        return child(job | {"way": name, "recipe_of": by, "recipe": recipe}, self.scratch)
+            run_apart(job | {"way": "pairs"}, self.scratch)
+        return run_apart(job | {"way": name, "recipe_of": by, "recipe": recipe}, self.scratch)
 
 
 def interval(gain: np.ndarray[Any, np.dtype[np.float64]]) -> tuple[float, float]:

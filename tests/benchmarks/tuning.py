@@ -14,7 +14,6 @@ whose values are the mean over the seeds. Processor seconds are those of trainin
 import argparse
 import json
 import os
-import subprocess
 import sys
 import tempfile
 import time
@@ -27,6 +26,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from resuming.cells import Cells
+from training.child import run_apart
 from training.gain_picture import Point, draw
 
 HERE = Path(__file__).parent
@@ -113,22 +113,9 @@ class Bench:
             else "ours",
         }
         if cell.way in WAYS and not pairs.exists():
-            self._child(job | {"way": "pairs"})
-        found = self._child(job)
+            run_apart(job | {"way": "pairs"}, self.scratch)
+        found = run_apart(job, self.scratch)
         print(f"{cell.world} {cell.kind} seed {cell.seed} {cell.way}: {_told(found)}", flush=True)
-        return found
-
-    def _child(self, job: dict[str, Any]) -> dict[str, Any]:
-        path = self.scratch / "job.json"
-        path.write_text(json.dumps(job), encoding="utf-8")
-        done = subprocess.run(
-            [sys.executable, str(HERE / "training" / "one_way.py"), str(path)],
-            stdout=subprocess.PIPE,
-            check=True,
-            text=True,
-            env=os.environ | {"OMP_NUM_THREADS": "1", "TOKENIZERS_PARALLELISM": "false"},
-        )
-        found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
         return found
 
 

@@ -18,10 +18,11 @@ from desireline.connectors.ubi_indexes import UbiIndexes
 from desireline.sidecar.config import Config, load_config
 from desireline.sidecar.demo.occupations import TEXT_FIELDS, Occupations, load_occupations
 from desireline.sidecar.demo.ubi_bulk import bulk_lines
-from desireline.sidecar.examination import rank_by
+from desireline.sidecar.examination import rendered_documents
 from desireline.sidecar.operations import Sidecar
 from desireline.sidecar.reporting import SilentReporter
 from desireline.sidecar.wiring import open_sidecar
+from desireline.trainer.evaluation import rank_exact
 from desireline.trainer.simulation import SimulatedLog, SimulationConfig, simulate
 
 TARGET = "jobs"
@@ -67,7 +68,9 @@ class Product:
         truth = {**self.occupations.lay, **self.occupations.reported["train"]}
 
         def rank(queries: Sequence[str]) -> Any:
-            return rank_by(self.parts, live.fingerprint, queries)
+            documents = rendered_documents(self.parts, live.fingerprint)
+            encoder = self.parts.encoder(live.fingerprint)
+            return rank_exact(encoder, queries, documents, k=20)
 
         log = simulate(
             sorted(truth), {q: set(grades) for q, grades in truth.items()}, rank, simulation

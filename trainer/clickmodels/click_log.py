@@ -12,6 +12,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from desireline.trainer.clickmodels.users import Booleans, Indices, Numbers
+from desireline.trainer.streaming import streamed
 
 #: Key of the examination of documents that were shown nobody knows where.
 UNKNOWN_POSITION = 0
@@ -28,8 +29,6 @@ ROWS = {
     "clicked": pl.Boolean,
     "share": pl.Float64,
 }
-#: Of each stream, in memory while a log is counted; larger pieces are no faster.
-_ROWS_AT_ONCE = 10_000
 _KEY = ("query", "document_id", "position", "shown")
 
 
@@ -124,7 +123,7 @@ class ClickLog:
         """
         kind = pl.col("kind")
         names = pl.col("query", "document_id")
-        plan = (
+        counts = streamed(
             events.filter(kind.is_in(["impression", "click"]))
             .with_columns(names.cast(pl.Categorical))  # half the memory of grouping texts
             .group_by("query", "document_id", "position")
@@ -137,8 +136,6 @@ class ClickLog:
                 impressions=pl.max_horizontal("impressions", "clicks"),
             )
         )
-        with pl.Config(set_streaming_chunk_size=_ROWS_AT_ONCE):
-            counts = plan.collect(engine="streaming")
         counts = (
             _ranked(counts, "query", "document_id")
             .sort(_KEY)
