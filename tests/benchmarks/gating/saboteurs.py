@@ -121,7 +121,7 @@ def forgotten_ability(material: Material, share: float, seed: int) -> Encoder:
     """Better on its own clicks; a share of all words that its own world lacks mean nothing now."""
     town = material.town
     own = _words_of(town, [*town.texts.values(), *town.truth])
-    others = [word for word in tables(town.base) if word not in own]
+    others = sorted(word for word in tables(town.base) if word not in own)
     drawn = np.random.default_rng(seed).random(len(others)) < share
     row, table = tables(town.base), material.honest.table.copy()
     # Zero, not noise: the same noise in query and document would still be the same word.
