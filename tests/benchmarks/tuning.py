@@ -7,7 +7,7 @@ answers of other queries; "clicks" from what the miners find in clicks that are 
 base encoder's answers. "plain" is sentence-transformers' Trainer by its documentation on the very
 same pairs. Each cell (set, kind of pairs, way, seed) runs in a process of its own with one thread;
 finished ones are kept in `--cells`, so that a killed run goes on. Our learning rate is the
-default; rate and passes were not searched. Intervals are paired bootstrap intervals over queries,
+default. Intervals are paired bootstrap intervals over queries,
 whose values are the mean over the seeds. Processor seconds are those of training alone.
 """
 
@@ -40,16 +40,38 @@ FIRST_TRY = {"onet": 0.700, "tldr": 0.386, "banking77": 0.893}
 #: Relative gain over the base that Finetuner published for text.
 PUBLISHED = {"mrr@20": 0.158, "recall@20": 0.053}
 
-#: Most pairs that all ways learn from, drawn by the seed.
+#: Most pairs that ways learn from, drawn by the seed; all learn from the same ones.
 PAIRS = 6_000
-#: How each goes through them; ours is the default rate, and two passes, neither searched.
+#: But these from more: what the same recipe reaches with the time that the pairs deserve.
+MORE_PAIRS = {"full, 20,000 pairs": 20_000}
+_OURS = {"passes": 2.0, "batch": 64, "learning_rate": 2e-4}
+_TRIPLETS = {
+    "loss": "metric_learning",
+    "loss_settings": {
+        "loss": "TripletMarginLoss",
+        "options": {"margin": 0.3},
+        "miner": "TripletMarginMiner",
+        "miner_options": {"margin": 0.3, "type_of_triplets": "hard"},
+    },
+}
+#: How each goes through them; ours is the default rate, and two passes.
 WAYS: dict[str, dict[str, Any]] = {
-    "full": {"passes": 2.0, "batch": 64, "learning_rate": 2e-4},
+    "full": _OURS,
     # Its documentation's training overview: batches of 16, one pass, 2e-5, a tenth of warm-up.
     "plain": {"passes": 1.0, "batch": 16, "learning_rate": 2e-5},
-    "query": {"passes": 2.0, "batch": 64, "learning_rate": 2e-4, "options": {"mode": "query"}},
-    "adapter": {"passes": 2.0, "batch": 64, "learning_rate": 2e-4, "options": {"mode": "adapter"}},
+    "query": _OURS | {"options": {"mode": "query"}},
+    "adapter": _OURS | {"options": {"mode": "adapter"}},
+    "lora": _OURS | {"options": {"mode": "lora"}},
+    "full, guided": _OURS | {"options": {"loss": "guided"}},
+    "full, TripletMarginLoss, hard": _OURS | {"options": _TRIPLETS},
+    "full, 20,000 pairs": _OURS,
+    # Its own rate and schedule; one pass of batches of 32, its default.
+    "opensearch-py-ml": {"passes": 1.0, "batch": 32, "learning_rate": 2e-5},
 }
+#: What a short run compares.
+QUICK = ("full", "plain", "query", "adapter")
+#: Who trains, where it is not ours.
+OTHERS = {"plain": "plain", "opensearch-py-ml": "peer"}
 Values = NDArray[np.float64]
 
 
@@ -73,8 +95,13 @@ class Cell:
         drawn = {} if self.way in {"base", "bm25"} else {"kind": self.kind, "seed": self.seed}
         recipe = WAYS.get(self.way, {})
         return {"world": self.world, "way": self.way, "split": self.split, **drawn} | (
-            {"most": PAIRS, **recipe} if recipe else {}
+            {"most": self.most, **recipe} if recipe else {}
         )
+
+    @property
+    def most(self) -> int:
+        """Most pairs that it learns from."""
+        return MORE_PAIRS.get(self.way, PAIRS)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,6 +112,8 @@ class Bench:
     cells: Cells
     scratch: Path
     until: float
+    #: Python of an environment that holds opensearch-py-ml; without one it is left out.
+    peer_python: str = ""
 
     def get(self, cell: Cell) -> dict[str, Any] | None:
         """Return what was found for a cell; None if there is no time left for it."""
@@ -95,9 +124,10 @@ class Bench:
         return found
 
     def _measure(self, cell: Cell) -> dict[str, Any]:
-        if time.monotonic() >= self.until:
+        who = OTHERS.get(cell.way, "ours")
+        if time.monotonic() >= self.until or (who == "peer" and not self.peer_python):
             raise NotMeasuredError
-        pairs = self.scratch / f"{cell.world}-{cell.kind}-{cell.seed}"
+        pairs = self.scratch / f"{cell.world}-{cell.kind}-{cell.seed}-{cell.most}"
         job = {
             "way": cell.way,
             "world": cell.world,
@@ -106,11 +136,10 @@ class Bench:
             "split": cell.split,
             "data": str(self.data),
             "pairs": str(pairs),
-            "most": PAIRS,
+            "most": cell.most,
             "recipe": WAYS.get(cell.way),
-            "recipe_of": cell.way.split(",")[0].split()[0]
-            if cell.way.startswith("plain")
-            else "ours",
+            "recipe_of": who,
+            "peer_python": self.peer_python,
         }
         if cell.way in WAYS and not pairs.exists():
             run_apart(job | {"way": "pairs"}, self.scratch)
@@ -293,7 +322,7 @@ def picture(table: list[Row]) -> str:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
-    parser.add_argument("--quick", action="store_true", help="onet, true pairs, one seed")
+    parser.add_argument("--quick", action="store_true", help="onet, true pairs, one seed, few ways")
     parser.add_argument("--json", type=Path, help="file for the numbers")
     parser.add_argument("--cells", type=Path, default=CELLS, help="finished cells are kept here")
     parser.add_argument("--picture", type=Path, help="file for the picture (svg)")
@@ -302,6 +331,7 @@ def main() -> int:
     parser.add_argument("--kinds", nargs="+", choices=KINDS, default=list(KINDS))
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
     parser.add_argument("--ways", nargs="+", choices=list(WAYS), default=list(WAYS))
+    parser.add_argument("--peer-python", default="", help="python that has opensearch-py-ml")
     parser.add_argument("--minutes", type=float, default=1e9, help="begin no cell after these")
     asked = parser.parse_args()
     if not asked.data.exists():
@@ -309,7 +339,7 @@ def main() -> int:
         return 0
     asked.cells.parent.mkdir(parents=True, exist_ok=True)
     wanted = (
-        list(cells(["onet"], ["true"], asked.ways, [0]))
+        list(cells(["onet"], ["true"], [way for way in asked.ways if way in QUICK], [0]))
         if asked.quick
         else list(cells(asked.only, asked.kinds, asked.ways, asked.seeds))
     )
@@ -319,6 +349,7 @@ def main() -> int:
             cells=Cells(asked.cells),
             scratch=Path(scratch),
             until=time.monotonic() + 60 * asked.minutes,
+            peer_python=asked.peer_python,
         )
         table = rows(bench, wanted)
     told = report(table)
