@@ -160,6 +160,11 @@ def load(found: Figures, quick: bool) -> Iterator[Goal]:
         yield none(f"searches {wrong} of {found['searches']:,}", found[wrong])
 
 
+def its_own(found: Figures, _quick: bool) -> Iterator[Goal]:
+    """What a benchmark holds against its figures itself."""
+    yield from (Goal(**goal) for goal in found["goals"])
+
+
 def at_least(name: str, value: int, least: int) -> Goal:
     return Goal(name=name, goal=f"at least {least:,}", value=value, holds=value >= least)
 
@@ -223,6 +228,11 @@ PARTS = (
             url=True,
         ),
         goals=load,
+    ),
+    Part(
+        name="gate",
+        measure=program_figures("tests/benchmarks/gate.py", quick=("--quick",), full=()),
+        goals=its_own,
     ),
 )
 
