@@ -24,26 +24,20 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from resuming.cells import Cells
 from training.child import run_apart
-from training.gain_picture import Point, draw
+from training.gains import MEASURES, Row, goals, picture, put_together, report
 
 HERE = Path(__file__).parent
 DATA = HERE.parents[2] / "shared" / "data"
 CELLS = HERE.parents[1] / ".cache" / "bench" / "tuning.jsonl"
 WORLDS = ("onet", "tldr", "banking77")
 KINDS = ("true", "clicks")
-MEASURES = ("mrr@20", "recall@20", "ndcg@20", "mrr@10", "recall@10", "ndcg@10")
-#: mRR@20 from true pairs that a first try reached.
-FIRST_TRY = {"onet": 0.700, "tldr": 0.386, "banking77": 0.893}
-#: Relative gain over the base that Finetuner published for text.
-PUBLISHED = {"mrr@20": 0.158, "recall@20": 0.053}
 
 #: Most pairs that ways learn from, drawn by the seed; all learn from the same ones.
 PAIRS = 6_000
-#: But these from more: what the same recipe reaches with the time that the pairs deserve.
-MORE_PAIRS = {"full, 20,000 pairs": 20_000}
+#: But these from more, or fewer: what the time they deserve is worth, and what hardly any is.
+OTHER_PAIRS = {"full, 20,000 pairs": 20_000, "adapter, 1,000 pairs": 1_000}
 _OURS = {"passes": 2.0, "batch": 64, "learning_rate": 2e-4}
 _TRIPLETS = {
     "loss": "metric_learning",
@@ -61,6 +55,7 @@ WAYS: dict[str, dict[str, Any]] = {
     "plain": {"passes": 1.0, "batch": 16, "learning_rate": 2e-5},
     "query": _OURS | {"options": {"mode": "query"}},
     "adapter": _OURS | {"options": {"mode": "adapter"}},
+    "adapter, 1,000 pairs": _OURS | {"options": {"mode": "adapter"}},
     "lora": _OURS | {"options": {"mode": "lora"}},
     "full, guided": _OURS | {"options": {"loss": "guided"}},
     "full, TripletMarginLoss, hard": _OURS | {"options": _TRIPLETS},
@@ -69,10 +64,9 @@ WAYS: dict[str, dict[str, Any]] = {
     "opensearch-py-ml": {"passes": 1.0, "batch": 32, "learning_rate": 2e-5},
 }
 #: What a short run compares.
-QUICK = ("full", "plain", "query", "adapter")
+QUICK = ("full", "plain", "query", "adapter", "adapter, 1,000 pairs")
 #: Who trains, where it is not ours.
 OTHERS = {"plain": "plain", "opensearch-py-ml": "peer"}
-Values = NDArray[np.float64]
 
 
 class NotMeasuredError(Exception):
@@ -101,7 +95,7 @@ class Cell:
     @property
     def most(self) -> int:
         """Most pairs that it learns from."""
-        return MORE_PAIRS.get(self.way, PAIRS)
+        return OTHER_PAIRS.get(self.way, PAIRS)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -165,20 +159,6 @@ def cells(worlds: list[str], kinds: list[str], ways: list[str], seeds: list[int]
                     yield Cell(world=world, kind=kind, way=way, seed=seed)
 
 
-@dataclass(kw_only=True)
-class Row:
-    """A way on a set and kind of pairs, over its seeds."""
-
-    world: str
-    kind: str
-    way: str
-    seeds: int
-    cpu_s: float
-    pairs: float
-    values: dict[str, Values]
-    by_seed: list[float]
-
-
 def rows(bench: Bench, asked: list[Cell]) -> list[Row]:
     """Measure what there is time for and put the seeds together."""
     found: dict[tuple[str, str, str], list[dict[str, Any]]] = {}
@@ -191,133 +171,7 @@ def rows(bench: Bench, asked: list[Cell]) -> list[Row]:
         if cell.way in {"base", "full"}:
             fused = one | {"values": one["with_bm25"]}
             found.setdefault((cell.world, kind, f"{cell.way} + BM25"), []).append(fused)
-    return [_row(*key, some) for key, some in found.items()]
-
-
-def _row(world: str, kind: str, way: str, some: list[dict[str, Any]]) -> Row:
-    values = {name: np.mean([one["values"][name] for one in some], axis=0) for name in MEASURES}
-    return Row(
-        world=world,
-        kind=kind,
-        way=way,
-        seeds=len(some),
-        cpu_s=float(np.mean([one["cpu_s"] for one in some])),
-        pairs=float(np.mean([one["pairs"] for one in some])),
-        values=values,
-        by_seed=[round(float(np.mean(one["values"]["mrr@20"])), 4) for one in some],
-    )
-
-
-def interval(gain: Values) -> tuple[float, float]:
-    """Bootstrap the mean over queries."""
-    draws = np.random.default_rng(0).integers(0, len(gain), (1_000, len(gain)))
-    low, high = np.quantile(gain[draws].mean(axis=1), [0.025, 0.975])
-    return float(low), float(high)
-
-
-def find(table: list[Row], world: str, kind: str, way: str) -> Row | None:
-    """Return a row if it was measured."""
-    return next((r for r in table if (r.world, r.kind, r.way) == (world, kind, way)), None)
-
-
-def report(table: list[Row]) -> list[dict[str, Any]]:
-    """Print each row with its distance to the base and to the plain recipe."""
-    told = []
-    print(
-        "| set | pairs | way | seeds | mRR@20 | Recall@20 | nDCG@20 | mRR@10 | Recall@10 "
-        "| nDCG@10 | over base, mRR@20 [95 %] | over plain | CPU s |"
-    )
-    for row in table:
-        base = find(table, row.world, "", "base")
-        plain = find(table, row.world, row.kind, "plain")
-        means = {name: round(float(row.values[name].mean()), 4) for name in MEASURES}
-        over_base = _distance(row, base)
-        over_plain = _distance(row, plain)
-        print(
-            f"| {row.world} | {row.kind or '-'} | {row.way} | {row.seeds} | "
-            + " | ".join(f"{mean:.3f}" for mean in means.values())
-            + f" | {_shown(over_base)} | {_shown(over_plain)} | {row.cpu_s:.0f} |"
-        )
-        told.append(
-            {
-                "world": row.world,
-                "kind": row.kind,
-                "way": row.way,
-                "seeds": row.seeds,
-                "by_seed": row.by_seed,
-                "cpu_s": round(row.cpu_s, 1),
-                "pairs": row.pairs,
-                **means,
-                "over_base": over_base,
-                "over_plain": over_plain,
-            }
-        )
-    return told
-
-
-def _distance(row: Row, other: Row | None) -> list[float] | None:
-    """Return mean, low and high of the difference in mRR@20."""
-    if other is None or other.way == row.way:
-        return None
-    gain = row.values["mrr@20"] - other.values["mrr@20"]
-    return [round(float(gain.mean()), 4), *(round(bound, 4) for bound in interval(gain))]
-
-
-def _shown(distance: list[float] | None) -> str:
-    if distance is None:
-        return ""
-    mean, low, high = distance
-    return f"{mean:+.3f} [{low:+.3f}, {high:+.3f}]"
-
-
-def goals(table: list[Row]) -> list[dict[str, Any]]:
-    """Hold the goals of docs/results.md against what was measured."""
-    judged = []
-    for row in (row for row in table if row.way == "full"):
-        name = f"{row.world}, {row.kind}"
-        plain = _distance(row, find(table, row.world, row.kind, "plain"))
-        if plain:
-            better = plain[0] >= 0 or plain[2] >= 0
-            judged.append(
-                _goal(f"{name}: mRR@20 over the plain recipe", "no loss", plain[0], better)
-            )
-        base = find(table, row.world, "", "base")
-        if base:
-            for measure, share in PUBLISHED.items():
-                before = float(base.values[measure].mean())
-                value = float(row.values[measure].mean()) / before - 1
-                holds = value >= share or before * (1 + share) > 1
-                text = f">= {share:.3f}, or no room"
-                judged.append(_goal(f"{name}: relative gain in {measure}", text, value, holds))
-        if row.kind == "true":
-            value, least = float(row.values["mrr@20"].mean()), FIRST_TRY[row.world]
-            judged.append(_goal(f"{name}: mRR@20", f">= {least}", value, round(value, 3) >= least))
-    return judged
-
-
-def _goal(name: str, goal: str, value: float, holds: bool) -> dict[str, Any]:
-    return {"name": name, "goal": goal, "value": round(value, 4), "holds": bool(holds)}
-
-
-def picture(table: list[Row]) -> str:
-    """Draw the gain in mRR@20 over the base against the processor seconds of training."""
-    points = []
-    for row in table:
-        base = find(table, row.world, "", "base")
-        if base is not None and row.cpu_s > 0 and "BM25" not in row.way:
-            gain = row.values["mrr@20"] - base.values["mrr@20"]
-            low, high = interval(gain)
-            points.append(
-                Point(
-                    chart=f"{row.world}, {'true pairs' if row.kind == 'true' else row.kind}",
-                    name=row.way,
-                    cpu_s=row.cpu_s,
-                    gain=float(gain.mean()),
-                    low=low,
-                    high=high,
-                )
-            )
-    return draw(points)
+    return [put_together(*key, some) for key, some in found.items()]
 
 
 def main() -> int:

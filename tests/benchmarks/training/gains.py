@@ -1,0 +1,178 @@
+"""What was found of each way, put together over its seeds: a table, goals and a picture."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from training.gain_picture import Point, draw
+
+MEASURES = ("mrr@20", "recall@20", "ndcg@20", "mrr@10", "recall@10", "ndcg@10")
+#: mRR@20 from true pairs that a first try reached.
+FIRST_TRY = {"onet": 0.700, "tldr": 0.386, "banking77": 0.893}
+#: Relative gain over the base that Finetuner published for text.
+PUBLISHED = {"mrr@20": 0.158, "recall@20": 0.053}
+Values = NDArray[np.float64]
+
+
+@dataclass(kw_only=True)
+class Row:
+    """A way on a set and kind of pairs, over its seeds."""
+
+    world: str
+    kind: str
+    way: str
+    seeds: int
+    cpu_s: float
+    pairs: float
+    values: dict[str, Values]
+    by_seed: list[float]
+
+
+def put_together(world: str, kind: str, way: str, some: list[dict[str, Any]]) -> Row:
+    values = {name: np.mean([one["values"][name] for one in some], axis=0) for name in MEASURES}
+    return Row(
+        world=world,
+        kind=kind,
+        way=way,
+        seeds=len(some),
+        cpu_s=float(np.mean([one["cpu_s"] for one in some])),
+        pairs=float(np.mean([one["pairs"] for one in some])),
+        values=values,
+        by_seed=[round(float(np.mean(one["values"]["mrr@20"])), 4) for one in some],
+    )
+
+
+def interval(gain: Values) -> tuple[float, float]:
+    """Bootstrap the mean over queries."""
+    draws = np.random.default_rng(0).integers(0, len(gain), (1_000, len(gain)))
+    low, high = np.quantile(gain[draws].mean(axis=1), [0.025, 0.975])
+    return float(low), float(high)
+
+
+def find(table: Sequence[Row], world: str, kind: str, way: str) -> Row | None:
+    """Return a row if it was measured."""
+    return next((r for r in table if (r.world, r.kind, r.way) == (world, kind, way)), None)
+
+
+def report(table: Sequence[Row]) -> list[dict[str, Any]]:
+    """Print each row with its distance to the base and to the plain recipe."""
+    told = []
+    print(
+        "| set | pairs | way | seeds | mRR@20 | Recall@20 | nDCG@20 | mRR@10 | Recall@10 "
+        "| nDCG@10 | over base, mRR@20 [95 %] | over plain | CPU s |"
+    )
+    for row in table:
+        base = find(table, row.world, "", "base")
+        plain = find(table, row.world, row.kind, "plain")
+        means = {name: round(float(row.values[name].mean()), 4) for name in MEASURES}
+        over_base = _distance(row, base)
+        over_plain = _distance(row, plain)
+        print(
+            f"| {row.world} | {row.kind or '-'} | {row.way} | {row.seeds} | "
+            + " | ".join(f"{mean:.3f}" for mean in means.values())
+            + f" | {_shown(over_base)} | {_shown(over_plain)} | {row.cpu_s:.0f} |"
+        )
+        told.append(
+            {
+                "world": row.world,
+                "kind": row.kind,
+                "way": row.way,
+                "seeds": row.seeds,
+                "by_seed": row.by_seed,
+                "cpu_s": round(row.cpu_s, 1),
+                "pairs": row.pairs,
+                **means,
+                "over_base": over_base,
+                "over_plain": over_plain,
+            }
+        )
+    return told
+
+
+def _distance(row: Row, other: Row | None) -> list[float] | None:
+    """Return mean, low and high of the difference in mRR@20."""
+    if other is None or other.way == row.way:
+        return None
+    gain = row.values["mrr@20"] - other.values["mrr@20"]
+    return [round(float(gain.mean()), 4), *(round(bound, 4) for bound in interval(gain))]
+
+
+def _shown(distance: list[float] | None) -> str:
+    if distance is None:
+        return ""
+    mean, low, high = distance
+    return f"{mean:+.3f} [{low:+.3f}, {high:+.3f}]"
+
+
+def goals(table: Sequence[Row]) -> list[dict[str, Any]]:
+    """Hold the goals of docs/results.md against what was measured."""
+    judged = []
+    for row in (row for row in table if row.way == "full"):
+        name = f"{row.world}, {row.kind}"
+        plain = _distance(row, find(table, row.world, row.kind, "plain"))
+        if plain:
+            better = plain[0] >= 0 or plain[2] >= 0
+            judged.append(
+                _goal(f"{name}: mRR@20 over the plain recipe", "no loss", plain[0], better)
+            )
+        base = find(table, row.world, "", "base")
+        if base:
+            for measure, share in PUBLISHED.items():
+                before = float(base.values[measure].mean())
+                value = float(row.values[measure].mean()) / before - 1
+                holds = value >= share or before * (1 + share) > 1
+                text = f">= {share:.3f}, or no room"
+                judged.append(_goal(f"{name}: relative gain in {measure}", text, value, holds))
+        if row.kind == "true":
+            value, least = float(row.values["mrr@20"].mean()), FIRST_TRY[row.world]
+            judged.append(_goal(f"{name}: mRR@20", f">= {least}", value, round(value, 3) >= least))
+        judged += _of_adapters(table, row)
+    return judged
+
+
+def _of_adapters(table: Sequence[Row], full: Row) -> list[dict[str, Any]]:
+    """How much of the gain of `full` a map on query vectors reaches, and in which share of its time.."""
+    base = find(table, full.world, "", "base")
+    if base is None:
+        return []
+    judged = []
+    for way in ("adapter", "adapter, 1,000 pairs"):
+        row = find(table, full.world, full.kind, way)
+        if row is None:
+            continue
+        before = float(base.values["mrr@20"].mean())
+        gains = [float(each.values["mrr@20"].mean()) - before for each in (row, full)]
+        share, cost = gains[0] / gains[1], row.cpu_s / full.cpu_s
+        name = f"{full.world}, {full.kind}: {way}"
+        judged += [
+            _goal(f"{name}: share of the gain of full", ">= 0.5", share, share >= 0.5),
+            _goal(f"{name}: share of its processor seconds", "<= 0.02", cost, cost <= 0.02),
+        ]
+    return judged
+
+
+def _goal(name: str, goal: str, value: float, holds: bool) -> dict[str, Any]:
+    return {"name": name, "goal": goal, "value": round(value, 4), "holds": bool(holds)}
+
+
+def picture(table: Sequence[Row]) -> str:
+    """Draw the gain in mRR@20 over the base against the processor seconds of training."""
+    points = []
+    for row in table:
+        base = find(table, row.world, "", "base")
+        if base is not None and row.cpu_s > 0 and "BM25" not in row.way:
+            gain = row.values["mrr@20"] - base.values["mrr@20"]
+            low, high = interval(gain)
+            points.append(
+                Point(
+                    chart=f"{row.world}, {'true pairs' if row.kind == 'true' else row.kind}",
+                    name=row.way,
+                    cpu_s=row.cpu_s,
+                    gain=float(gain.mean()),
+                    low=low,
+                    high=high,
+                )
+            )
+    return draw(points)
