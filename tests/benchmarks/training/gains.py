@@ -133,7 +133,7 @@ def goals(table: Sequence[Row]) -> list[dict[str, Any]]:
 
 
 def _of_adapters(table: Sequence[Row], full: Row) -> list[dict[str, Any]]:
-    """How much of the gain of `full` a map on query vectors reaches, and in which share of its time.."""
+    """How much of the gain of `full` a map on query vectors reaches, at which share of its cost."""
     base = find(table, full.world, "", "base")
     if base is None:
         return []
