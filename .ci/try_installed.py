@@ -30,6 +30,7 @@ print(json.dumps({"found": found, "missing": missing, "torch": "torch" in sys.mo
 EXTRAS = {
     *("torch", "sentence_transformers", "transformers", "datasets", "peft", "onnx", "accelerate"),
     *("lancedb", "pyarrow", "lance"),
+    "cryptography",
 }
 
 
