@@ -42,9 +42,13 @@ Files, in the order the data meets them:
 - ``lessons``        pairs as numbered rows
 - ``batches``        which pairs learn together
 - ``batch_loading``  their texts become tokens
+- ``devices``        where training runs, and in which numbers
+- ``preparing``      which weights train
 - ``losses``         what the pairs mean to the encoder
 - ``optimising``     how weights move: optimiser, layers, schedule
 - ``watching``       what looks on while an encoder trains
+- ``tuned``          what comes of a training
+- ``library_trainer``  sentence-transformers' Trainer, followed step by step
 - ``tuning``         the training loop
 - ``modes``          what of an encoder is trained, cheapest first
 - ``training_files`` rows of people's own files, each with its line

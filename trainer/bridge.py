@@ -16,7 +16,7 @@ from desireline.trainer.export import export_onnx
 from desireline.trainer.manifest import Manifest, Provenance
 from desireline.trainer.query_map import mapped
 from desireline.trainer.registry import Registry
-from desireline.trainer.tuning import save_encoder
+from desireline.trainer.tuned import save_encoder
 
 #: Fewer documents fit no map that could be judged.
 FEWEST = 20

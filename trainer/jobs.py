@@ -123,6 +123,16 @@ class FitConfig(BaseModel, frozen=True, extra="forbid"):
     threads: int | None = Field(
         default=None, ge=1, examples=[2], description="Processor threads; all if left out."
     )
+    device: Literal["auto", "cpu", "cuda"] = Field(
+        default="auto", description="Where it trains; auto takes a GPU where there is one."
+    )
+    processes: int | None = Field(
+        default=None,
+        ge=1,
+        examples=[2],
+        description="Processes that share each batch of the modes lora and full, a GPU each; one"
+        " for each GPU if left out.",
+    )
     tuned_share: float = Field(
         default=1.0,
         gt=0,

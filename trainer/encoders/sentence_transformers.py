@@ -15,10 +15,13 @@ from desireline.trainer import model_files
 from desireline.trainer.errors import UnsafeModelError
 
 
-def load_sentence_transformer(folder: Path, *, device: str = "cpu") -> SentenceTransformer:
+def load_sentence_transformer(
+    folder: Path, *, device: str = "cpu", attentions: Sequence[str] = ("eager",)
+) -> SentenceTransformer:
     """Load a checked model folder: safetensors only, no network, no code from the folder.
 
-    Attention is the plain one: it is the one the ONNX exporter can trace.
+    Attention is the first of transformers' kinds named that the model has. The plain one is the
+    one that the ONNX exporter can trace.
 
     Raises:
         UnsafeModelError: the folder holds what could run code, or cannot be loaded.
@@ -27,19 +30,29 @@ def load_sentence_transformer(folder: Path, *, device: str = "cpu") -> SentenceT
     model_files.check(folder)
     # It would write into the terminal of whoever asked.
     disable_progress_bar()  # type: ignore[no-untyped-call]
+    *fast, last = attentions
+    for attention in fast:
+        try:
+            return _loaded(folder, device, attention)
+        except (ValueError, ImportError):  # the family has no such attention
+            continue
     try:
-        return SentenceTransformer(
-            str(folder),
-            device=device,
-            local_files_only=True,
-            trust_remote_code=False,
-            model_kwargs={"attn_implementation": "eager", "use_safetensors": True},
-        )
+        return _loaded(folder, device, last)
     except Exception as error:  # loaders of many families, no common class
         raise UnsafeModelError(
             f"{folder} cannot be loaded as a sentence-transformers model: {error}",
             next_step="load and save it once with the installed sentence-transformers",
         ) from error
+
+
+def _loaded(folder: Path, device: str, attention: str) -> SentenceTransformer:
+    return SentenceTransformer(
+        str(folder),
+        device=device,
+        local_files_only=True,
+        trust_remote_code=False,
+        model_kwargs={"attn_implementation": attention, "use_safetensors": True},
+    )
 
 
 class SentenceTransformerEncoder:

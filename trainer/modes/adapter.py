@@ -14,18 +14,13 @@ import numpy as np
 import torch
 
 from desireline.connectors.documents import Vectors
+from desireline.trainer.devices import fast_hardware, training_device
 from desireline.trainer.encoders.onnx import OnnxEncoder
 from desireline.trainer.jobs import FitConfig, FitJob
 from desireline.trainer.lessons import Indices
 from desireline.trainer.modes.cached_documents import CachedDocuments, Tower, budget_of, learn
 from desireline.trainer.query_map import mapped
-from desireline.trainer.tuning import (
-    Progress,
-    Tuned,
-    processor_threads,
-    save_encoder,
-    training_device,
-)
+from desireline.trainer.tuned import Progress, Tuned, save_encoder
 
 
 def train(
@@ -39,12 +34,12 @@ def train(
     cached = CachedDocuments.of(job)
     config = _settings(job.config)
     torch.manual_seed(config.seed)
-    with processor_threads(config.threads):
+    with fast_hardware(config):
         # The graph that will serve: the map must fit its vectors.
         queries = OnnxEncoder(job.base, threads=config.threads).encode_queries(
             list(cached.lessons.anchors)
         )
-        tower = QueryMap(queries, rank=config.adapter.rank).to(training_device())
+        tower = QueryMap(queries, rank=config.adapter.rank).to(training_device(config.device))
         training = learn(
             tower,
             cached,

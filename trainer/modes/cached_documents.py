@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
+from desireline.trainer.devices import training_device
 from desireline.trainer.document_vectors import DocumentVectors
 from desireline.trainer.errors import TrainerError
 from desireline.trainer.jobs import FitConfig, FitJob
@@ -18,7 +19,7 @@ from desireline.trainer.losses.infonce import WeightedInfoNceConfig, weighted_in
 from desireline.trainer.modes.cached_lessons import CachedLessons
 from desireline.trainer.optimising import optimiser_of, scheduler_of
 from desireline.trainer.pairs import PairSet
-from desireline.trainer.tuning import Progress, training_device
+from desireline.trainer.tuned import Progress
 from desireline.trainer.watching import Budget, Training, Watcher, diverged
 
 _MOST_NORM = 1.0
@@ -54,7 +55,7 @@ class CachedDocuments:
         documents = DocumentVectors.read(job.vectors)
         return cls(
             lessons=CachedLessons.of(PairSet.read(job.pairs), documents),
-            vectors=torch.from_numpy(documents.vectors).to(training_device()),
+            vectors=torch.from_numpy(documents.vectors).to(training_device(job.config.device)),
         )
 
     def loss(

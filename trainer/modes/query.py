@@ -7,21 +7,19 @@ import torch
 from sentence_transformers import SentenceTransformer
 
 from desireline.trainer.batch_loading import tokenise
+from desireline.trainer.devices import (
+    attentions,
+    fast_hardware,
+    half_precision,
+    training_device,
+)
 from desireline.trainer.encoders.sentence_transformers import load_sentence_transformer
 from desireline.trainer.jobs import FitConfig, FitJob
 from desireline.trainer.lessons import Indices
 from desireline.trainer.losses.embedding import embed
 from desireline.trainer.modes.cached_documents import CachedDocuments, Tower, budget_of, learn
-from desireline.trainer.tuning import (
-    Progress,
-    Tuned,
-    half_precision,
-    interpolate,
-    prepare_weights,
-    processor_threads,
-    save_encoder,
-    training_device,
-)
+from desireline.trainer.preparing import prepare_weights
+from desireline.trainer.tuned import Progress, Tuned, interpolate, save_encoder
 
 
 def train(
@@ -35,8 +33,10 @@ def train(
     cached = CachedDocuments.of(job)
     config = _settings(job.config)
     torch.manual_seed(config.seed)
-    with processor_threads(config.threads):
-        model = load_sentence_transformer(job.base, device=training_device())
+    with fast_hardware(config):
+        model = load_sentence_transformer(
+            job.base, device=training_device(config.device), attentions=attentions(config)
+        )
         before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
         prepare_weights(model, config)
         training = learn(
@@ -67,12 +67,12 @@ class QueryTower(Tower):
         """Return the anchors' vectors, shape (anchors, dimension)."""
         texts = [self._anchors[number] for number in anchors]
         tokens = tokenise(self.model, texts, task="query", most=self._config.query_tokens)
-        device = training_device()
+        device = self.model.device
         features = {
             name: value.to(device) if isinstance(value, torch.Tensor) else value
             for name, value in tokens.items()
         }
-        with torch.autocast(device, torch.bfloat16, enabled=half_precision(self._config)):
+        with torch.autocast(device.type, torch.bfloat16, enabled=half_precision(self._config)):
             return embed(self.model, features).float()
 
 
