@@ -42,6 +42,18 @@ class IndexDescription:
     knn_engine: Literal["lucene", "faiss"] = "lucene"
     #: Why slots cannot be written in place, one sentence each; empty when they can.
     obstacles: tuple[str, ...] = ()
+    #: Fields that are searched by their words and cannot be asked for whole values.
+    words: frozenset[str] = frozenset()
+
+    def exact(self, field: str) -> str:
+        """Return the field by which documents are asked for a whole value of this one.
+
+        Its own name, or that of a keyword inside it; empty where there is neither.
+        """
+        if field not in self.words:
+            return field
+        inside = (name for name in sorted(self.fields) if name.startswith(f"{field}."))
+        return next((name for name in inside if self.fields[name] == "keyword"), "")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,6 +103,15 @@ class Hit:
     document_id: str
     score: float
     fields: Mapping[str, object]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Within:
+    """Only documents of which a field holds one of these values, as it is or in a list."""
+
+    #: Dotted path; in OpenSearch one that holds whole values, not words.
+    field: str
+    values: tuple[str, ...]
 
 
 class SearchEngine(Protocol):
@@ -168,11 +189,19 @@ class SearchEngine(Protocol):
         ...
 
     def search_vectors(
-        self, index: str, slot: str, vector: Vector, k: int, *, generation: int
+        self,
+        index: str,
+        slot: str,
+        vector: Vector,
+        k: int,
+        *,
+        generation: int,
+        within: Within | None = None,
     ) -> list[Hit]:
         """Return the k nearest documents of a generation by the slot's similarity.
 
-        A vector without the generation's stamp does not count, however near it is.
+        A vector without the generation's stamp does not count, however near it is; nor does a
+        document that is not `within`, where that is given.
         """
         ...
 

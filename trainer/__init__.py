@@ -35,9 +35,12 @@ Files, in the order the data meets them:
 - ``label_model``    how far each source of pairs can be trusted
 - ``miners``         sessions, judgments or documents become pairs
 - ``supported_pairs``  the pairs that enough people stand behind
+- ``presentable``    what of a truth may be shown to people
 - ``model_files``    which files a model may consist of
 - ``encoders``       text in, vectors out: ONNX Runtime, sentence-transformers, fake
 - ``manifest``       what a registered model is
+- ``self_supervised_config``  how texts alone teach, said without torch
+- ``intent``         which category a query means, read from its vector
 - ``jobs``           what the child process is asked to do
 - ``lessons``        pairs as numbered rows
 - ``batches``        which pairs learn together
@@ -49,7 +52,9 @@ Files, in the order the data meets them:
 - ``watching``       what looks on while an encoder trains
 - ``tuned``          what comes of a training
 - ``library_trainer``  sentence-transformers' Trainer, followed step by step
+- ``replay``         general texts keep their vectors while pairs teach
 - ``tuning``         the training loop
+- ``self_supervised``  documents' texts teach before pairs do
 - ``modes``          what of an encoder is trained, cheapest first
 - ``training_files`` rows of people's own files, each with its line
 - ``training_rows``  which cell is what, and what is wrong with which line
@@ -67,6 +72,10 @@ Files, in the order the data meets them:
 - ``query_side``     what a query encoder shares with that of its documents
 - ``disk_sync``      what was written is surely on the disk
 - ``stored_files``   listed and hashed
+- ``signing``        who stands behind a model
+- ``taking``         a model from elsewhere, proved while it arrives
+- ``shared_models``  the registry of several machines
+- ``models_folder``  the models of this one: whole, and checked before use
 - ``registry``       manifests, fingerprints, lineage
 - ``query_map``      a linear map after an encoder, for queries alone
 - ``bridge``         a new encoder's queries over an old one's documents
@@ -78,7 +87,7 @@ Files, in the order the data meets them:
 - ``worker``         the child process in which torch lives
 - ``measures``       mRR, Recall, nDCG, hit as values
 - ``evaluation``     qrels x run: a table with intervals
-- ``changes``        which queries a new encoder answers differently
+- ``changes``        what a new encoder wins most by, and what it loses
 - ``off_policy``     how many clicks another ranking would have got
 - ``sanity``         what can be seen of a candidate without one click
 - ``topics``         queries of like meaning, grouped

@@ -39,6 +39,10 @@ class RegistryFullError(TrainerError):
     """The registry's disk is full; nothing was added."""
 
 
+class SignatureError(TrainerError):
+    """A model is not signed as it must be, or a key cannot sign."""
+
+
 class UnknownMeasureError(TrainerError):
     """No measure goes by this name."""
 
@@ -69,3 +73,15 @@ class TrainingDataError(TrainerError):
 
 class CheckpointError(TrainerError):
     """A checkpoint cannot be written or read."""
+
+
+class IntentHeadChangedError(TrainerError):
+    """A stored intent head is not as it was stored; it was not loaded."""
+
+
+class IntentHeadMissingError(TrainerError):
+    """An intent head is not on this machine."""
+
+
+class SynthesisError(TrainerError):
+    """Training data cannot be made as it was asked for; what was made before is kept."""

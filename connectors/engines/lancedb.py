@@ -2,7 +2,7 @@
 
 import re
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +30,7 @@ from desireline.connectors.engines.lance_tables import (
     update_rows,
 )
 from desireline.connectors.engines.nearest import require_fit, unfit
-from desireline.connectors.engines.source import field_types, merge
+from desireline.connectors.engines.source import field_types, holds, merge
 from desireline.connectors.errors import ConnectorError, FieldMissingError, MappingConflictError
 from desireline.connectors.search_engine import (
     Coverage,
@@ -39,10 +39,14 @@ from desireline.connectors.search_engine import (
     IndexDescription,
     Read,
     Slot,
+    Within,
 )
 
 _DESCRIBED = 200
 """How many documents `describe` looks at for the types of fields that are not text."""
+
+_WIDER = 4
+"""By how much further a search within some values looks at a time."""
 
 _KEPT_FREE = 0.05
 """Share of the disk that is left to the rest of the machine."""
@@ -177,17 +181,29 @@ class LanceDbEngine:
         return Coverage(documents=len(stamps), stamped=stamped)
 
     def search_vectors(
-        self, index: str, slot: str, vector: Vector, k: int, *, generation: int
+        self,
+        index: str,
+        slot: str,
+        vector: Vector,
+        k: int,
+        *,
+        generation: int,
+        within: Within | None = None,
     ) -> list[Hit]:
         """Return the k nearest documents; the score is the cosine or the dot product."""
         with self._tables.reading(index) as (table, _):
             target = _slot(table, index, slot)
             require_fit(vector, target)
-            query = table.search(vector, vector_column_name=slot)
-            query = query.distance_type(target.similarity).bypass_vector_index().limit(k)
-            query = query.where(f"{target.stamp_field}.generation = {generation}", prefilter=True)
-            found = query.select(["_id", "_source", "_distance"]).to_arrow()
-        return _hits(found, [1 - distance for distance in found["_distance"].to_pylist()])
+
+            def found(limit: int) -> list[Hit]:
+                query = table.search(vector, vector_column_name=slot)
+                query = query.distance_type(target.similarity).bypass_vector_index().limit(limit)
+                stamped = f"{target.stamp_field}.generation = {generation}"
+                query = query.where(stamped, prefilter=True)
+                rows = query.select(["_id", "_source", "_distance"]).to_arrow()
+                return _hits(rows, [1 - distance for distance in rows["_distance"].to_pylist()])
+
+            return found(k) if within is None else _first_within(found, within, k)
 
     def search_text(
         self, index: str, fields: Sequence[tuple[str, float]], text: str, k: int
@@ -303,6 +319,20 @@ def _decide(write: EmbeddingWrite, slot: Slot, standing: Mapping[str, int]) -> W
     elif reason := unfit(write.vector, slot):
         outcome = Outcome.REJECTED
     return WriteResult(document_id=write.document_id, outcome=outcome, reason=reason)
+
+
+def _first_within(found: Callable[[int], list[Hit]], within: Within, k: int) -> list[Hit]:
+    """Look at more and more of the nearest until k of them are within, or there are no more.
+
+    Fields lie in the document's JSON, which the table cannot ask about.
+    """
+    limit = _WIDER * k
+    while True:
+        nearest = found(limit)
+        inside = [hit for hit in nearest if holds(hit.fields, within)]
+        if len(inside) >= k or len(nearest) < limit:
+            return inside[:k]
+        limit *= _WIDER
 
 
 def _hits(found: Any, scores: Sequence[float]) -> list[Hit]:

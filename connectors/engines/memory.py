@@ -16,6 +16,7 @@ from desireline.connectors.search_engine import (
     IndexDescription,
     Read,
     Slot,
+    Within,
 )
 
 BeforeCall = Callable[[str, str], None]
@@ -149,13 +150,20 @@ class MemoryEngine(MemoryGenerations):
             return Coverage(documents=len(stamps), stamped=stamped)
 
     def search_vectors(
-        self, index: str, slot: str, vector: Vector, k: int, *, generation: int
+        self,
+        index: str,
+        slot: str,
+        vector: Vector,
+        k: int,
+        *,
+        generation: int,
+        within: Within | None = None,
     ) -> list[Hit]:
         """Return the k nearest documents; the score is the cosine or the dot product."""
         self._about_to("search_vectors", index)
         with self._lock:
             held = self._index(index)
-            return held.search_vectors(held.slot(slot), vector, k, generation)
+            return held.search_vectors(held.slot(slot), vector, k, generation, within)
 
     def search_text(
         self, index: str, fields: Sequence[tuple[str, float]], text: str, k: int

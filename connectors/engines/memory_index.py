@@ -20,7 +20,7 @@ from desireline.connectors.documents import (
 )
 from desireline.connectors.engines.bm25 import FieldIndex
 from desireline.connectors.engines.nearest import nearest, require_fit, unfit
-from desireline.connectors.engines.source import look_up, pick, text_of
+from desireline.connectors.engines.source import holds, look_up, pick, text_of
 from desireline.connectors.errors import FieldMissingError, MappingConflictError
 from desireline.connectors.generation_indexes import (
     CopyDelete,
@@ -28,7 +28,7 @@ from desireline.connectors.generation_indexes import (
     IndexLabel,
     WholeDocument,
 )
-from desireline.connectors.search_engine import Hit, Read, Slot
+from desireline.connectors.search_engine import Hit, Read, Slot, Within
 
 
 @dataclass(slots=True)
@@ -192,7 +192,9 @@ class MemoryIndex:
             stamps=dict(row.stamps),
         )
 
-    def search_vectors(self, slot: Slot, vector: Vector, k: int, generation: int) -> list[Hit]:
+    def search_vectors(
+        self, slot: Slot, vector: Vector, k: int, generation: int, within: Within | None = None
+    ) -> list[Hit]:
         """Compare with every vector of the generation."""
         require_fit(vector, slot)
         place = slot.name, generation
@@ -202,6 +204,10 @@ class MemoryIndex:
             held = [self.rows[key].vectors[slot.name] for key in ids]
             vectors = np.stack(held) if held else np.empty((0, slot.dimension), np.float32)
             self._vectors[place] = (self.last_seq_no, ids, vectors)
+        if within is not None:
+            sources = [self.rows[key].source for key in ids]
+            inside = [row for row, source in enumerate(sources) if holds(source, within)]
+            ids, vectors = [ids[row] for row in inside], vectors[inside]
         found = nearest(vectors, vector, slot.similarity, k)
         return [self._hit(ids[row], score) for row, score in found]
 

@@ -45,6 +45,7 @@ from desireline.connectors.search_engine import (
     Read,
     Similarity,
     Slot,
+    Within,
 )
 
 _WHOLE = {"allow_partial_search_results": "false"}
@@ -85,9 +86,10 @@ class OpenSearchEngine(OpenSearchGenerations, OpenSearchOwner):
             self._require_plugin()
         stats = self._cluster.call("GET", path(name, "_stats", "store"))
         count = self._cluster.call("GET", path(name, "_count"))
+        types = {field: mapped.field_type(how) for field, how in mapped.fields(mapping)}
         return IndexDescription(
             index=name,
-            fields={field: mapped.field_type(how) for field, how in mapped.fields(mapping)},
+            fields=types,
             slots=mapped.slots(mapping),
             documents=count["count"],
             size_bytes=stats["_all"]["primaries"].get("store", {}).get("size_in_bytes", 0),
@@ -95,6 +97,7 @@ class OpenSearchEngine(OpenSearchGenerations, OpenSearchOwner):
             vectors_enabled=mapped.vectors_enabled(settings),
             knn_engine=self._knn_engine,
             obstacles=tuple(mapped.obstacles(name, settings, mapping)),
+            words=frozenset(field for field, kind in types.items() if kind == "text"),
         )
 
     def prepare_slot(self, index: str, slot: Slot) -> None:
@@ -228,7 +231,14 @@ class OpenSearchEngine(OpenSearchGenerations, OpenSearchOwner):
         )
 
     def search_vectors(
-        self, index: str, slot: str, vector: Vector, k: int, *, generation: int
+        self,
+        index: str,
+        slot: str,
+        vector: Vector,
+        k: int,
+        *,
+        generation: int,
+        within: Within | None = None,
     ) -> list[Hit]:
         """Return the k nearest documents; the score is the cosine or the dot product.
 
@@ -241,7 +251,7 @@ class OpenSearchEngine(OpenSearchGenerations, OpenSearchOwner):
             "vector": np.asarray(vector, dtype=np.float32).tolist(),
             "k": k,
             "method_parameters": {"ef_search": max(k, _FEWEST_CANDIDATES)},
-            "filter": mapped.of_generation(slot, generation),
+            "filter": mapped.within(mapped.of_generation(slot, generation), within),
         }
         body = {"size": k, "query": {"knn": {slot: query}}, "_source": self._without_slots(index)}
         hits = self._search(index, body, _WHOLE)["hits"]["hits"]

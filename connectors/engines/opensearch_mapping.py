@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Literal
 
 from desireline.connectors.errors import MappingConflictError
-from desireline.connectors.search_engine import Similarity, Slot
+from desireline.connectors.search_engine import Similarity, Slot, Within
 
 _SPACES: Mapping[Similarity, str] = {"cosine": "cosinesimil", "dot": "innerproduct"}
 _SIMILARITIES: Mapping[str, Similarity] = {space: name for name, space in _SPACES.items()}
@@ -30,6 +30,13 @@ def slot_properties(slot: Slot, engine: Literal["lucene", "faiss"]) -> dict[str,
 def of_generation(slot: str, generation: int) -> dict[str, Any]:
     """Return the filter that keeps the documents whose vector in the slot is of this generation."""
     return {"term": {f"{slot}_stamp.generation": generation}}
+
+
+def within(stamped: dict[str, Any], asked: Within | None) -> dict[str, Any]:
+    """Return a filter that keeps, of what another one keeps, the documents within some values."""
+    if asked is None:
+        return stamped
+    return {"bool": {"filter": [stamped, {"terms": {asked.field: list(asked.values)}}]}}
 
 
 def fields(mapping: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Mapping[str, Any]]]:

@@ -2,6 +2,8 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 
+from desireline.connectors.search_engine import Within
+
 
 def pick(source: Mapping[str, object], names: Sequence[str]) -> dict[str, object]:
     """Return the named fields that are present; `a.b` reaches into the object `a`."""
@@ -20,6 +22,13 @@ def look_up(source: Mapping[str, object], name: str) -> object:
     head, dot, rest = name.partition(".")
     inner = source.get(head)
     return look_up(inner, rest) if dot and isinstance(inner, Mapping) else None
+
+
+def holds(source: Mapping[str, object], within: Within) -> bool:
+    """Whether a field holds one of the values, as it is or in a list."""
+    value = look_up(source, within.field)
+    held = value if isinstance(value, list | tuple) else [value]
+    return any(str(each) in within.values for each in held if isinstance(each, str | int))
 
 
 def merge(source: Mapping[str, object], changes: Mapping[str, object]) -> dict[str, object]:

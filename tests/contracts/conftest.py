@@ -20,6 +20,7 @@ from desireline.connectors.search_engine import (
     Read,
     SearchEngine,
     Slot,
+    Within,
 )
 
 DIMENSION = 16
@@ -102,13 +103,18 @@ class Shop:
         return np.array([*numbers, *[0.0] * (DIMENSION - len(numbers))], dtype=np.float32)
 
     def search(
-        self, *numbers: float, slot: Slot | None = None, k: int = 10, generation: int = 1
+        self,
+        *numbers: float,
+        slot: Slot | None = None,
+        k: int = 10,
+        generation: int = 1,
+        within: Within | None = None,
     ) -> list[Hit]:
         """Return the hits nearest to a vector, best first, once all is visible to searches."""
         self.read()
         name = (slot or self.slot).name
         return self.engine.search_vectors(
-            self.index, name, self.vector(*numbers), k, generation=generation
+            self.index, name, self.vector(*numbers), k, generation=generation, within=within
         )
 
     def nearest(self, *numbers: float, **how: Any) -> list[str]:

@@ -13,7 +13,7 @@ from desireline.connectors.errors import (
     IndexMissingError,
     MappingConflictError,
 )
-from desireline.connectors.search_engine import Coverage, Fence, Read, Slot
+from desireline.connectors.search_engine import Coverage, Fence, Read, Slot, Within
 
 # Reading.
 
@@ -329,6 +329,50 @@ def test_cosine_ignores_the_length_of_a_vector_and_dot_honours_it(shop: Any) -> 
     hits = shop.search(-2, slot=dot, k=2)
     assert [hit.document_id for hit in hits] == ["aligned", "long"]
     assert [hit.score for hit in hits] == pytest.approx([-2, -6], abs=1e-5)
+
+
+def test_a_search_within_values_of_a_field_meets_only_documents_that_hold_one(shop: Any) -> None:
+    held = {
+        "shoe": "Foot Wear",
+        "boot": ["Rain", "Foot Wear"],
+        "coat": "Rain",
+        "odd": "foot",
+        "none": None,
+    }
+    shop.engine.index_documents(
+        shop.index,
+        [
+            Document(document_id=key, fields={"title": "x", "kind": {"name": value}})
+            for key, value in held.items()
+        ],
+    )
+    for key, document in shop.read().items():
+        shop.write(document, shop.vector(1, 1 + list(held).index(key)))
+    field = shop.engine.describe(shop.index).exact("kind.name")
+    assert field
+
+    def nearest(*values: str, k: int = 10, generation: int = 1) -> list[str]:
+        within = Within(field=field, values=values)
+        return shop.nearest(1, within=within, k=k, generation=generation)
+
+    assert nearest("Foot Wear") == ["shoe", "boot"]
+    assert nearest("Rain") == ["boot", "coat"]
+    assert nearest("Rain", k=1) == ["boot"]
+    assert nearest("Rain", "Foot Wear") == ["shoe", "boot", "coat"]
+    assert nearest("rain") == nearest("Foot") == nearest('it\'s "odd"') == []
+    assert nearest("Rain", generation=2) == []
+
+
+def test_a_search_within_a_rare_value_finds_documents_that_are_far(shop: Any) -> None:
+    fields = [{"title": "x", "kind": "rare" if n % 20 == 19 else "common"} for n in range(60)]
+    shop.engine.index_documents(
+        shop.index, [Document(document_id=f"{n:02}", fields=f) for n, f in enumerate(fields)]
+    )
+    for key, document in shop.read().items():
+        shop.write(document, shop.vector(1, int(key) / 10))
+    field = shop.engine.describe(shop.index).exact("kind")
+    found = shop.nearest(1, within=Within(field=field, values=("rare",)), k=2)
+    assert found == ["19", "39"]
 
 
 def test_a_search_meets_only_vectors_of_its_generation(shop: Any) -> None:
