@@ -13,6 +13,7 @@ Files, in the order the data meets them:
 - ``generation_indexes``  port: an index built beside another, and the alias between them
 - ``state_store``    port: small records changed by compare-and-set
 - ``plugins``        built-ins and outsiders enter by the same entry points
+- ``shared_folder``  files that machines share, wherever fsspec reaches
 - ``opensearch_client``  one way to reach OpenSearch
 - ``opensearch_errors``  what its error answers mean, in our words
 - ``opensearch_shards``  how far each shard has come, and reading one whole

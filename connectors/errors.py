@@ -49,6 +49,10 @@ class PluginMissingError(ConnectorError):
     """The search engine lacks a plugin, or this installation lacks an extra."""
 
 
+class SharedFolderError(ConnectorError):
+    """A folder that machines share could not be reached or written."""
+
+
 class WriteBlockedError(ConnectorError):
     """The index takes no writes at present (a block, a full disk)."""
 

@@ -6,7 +6,8 @@ from pathlib import Path
 from desireline.sidecar.errors import SidecarError
 from desireline.sidecar.model_card import model_card
 from desireline.sidecar.model_records import ModelRecord
-from desireline.trainer.registry import MANIFEST, Registry
+from desireline.trainer.manifest import MANIFEST
+from desireline.trainer.registry import Registry
 
 CARD = "README.md"
 

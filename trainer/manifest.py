@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Literal, Self
@@ -13,6 +14,11 @@ from desireline.trainer.encoders.settings import EncoderSettings
 from desireline.trainer.model_files import GRAPH, TOKENIZER
 
 FORMAT = 1
+#: The manifest's own file in a model's folder.
+MANIFEST = "manifest.json"
+FINGERPRINT = re.compile(r"[0-9a-f]{64}")
+#: Begins the names of folders in a registry that are no models yet.
+PENDING = ".adding-"
 
 Mode = Literal["base", "adapter", "bridge", "query", "lora", "full", "small"]
 
@@ -44,6 +50,8 @@ class Provenance(BaseModel):
     base_model: str
     #: Fingerprint of the model it was made from; None for an imported one.
     parent: str | None = None
+    #: Fingerprint of the encoder that a compact one learned from, beside the pairs.
+    teacher: str | None = None
     #: What was trained: nothing of it (`base`), queries alone, or both sides.
     mode: Mode = "full"
     #: Of the weights; int8 is made from its parent without training.
@@ -105,6 +113,11 @@ class Manifest(BaseModel):
     def space(self) -> str:
         """Fingerprint of the encoder whose document vectors its queries are compared with."""
         return self.documents or self.fingerprint
+
+    @property
+    def recomputed(self) -> str:
+        """The fingerprint that its parts give; another one than its own: it was changed."""
+        return fingerprint(self.files, self.settings, self.template, self.documents)
 
     @property
     def text_template(self) -> TextTemplate:

@@ -116,6 +116,13 @@ def check(folder: Path) -> tuple[str, ...]:
     return names
 
 
+def is_model_file(name: str) -> bool:
+    """Whether a file of this name, relative to a model's folder, is a part of a model."""
+    parent, _, last = name.rpartition("/")
+    known = last in MODEL_FILES or re.fullmatch(r"[\w-][\w.-]*\.safetensors", last, re.ASCII)
+    return bool(known) and (not parent or MODULE_FOLDER.fullmatch(parent) is not None)
+
+
 def copy(folder: Path, target: Path) -> tuple[str, ...]:
     """Copy a checked model and nothing else into an existing folder; the copied names."""
     names = check(folder)

@@ -1,63 +1,62 @@
 """The models on this machine: copied whole or not at all, checked before each use."""
 
 import contextlib
-import errno
 import re
-import shutil
-import tempfile
-from collections.abc import Callable, Iterator
-from datetime import UTC, datetime, timedelta
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
-import structlog
-from pydantic import ValidationError
-
 from desireline.connectors.documents import TextTemplate
+from desireline.connectors.errors import DesirelineError
 from desireline.connectors.search_engine import Similarity
+from desireline.connectors.shared_folder import SharedFolder
 from desireline.trainer import model_files
-from desireline.trainer.disk_sync import sync, sync_path
+from desireline.trainer.disk_sync import sync
 from desireline.trainer.encoders.base import Encoder
 from desireline.trainer.encoders.onnx import OnnxEncoder
 from desireline.trainer.encoders.settings import EncoderSettings
 from desireline.trainer.encoders.two_tower import TwoTowerEncoder
-from desireline.trainer.errors import (
-    ModelChangedError,
-    ModelInUseError,
-    ModelMissingError,
-    RegistryFullError,
-    TrainerError,
-)
-from desireline.trainer.manifest import Manifest, Provenance, fingerprint
+from desireline.trainer.errors import ModelChangedError, ModelInUseError, ModelMissingError
+from desireline.trainer.manifest import FINGERPRINT, MANIFEST, Manifest, Provenance
+from desireline.trainer.models_folder import ModelsFolder, checked
 from desireline.trainer.query_side import refuse_unlike
-from desireline.trainer.stored_files import file_names, record
+from desireline.trainer.shared_models import LARGEST_MODEL, SharedModels
+from desireline.trainer.signing import Trust
+from desireline.trainer.stored_files import record
+from desireline.trainer.taking import take
 
-log = structlog.get_logger()
-
-MANIFEST = "manifest.json"
-FINGERPRINT = re.compile(r"[0-9a-f]{64}")
 PREFIX = re.compile(r"[0-9a-f]{8,64}")
-_PENDING = ".adding-"
-#: A folder that an interrupted `add` left is removed by a later one after this time.
-_ABANDONED_AFTER = timedelta(days=1)
-_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+#: A model that could not be brought from the shared registry is asked for again after this time.
+_AGAIN_S = 30.0
 
 
 def _utc_now() -> datetime:
     return datetime.now(UTC)
 
 
-class Registry:
-    """A folder of models, one sub-folder each, named by its fingerprint.
+class Registry(ModelsFolder):
+    """The models of this machine.
 
-    A model appears by one rename after all its bytes are on the disk, so a reader sees it whole
-    or not at all. Names come from users and from stored records: only hexadecimal fingerprints
-    ever become a path.
+    Where there is a shared registry, a model that is asked for and missing here is brought from
+    it; one that is here never asks it anything.
     """
 
-    def __init__(self, root: Path, *, now: Callable[[], datetime] = _utc_now) -> None:
-        self.root = root
-        self._now = now
+    def __init__(
+        self,
+        root: Path,
+        *,
+        now: Callable[[], datetime] = _utc_now,
+        shared: SharedModels | None = None,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        super().__init__(root, now=now)
+        #: That of several machines; None for a registry of this one alone.
+        self.shared = shared
+        self._monotonic = monotonic
+        #: Models that could not be brought: when, and why.
+        self._missed: dict[str, tuple[float, DesirelineError]] = {}
 
     def add(
         self,
@@ -105,57 +104,44 @@ class Registry:
             sync(pending)
             return self._publish(pending, manifest)
 
-    def get(self, fingerprint: str) -> Manifest:
-        """Read the manifest of a registered model.
-
-        Raises:
-            ModelMissingError: not registered, or not a fingerprint.
-            ModelChangedError: its manifest cannot be read or is another model's.
-
-        """
-        path = self.folder(fingerprint) / MANIFEST
-        try:
-            manifest = Manifest.model_validate_json(path.read_bytes())
-        except (OSError, ValidationError) as error:
-            raise _changed(fingerprint, f"its {MANIFEST} cannot be read") from error
-        if manifest.fingerprint != fingerprint or _recomputed(manifest) != fingerprint:
-            raise _changed(fingerprint, f"its {MANIFEST} describes another model")
-        return manifest
-
-    def verify(self, fingerprint: str) -> Manifest:
-        """Read every file again and compare; the manifest when all is as registered.
-
-        Raises:
-            ModelMissingError: not registered, or not a fingerprint.
-            ModelChangedError: a file was changed, added, removed or replaced by a link.
-
-        """
-        manifest = self.get(fingerprint)
-        folder = self.folder(fingerprint)
-        found = set(file_names(folder)) - {MANIFEST}
-        for name in sorted(found ^ set(manifest.files)):
-            raise _changed(
-                fingerprint, f"{name} was {'added' if name in found else 'removed'} since"
-            )
-        for name, stored in manifest.files.items():
-            path = folder / name
-            if path.is_symlink() or record(path) != stored:
-                raise _changed(fingerprint, f"{name} has other bytes than were registered")
-        return manifest
-
     def folder(self, fingerprint: str) -> Path:
-        """Where a registered model lies."""
-        if not FINGERPRINT.fullmatch(fingerprint):
+        """Where a registered model lies, brought from the shared registry where it must be."""
+        if self.shared is not None and not (self.root / checked(fingerprint)).exists():
+            self._bring_sometimes(fingerprint)
+        return super().folder(fingerprint)
+
+    def bring(self, fingerprint: str) -> Manifest:
+        """Fetch a model from the shared registry; one that is damaged here is replaced.
+
+        Raises:
+            ModelMissingError: it is not there, or there is no shared registry.
+            ModelChangedError, UnsafeModelError, SignatureError: it is not to be taken.
+            RegistryFullError: no room; nothing was added.
+            SharedFolderError: the shared registry could not be read.
+
+        """
+        if self.shared is None:
             raise ModelMissingError(
-                f"{fingerprint[:80]!r} is not a model's fingerprint (64 hexadecimal digits)"
+                f"the model {fingerprint[:12]} cannot be fetched: no registry.url is configured"
             )
-        path = self.root / fingerprint
-        if path.is_symlink() or not path.is_dir():
-            raise ModelMissingError(
-                f"the model {fingerprint[:12]} is not registered in {self.root}",
-                next_step="import it again, or copy its folder from another replica's registry",
-            )
-        return path
+        with self.workspace() as scratch:
+            folder = self.shared.pull(fingerprint, scratch)
+            return self._publish(folder, self._read(folder / MANIFEST, fingerprint))
+
+    def take(self, folder: Path, *, trust: Trust) -> Manifest:
+        """Register a folder that an export wrote, as what it is: manifest, name and signatures.
+
+        Raises:
+            ModelMissingError: it has no manifest.
+            ModelChangedError, UnsafeModelError, SignatureError: it is not to be taken.
+            RegistryFullError: no room; nothing was added.
+
+        """
+        source = SharedFolder(str(folder.absolute()))
+        with self.workspace() as scratch:
+            new = scratch / "model"
+            manifest = take(source, "", new, trust=trust, most_bytes=LARGEST_MODEL)
+            return self._publish(new, manifest)
 
     def list(self) -> list[Manifest]:
         """All registered models whose manifest is whole, oldest first."""
@@ -182,6 +168,9 @@ class Registry:
             )
         known = [manifest.fingerprint for manifest in self.list()]
         matches = [full for full in known if full.startswith(name)]
+        if not matches and self.shared is not None:
+            with contextlib.suppress(DesirelineError):  # what is here is all that can be named
+                matches = [full for full in self.shared.fingerprints() if full.startswith(name)]
         if len(matches) != 1:
             found = ", ".join(full[:12] for full in matches or known) or "none"
             raise ModelMissingError(
@@ -206,7 +195,7 @@ class Registry:
             ModelInUseError: a query-side model leaves its documents to this one.
 
         """
-        self.folder(fingerprint)
+        super().folder(fingerprint)
         for manifest in self.list():
             if manifest.documents == fingerprint:
                 raise ModelInUseError(
@@ -247,79 +236,19 @@ class Registry:
     def _open(self, fingerprint: str, threads: int | None) -> OnnxEncoder:
         return OnnxEncoder(self.folder(fingerprint), fingerprint=fingerprint, threads=threads)
 
-    def _discard(self, fingerprint: str) -> None:
-        folder = self.folder(fingerprint)
-        with self.workspace() as pending:
-            folder.rename(pending / fingerprint)
-
-    @contextlib.contextmanager
-    def workspace(self) -> Iterator[Path]:
-        """Lend a folder on the registry's disk that no reader sees; gone afterwards.
-
-        Raises:
-            RegistryFullError: the disk filled up inside.
-            TrainerError: the registry cannot be written.
-
-        """
-        try:
-            self.root.mkdir(parents=True, exist_ok=True)
-            self._sweep()
-            with tempfile.TemporaryDirectory(
-                prefix=_PENDING, dir=self.root, ignore_cleanup_errors=True
-            ) as name:
-                yield Path(name)
-        except OSError as error:
-            raise self._translated(error) from error
-
-    def _publish(self, pending: Path, manifest: Manifest) -> Manifest:
-        target = self.root / manifest.fingerprint
-        if target.exists():
+    def _bring_sometimes(self, fingerprint: str) -> None:
+        """Bring a model that was asked for; what failed a moment ago is not tried again yet."""
+        missed = self._missed.get(fingerprint)
+        if missed is None or self._monotonic() - missed[0] >= _AGAIN_S:
             try:
-                return self.verify(manifest.fingerprint)
-            except ModelChangedError:
-                log.warning("damaged model replaced", model=manifest.fingerprint)
-                self._discard(manifest.fingerprint)
-        whole = pending.with_name(pending.name + "-whole")
-        pending.rename(whole)
-        pending.mkdir()  # the workspace expects its folder
-        try:
-            whole.rename(target)
-        except OSError:
-            shutil.rmtree(whole, ignore_errors=True)
-            if not target.is_dir():
-                raise
-            return self.verify(manifest.fingerprint)  # another process was first
-        sync_path(self.root)
-        log.info("model registered", model=manifest.fingerprint, dimension=manifest.dimension)
-        return manifest
-
-    def _sweep(self) -> None:
-        oldest = (self._now() - _ABANDONED_AFTER).timestamp()
-        for path in self.root.glob(f"{_PENDING}*"):
-            with contextlib.suppress(OSError):
-                if path.lstat().st_mtime < oldest:
-                    shutil.rmtree(path, ignore_errors=True)
-
-    def _translated(self, error: OSError) -> TrainerError:
-        if error.errno in _FULL:
-            return RegistryFullError(
-                f"no room for a model in {self.root}: {error.strerror}; nothing was added and "
-                "the registered models are unchanged",
-                next_step="free some space or remove models that no generation uses",
-            )
-        return TrainerError(
-            f"the registry {self.root} cannot be written: {error.strerror or error}; "
-            "nothing was added",
-            next_step="check the owner and the permissions of the folder",
+                self.bring(fingerprint)
+            except DesirelineError as error:
+                missed = self._missed[fingerprint] = (self._monotonic(), error)
+            else:
+                self._missed.pop(fingerprint, None)
+                return
+        raise ModelMissingError(
+            f"the model {fingerprint[:12]} is not on this machine and was not taken from the"
+            f" shared registry: {missed[1]}",
+            next_step=missed[1].next_step or "have it shared: desireline models push",
         )
-
-
-def _recomputed(manifest: Manifest) -> str:
-    return fingerprint(manifest.files, manifest.settings, manifest.template, manifest.documents)
-
-
-def _changed(fingerprint: str, what: str) -> ModelChangedError:
-    return ModelChangedError(
-        f"the model {fingerprint[:12]} is not as it was registered: {what}; it was not loaded",
-        next_step="add or import it again: a damaged copy is replaced",
-    )

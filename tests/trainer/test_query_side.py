@@ -18,9 +18,9 @@ from desireline.trainer.errors import (
     ModelMissingError,
     NotQuerySideError,
 )
-from desireline.trainer.manifest import Manifest, Provenance
+from desireline.trainer.manifest import MANIFEST, Manifest, Provenance
 from desireline.trainer.quantise import quantise
-from desireline.trainer.registry import MANIFEST, Registry
+from desireline.trainer.registry import Registry
 
 TEMPLATE = TextTemplate(fields=("title",))
 TEXTS = ["red shoe", "software engineer"]
