@@ -8,6 +8,7 @@ Files; first what everything stands on, then the data's way, then the doors:
 - ``steps``             every named step of a re-embedding
 - ``durations``         ``30s``, ``12h``, ``1d12h``
 - ``cost_scale``        seconds to the right of a plot, by tens
+- ``judged_parts``      parts of the queries in the groups people read, and a scale for gains
 - ``cron``              cron lines, read as cron reads them
 - ``config_paths``      paths are read from the configuration's own folder
 - ``config_errors``     wrong fields, one line each
@@ -16,6 +17,7 @@ Files; first what everything stands on, then the data's way, then the doors:
 - ``settings``          what every table of the configuration is made of
 - ``tune_config``       what a user may say about learning
 - ``swap_config``       what a user may say about re-embedding
+- ``intent_config``   what a user may say about query intent
 - ``target_config``     what a user may say about one target
 - ``config``            the whole file, and the environment
 - ``config_reference``  the configuration told from its own models
@@ -78,7 +80,9 @@ Files; first what everything stands on, then the data's way, then the doors:
 - ``general_ability``   how encoders answer the general suite
 - ``judging``           the gate's evidence and its verdict
 - ``training``          one candidate, trained in one mode
+- ``intent_training``  the night's intent head: learned, judged, appointed
 - ``ladder``            modes of tuning, cheapest first, and the cheapest that is good enough
+- ``intent_records``  which intent head serves with which encoder
 - ``retraining``        a model that learned from what was erased gives way
 - ``exports``           where weak labels were handed to, for erasures
 - ``erasure_places``    where a person, or a query, may be found
@@ -118,6 +122,7 @@ Files; first what everything stands on, then the data's way, then the doors:
 - ``persistence``       what lost its lease to an absent cluster is begun again
 - ``quantising``        the live encoder's int8 form: made, judged, then served
 - ``reindexing``        planned, run and taken back because an operator wants it
+- ``answer_changes``    what a candidate answers differently, kept until the next cycle
 - ``log_reports``       the last health report of each click log, kept
 - ``log_words``         a click log's health in words, the same at every door
 - ``standing``          where a target stands

@@ -8,6 +8,8 @@ from desireline.sidecar.judging import HeldOutTruth, LoggedSearches
 from desireline.trainer.click_truth import corrected_qrels, estimate_noise
 from desireline.trainer.evaluation import by_frequency
 from desireline.trainer.measures.base import Qrels
+from desireline.trainer.presentable import presentable_clicks
+from desireline.trainer.sessions import SessionConfig
 from desireline.trainer.splits import Split
 
 #: More held-out queries make the evaluation slower and the interval hardly narrower.
@@ -15,11 +17,17 @@ _MOST_HELD_OUT = 2_000
 _MOST_RETURNING = 1_000
 
 
-def truth_of_clicks(split: Split, *, seed: int) -> HeldOutTruth:
+def truth_of_clicks(split: Split, *, seed: int, enough: SessionConfig) -> HeldOutTruth:
     """Say what clicks of held-out queries mean, by how users of the training part look and err.
 
     No encoder has a say in it: the incumbent's own opinion must not be in the truth that it is
     judged by. Queries that training holds are told apart in the cells and decide nothing.
+
+    Args:
+        split: of the log.
+        seed: of what is drawn where there is more than needed.
+        enough: how many clients a query, and a click, needs before people may see it.
+
     """
     noise = estimate_noise(split.train)
     judging = split.judging
@@ -30,6 +38,12 @@ def truth_of_clicks(split: Split, *, seed: int) -> HeldOutTruth:
     return HeldOutTruth(
         qrels=qrels,
         segments=by_frequency({query: n for query, n in searches.iter_rows() if query in qrels}),
+        presentable=presentable_clicks(
+            qrels,
+            judging.frame,
+            min_clients=enough.min_clients,
+            min_pair_clients=enough.min_pair_clients,
+        ),
         newest={query: grades for query, grades in newest.items() if query in qrels},
         log=LoggedSearches(
             sessions=judging,

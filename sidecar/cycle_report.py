@@ -9,6 +9,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict
 
 from desireline.connectors.errors import DesirelineError
 from desireline.connectors.state_store import Record, StateStore
+from desireline.sidecar.answer_changes import AnswerChanges, forget_changes, keep_changes
 from desireline.sidecar.errors import RunCancelledError
 from desireline.sidecar.reporting import Reporter
 
@@ -125,6 +126,9 @@ class CycleReport(BaseModel):
     gain: dict[str, Interval] = {}
     #: By segment, cell, topic and part of the general suite.
     parts: dict[str, JudgedPart] = {}
+    #: What the candidate answers differently. It names queries, so it is kept apart and not for
+    #: long; a report that was read again has none (`answer_changes.kept_changes`).
+    changes: AnswerChanges | None = None
     #: Where several modes were tried.
     ladder: Ladder | None = None
     #: Fingerprint of the candidate, once there is one.
@@ -163,6 +167,7 @@ class Diary:
             started_at=started,
         )
         self._record: Record | None = None
+        forget_changes(store, target)
         self._save()
 
     @property
@@ -187,13 +192,16 @@ class Diary:
         *,
         candidate: str,
         parts: Mapping[str, JudgedPart] | None = None,
+        changes: AnswerChanges | None = None,
     ) -> None:
-        """Keep the table."""
+        """Keep the table, and the examples for as long as this is the last cycle."""
+        keep_changes(self._store, self.report.target, self.cycle, changes)
         self._change(
             parts=dict(parts or {}),
             measures={ranker: dict(row) for ranker, row in measures.items()},
             gain=dict(gain),
             candidate=candidate,
+            changes=changes,
         )
 
     def climbed(self, ladder: Ladder) -> None:
@@ -219,7 +227,10 @@ class Diary:
     def _save(self) -> None:
         key = f"{self.report.target}:{self.report.cycle}"
         self._record = self._store.put(
-            CYCLE, key, self.report.model_dump(mode="json"), expected=self._record
+            CYCLE,
+            key,
+            self.report.model_dump(mode="json", exclude={"changes"}),
+            expected=self._record,
         )
 
 
@@ -243,6 +254,7 @@ def mark_interrupted(store: StateStore, target: str) -> CycleReport | None:
         closed = report.model_copy(
             update={"outcome": Outcome.INTERRUPTED, "reason": "its process ended before it did"}
         )
-        store.put(CYCLE, record.key, closed.model_dump(mode="json"), expected=record)
+        body = closed.model_dump(mode="json", exclude={"changes"})
+        store.put(CYCLE, record.key, body, expected=record)
         return closed
     return None

@@ -71,7 +71,7 @@ def _asked(held: Mapping[str, DocumentText], seed: int) -> HeldOutTruth:
     qrels: dict[str, dict[str, float]] = {}
     for pair in miner.mine(_material({key: held[key] for key in drawn})):
         qrels.setdefault(pair.anchor, {})[pair.positive.document_id] = 1.0
-    return HeldOutTruth(qrels=qrels, segments=dict.fromkeys(qrels, "titles"))
+    return HeldOutTruth(qrels=qrels, segments=dict.fromkeys(qrels, "titles"), presentable=qrels)
 
 
 def _material(documents: Mapping[str, DocumentText]) -> Material:

@@ -14,6 +14,8 @@ from desireline.sidecar import retraining
 from desireline.sidecar.erased_list import CLIENT, QUERY
 from desireline.sidecar.erasure_places import (
     ArchivePlace,
+    ChangesPlace,
+    IntentHeadsPlace,
     JudgmentsPlace,
     LogReportPlace,
     PairsPlace,
@@ -100,7 +102,7 @@ def erase(target: Target, what: What, named: str, *, by: str) -> ErasureReport:
     if models or retraining.cycle_under_way(target):
         retraining.ask(target, digests)
     subject = Subject(names=names | ({named} if what == CLIENT else frozenset()), text=text)
-    places = tuple(map(_cleared, _places(target, subject)))
+    places = tuple(map(_cleared, _places(target, subject, digests)))
     report = ErasureReport(
         target=target.name,
         what=what,
@@ -113,10 +115,12 @@ def erase(target: Target, what: What, named: str, *, by: str) -> ErasureReport:
     return report
 
 
-def _places(target: Target, subject: Subject) -> list[Place]:
+def _places(target: Target, subject: Subject, digests: set[bytes]) -> list[Place]:
     places: list[Place] = [
+        IntentHeadsPlace(target, digests),
         PairsPlace(target.registry.root, subject),
         LogReportPlace(target.store, target.name, subject),
+        ChangesPlace(target.store, target.name, subject),
         SentencesPlace(target.store, target.name, subject),
     ]
     if target.judgment_lists is not None:

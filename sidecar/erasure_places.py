@@ -1,7 +1,7 @@
 """Where on this machine and in our state a person, or a query, may be found."""
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Set
 from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -11,12 +11,15 @@ import polars as pl
 
 from desireline.connectors.search_relevance import SearchRelevance
 from desireline.connectors.state_store import Record, StateStore
+from desireline.sidecar.answer_changes import forget_changes, kept_changes
 from desireline.sidecar.cycle_report import CYCLE
 from desireline.sidecar.event_archive import EventArchive
 from desireline.sidecar.exports import Export, exports_of, forget_export, keep_export
 from desireline.sidecar.generations import GENERATION, POINTER
+from desireline.sidecar.intent_records import dismiss, heads_of
 from desireline.sidecar.log_reports import forget_report, kept_report
 from desireline.sidecar.run_status import RUN
+from desireline.sidecar.target import Target
 from desireline.trainer.query_text import normalise
 
 ERASED = "[erased]"
@@ -143,6 +146,32 @@ class PairsPlace:
             return 0
 
 
+class IntentHeadsPlace:
+    """Intent heads that learned from the subject. Each night makes another, so they just go."""
+
+    name = "intent heads"
+
+    def __init__(self, target: Target, digests: Set[bytes]) -> None:
+        self._target = target
+        self._digests = digests
+
+    def count(self) -> int:
+        """Count heads."""
+        return len(self._learned())
+
+    def remove(self) -> None:
+        """Let none of them serve, and delete them."""
+        for head in self._learned():
+            dismiss(self._target, head)
+
+    def _learned(self) -> list[str]:
+        if self._target.privacy is None:
+            return []
+        noted = self._target.privacy.trained_on
+        heads = heads_of(self._target).list()
+        return [head for head in heads if noted.learned(head, self._digests)]
+
+
 class LogReportPlace:
     """The health report kept last; it may name queries that many typed."""
 
@@ -162,6 +191,27 @@ class LogReportPlace:
         """Forget the whole report; the next reading of the log makes another."""
         if self.count():
             forget_report(self._store, self._target)
+
+
+class ChangesPlace:
+    """The examples of changed answers of the last cycle; they name queries that many typed."""
+
+    name = "examples of changed answers"
+
+    def __init__(self, store: StateStore, target: str, subject: Subject) -> None:
+        self._store = store
+        self._target = target
+        self._subject = subject
+
+    def count(self) -> int:
+        """Count strings."""
+        wanted = {*self._subject.names, self._subject.text} - {""}
+        return sum(text in wanted for text in _strings(kept_changes(self._store, self._target)))
+
+    def remove(self) -> None:
+        """Forget all examples; the next cycle makes others."""
+        if self.count():
+            forget_changes(self._store, self._target)
 
 
 class JudgmentsPlace:

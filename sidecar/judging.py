@@ -3,10 +3,13 @@
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 
+from desireline.sidecar.answer_changes import EXAMPLES, AnswerChanges, tell_changes
 from desireline.sidecar.cycle_report import Diary, Interval, JudgedPart
 from desireline.sidecar.examination import MEASURES, Answers, Examination, Reading, examine
 from desireline.sidecar.general_ability import general_ability
 from desireline.sidecar.target import Target
+from desireline.trainer.changes import largest_changes
+from desireline.trainer.document_text import DocumentText
 from desireline.trainer.evaluation import CONFIDENCE, Difference, compare, evaluate_clicks
 from desireline.trainer.gate import (
     GateConfig,
@@ -51,6 +54,9 @@ class HeldOutTruth:
     #: The truth told apart by whether training saw the query, and the document. It holds queries
     #: that training has seen, which decide nothing.
     cells: Mapping[str, Qrels] = field(default_factory=dict)
+    #: What of it may be shown to people: no query that too few typed, and of clicks no document
+    #: that too few clicked.
+    presentable: Qrels = field(default_factory=dict)
     #: The searches that judge, and how likely each position is looked at; None where people judge.
     log: LoggedSearches | None = None
 
@@ -164,6 +170,7 @@ def _gather(
             {name: _on(qrels, examined, measure) for name, qrels in truth.cells.items()},
             measure,
         ),
+        changes=_changes(target, truth, examined, measure, reading.documents(contest.incumbent)),
     )
     if truth.log is not None:
         _tell_clicks(diary, truth.log, _only(before, truth.qrels), _only(after, truth.qrels))
@@ -185,6 +192,32 @@ def _tell_clicks(diary: Diary, log: LoggedSearches, before: Run, after: Run) -> 
         before=old.clicks_a_search,
         after=new.clicks_a_search,
         effective=new.effective,
+    )
+
+
+def _changes(
+    target: Target,
+    truth: HeldOutTruth,
+    examined: Examination,
+    measure: Measure,
+    documents: Mapping[str, DocumentText],
+) -> AnswerChanges:
+    """Find what is won and lost most, among what may be shown and has not been erased."""
+    erased = target.privacy.erased if target.privacy is not None else None
+    barred = erased is not None and erased.look_again()
+    qrels = {
+        query: grades
+        for query, grades in truth.presentable.items()
+        if not (barred and erased is not None and erased.bars_query(query))
+    }
+    runs = examined.runs["incumbent"], examined.runs["candidate"]
+    return tell_changes(
+        largest_changes(*runs, qrels, measure=measure, most=EXAMPLES),
+        judged=len(truth.qrels),
+        runs=runs,
+        qrels=qrels,
+        titles={name: document.title for name, document in documents.items()},
+        measure=measure,
     )
 
 

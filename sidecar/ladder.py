@@ -146,7 +146,11 @@ class _Climb:
             raise self._failure
         of_it = self._reports[counts.mode]
         self._diary.measured(
-            of_it.measures, of_it.gain, candidate=counts.candidate, parts=of_it.parts
+            of_it.measures,
+            of_it.gain,
+            candidate=counts.candidate,
+            parts=of_it.parts,
+            changes=of_it.changes,
         )
         self._diary.climbed(ladder)
         reason = f"{ladder.sentence}; {counts.reason}"

@@ -135,6 +135,7 @@ def held_out_truth(target: Target, split: Split) -> HeldOutTruth:
 
     Where people judged, as `gate.judgments` says, theirs is the truth.
     """
+    enough = target.config.session_config
     if target.config.gate.judgments is not None:
-        return truth_of_people(target.config.gate.judgments, split)
-    return truth_of_clicks(split, seed=target.config.tune.seed)
+        return truth_of_people(target.config.gate.judgments, split, enough=enough)
+    return truth_of_clicks(split, seed=target.config.tune.seed, enough=enough)

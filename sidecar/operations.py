@@ -10,6 +10,7 @@ import structlog
 from desireline.connectors.search_engine import Hit
 from desireline.connectors.state_store import StateStore
 from desireline.sidecar import reindexing, retraining
+from desireline.sidecar.answer_changes import forget_changes
 from desireline.sidecar.api_keys import ApiKeys
 from desireline.sidecar.audit import audit_index, audit_slot
 from desireline.sidecar.background import Background
@@ -143,6 +144,7 @@ class Sidecar:
         """Remove a client or a query from everything kept, and prove it; safe to repeat."""
         parts = self._target(target)
         forget_report(self._store, target)
+        forget_changes(self._store, target)
         return erase(parts, what, named, by=by)
 
     def keep_promises(self, target: str) -> None:

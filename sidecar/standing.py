@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from desireline.sidecar.answer_changes import kept_changes
 from desireline.sidecar.cycle_report import cycles
 from desireline.sidecar.generations import Generation, State
 from desireline.sidecar.target import Target
@@ -37,9 +38,12 @@ def standing(target: Target) -> dict[str, Any]:
 
 
 def last_cycle(target: Target) -> dict[str, Any] | None:
-    """Return the report of the last cycle, running or ended."""
+    """Return the report of the last cycle, running or ended, with its examples of changes."""
     reports = cycles(target.store, target.name)
-    return reports[-1].to_json() if reports else None
+    if not reports:
+        return None
+    changes = kept_changes(target.store, target.name, reports[-1].cycle)
+    return {**reports[-1].to_json(), "changes": changes}
 
 
 def history(target: Target) -> list[dict[str, Any]]:

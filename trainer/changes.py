@@ -1,11 +1,12 @@
-"""Which queries a new encoder answers differently."""
+"""Which queries a new encoder answers differently: what it wins most by, and what it loses."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from desireline.trainer.measures.base import Measure, Qrels, Run
 
-_DEPTH = 10
+DEPTH = 10
+"""Answers that are compared: the first page of most applications."""
 _PERSISTENCE = 0.9
 
 
@@ -14,6 +15,7 @@ class Change:
     """One query before and after."""
 
     query: str
+    #: The first ten answers.
     before: tuple[str, ...]
     after: tuple[str, ...]
     #: 0: the same answers in the same order; 1: none in common.
@@ -22,15 +24,45 @@ class Change:
     gain: float
 
 
-def changed_most(
-    before: Run, after: Run, qrels: Qrels, n: int, *, measure: Measure
-) -> list[Change]:
-    """Return the n queries of the truth whose first ten answers changed most, better or worse."""
-    changes = (
-        _change(query, tuple(before.get(query, ())), tuple(after.get(query, ())), qrels, measure)
-        for query in qrels
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Changes:
+    """What became of some queries, and the largest examples of both kinds."""
+
+    #: Looked at, and of those: answered otherwise, better, worse.
+    queries: int
+    changed: int
+    better: int
+    worse: int
+    #: Largest gain first, largest loss first.
+    wins: tuple[Change, ...]
+    losses: tuple[Change, ...]
+
+
+def largest_changes(
+    before: Run, after: Run, qrels: Qrels, *, measure: Measure, most: int
+) -> Changes:
+    """Compare the first ten answers to every query of the truth.
+
+    Args:
+        before: answers of the incumbent.
+        after: answers of the candidate.
+        qrels: what is wanted; only its queries are looked at.
+        measure: that says which answers are better.
+        most: examples of each kind. Of equal gains that comes first whose answers changed more,
+            then the alphabet decides, so the same answers give the same examples.
+
+    """
+    found = [_change(query, before, after, qrels, measure) for query in sorted(qrels)]
+    wins = sorted((each for each in found if each.gain > 0), key=_largest_first)
+    losses = sorted((each for each in found if each.gain < 0), key=_largest_first)
+    return Changes(
+        queries=len(found),
+        changed=sum(each.before != each.after for each in found),
+        better=len(wins),
+        worse=len(losses),
+        wins=tuple(wins[:most]),
+        losses=tuple(losses[:most]),
     )
-    return sorted(changes, key=lambda change: (-change.distance, change.query))[:n]
 
 
 def distance(before: Sequence[str], after: Sequence[str]) -> float:
@@ -38,7 +70,7 @@ def distance(before: Sequence[str], after: Sequence[str]) -> float:
 
     Normalised so that equal lists are at distance 0 in spite of the cut at ten.
     """
-    depth = min(_DEPTH, max(len(before), len(after)))
+    depth = min(DEPTH, max(len(before), len(after)))
     weights = [_PERSISTENCE**place for place in range(depth)]
     shared = (
         len(set(before[:place]) & set(after[:place]))
@@ -49,13 +81,16 @@ def distance(before: Sequence[str], after: Sequence[str]) -> float:
     return 1 - overlap / sum(weights) if weights else 0.0
 
 
-def _change(
-    query: str, before: tuple[str, ...], after: tuple[str, ...], qrels: Qrels, measure: Measure
-) -> Change:
+def _largest_first(change: Change) -> tuple[float, float, str]:
+    return -abs(change.gain), -change.distance, change.query
+
+
+def _change(query: str, before: Run, after: Run, qrels: Qrels, measure: Measure) -> Change:
+    old, new = tuple(before.get(query, ())), tuple(after.get(query, ()))
     return Change(
         query=query,
-        before=before[:_DEPTH],
-        after=after[:_DEPTH],
-        distance=distance(before, after),
-        gain=measure.value(after, qrels[query]) - measure.value(before, qrels[query]),
+        before=old[:DEPTH],
+        after=new[:DEPTH],
+        distance=distance(old, new),
+        gain=measure.value(new, qrels[query]) - measure.value(old, qrels[query]),
     )

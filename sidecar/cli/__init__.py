@@ -9,6 +9,8 @@
 - ``session``         the configuration and the sidecar a command works with
 - ``arguments``       arguments that several commands share
 - ``ending``          how a cycle's report becomes the end of a command
+- ``parts``           the gate's measure by part, each with its interval drawn
+- ``changes``         queries that gained and lost most, old and new answers side by side
 - ``ladder``          the modes of tuning as a table and a plot
 - ``log_health``      a click log's health in a terminal, as wide as it is
 - ``watch``           a run as it goes: a bar, plain lines or JSON lines

@@ -7,16 +7,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from desireline.sidecar.cli.changes import show_changes
 from desireline.sidecar.cli.session import terminal_of
 from desireline.sidecar.cli.terminal import Terminal
 from desireline.sidecar.cli.waiting import until_signal
 from desireline.sidecar.config import environment
 
 if TYPE_CHECKING:
-    from desireline.sidecar.demo.report import ChangedQuery, DemoReport
+    from desireline.sidecar.demo.report import DemoReport
     from desireline.sidecar.demo.story import Demo
-
-_SHOWN = 56
 
 
 class Engine(StrEnum):
@@ -75,7 +74,8 @@ def demo(
 
 def _show(report: "DemoReport", terminal: Terminal) -> None:
     _show_table(report, terminal)
-    _show_changes(report.changed, terminal)
+    terminal.say("\nTest queries that gained and lost most:", style="bold")
+    show_changes(report.changes, terminal)
     swap = report.swap
     terminal.say(
         f"\nDuring the swap an application made {swap['searches']:,} searches ({swap['failed']}"
@@ -103,21 +103,6 @@ def _show_table(report: "DemoReport", terminal: Terminal) -> None:
         )
     terminal.say("\nOn 1,000 test queries that nobody trained on, 95 % intervals:", style="bold")
     terminal.table(["", "BM25", "base encoder", "tuned on clicks", "tuned minus base"], rows)
-
-
-def _show_changes(changed: "tuple[ChangedQuery, ...]", terminal: Terminal) -> None:
-    terminal.say("\nTest queries whose answers changed most (* is right):", style="bold")
-    rows = []
-    for change in changed:
-        for line, (before, after) in enumerate(zip(change.before, change.after, strict=False)):
-            query = f"{change.query} ({change.gain:+.2f})" if line == 0 else ""
-            rows.append([query, _marked(before, change), _marked(after, change)])
-    terminal.table(["query (gain of mrr@20)", "before", "after"], rows)
-
-
-def _marked(title: str, change: "ChangedQuery") -> str:
-    text = title if len(title) <= _SHOWN else f"{title[: _SHOWN - 1]}…"
-    return f"* {text}" if title in change.relevant else f"  {text}"
 
 
 def _invite(told: "Demo", terminal: Terminal) -> None:

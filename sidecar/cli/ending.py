@@ -2,8 +2,10 @@
 
 import typer
 
+from desireline.sidecar.cli.changes import show_changes
 from desireline.sidecar.cli.exit_codes import ExitCode
 from desireline.sidecar.cli.ladder import show_ladder
+from desireline.sidecar.cli.parts import show_parts
 from desireline.sidecar.cli.terminal import Terminal
 from desireline.sidecar.cycle_report import CycleReport, Interval, Outcome
 
@@ -14,8 +16,11 @@ def end_with(report: CycleReport, terminal: Terminal) -> None:
     """Show the table and leave with the code the outcome deserves."""
     terminal.result(report.to_json())
     _show_measures(report, terminal)
+    show_parts(report.parts, terminal)
     if report.ladder is not None:
         show_ladder(report.ladder, terminal)
+    if report.changes is not None:
+        show_changes(report.changes, terminal)
     terminal.say(report.sentence, style="bold")
     if report.outcome in _FAILED:
         raise typer.Exit(ExitCode.FAILED)

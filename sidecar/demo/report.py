@@ -7,6 +7,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
+from desireline.sidecar.answer_changes import AnswerChanges
 from desireline.sidecar.cycle_report import CycleReport, Interval
 
 _GAIN_GOAL = 0.10
@@ -22,19 +23,6 @@ class Goal(BaseModel):
     goal: str
     value: float
     holds: bool
-
-
-class ChangedQuery(BaseModel):
-    """A test query and the titles of its first answers, before and after."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    query: str
-    before: tuple[str, ...]
-    after: tuple[str, ...]
-    #: Which of these titles are right.
-    relevant: tuple[str, ...]
-    gain: float
 
 
 class DemoReport(BaseModel):
@@ -55,7 +43,8 @@ class DemoReport(BaseModel):
     gain: dict[str, Interval]
     swap: dict[str, Any]
     cycle: CycleReport
-    changed: tuple[ChangedQuery, ...]
+    #: Of the test queries, between base and tuned.
+    changes: AnswerChanges
 
     @property
     def goals(self) -> list[Goal]:

@@ -15,12 +15,13 @@ from typing import Literal, cast
 
 from desireline.connectors.search_engine import Application
 from desireline.connectors.ubi_indexes import UbiIndexes
+from desireline.sidecar.answer_changes import EXAMPLES, AnswerChanges, tell_changes
 from desireline.sidecar.answering import answering
 from desireline.sidecar.config import Config, load_config
 from desireline.sidecar.cycle_report import CycleReport
 from desireline.sidecar.demo.occupations import TEXT_FIELDS, Occupations, load_occupations
 from desireline.sidecar.demo.opensearch_node import acquire_node
-from desireline.sidecar.demo.report import ChangedQuery, DemoReport, plain
+from desireline.sidecar.demo.report import DemoReport, plain
 from desireline.sidecar.demo.traffic import HttpSearch, Traffic, TrafficReport
 from desireline.sidecar.demo.ubi_bulk import EVENTS, QUERIES, bulk_lines
 from desireline.sidecar.errors import SidecarError
@@ -29,7 +30,7 @@ from desireline.sidecar.operations import Sidecar
 from desireline.sidecar.reporting import Reporter
 from desireline.sidecar.target import Target
 from desireline.sidecar.wiring import open_sidecar, opensearch_settings
-from desireline.trainer.changes import changed_most
+from desireline.trainer.changes import largest_changes
 from desireline.trainer.evaluation import rank_exact
 from desireline.trainer.measures.base import Run
 from desireline.trainer.simulation import SimulatedLog, SimulationConfig, simulate
@@ -99,7 +100,7 @@ def tell(settings: DemoSettings, reporter: Reporter) -> Iterator[Demo]:
             gain=examined.gain("tuned", "base"),
             swap=swap.to_json(),
             cycle=cycle,
-            changed=_changed(occupations, examined),
+            changes=_changes(occupations, examined),
         )
         yield Demo(
             report=report,
@@ -293,19 +294,15 @@ def _examine(
     )
 
 
-def _changed(occupations: Occupations, examined: Examination) -> tuple[ChangedQuery, ...]:
-    titles = {d.document_id: str(d.fields["title"]) for d in occupations.documents}
-    truth = occupations.reported["test"]
-    changes = changed_most(
-        examined.runs["base"], examined.runs["tuned"], truth, 10, measure=MEASURES[0]
-    )
-    return tuple(
-        ChangedQuery(
-            query=change.query,
-            before=tuple(titles[key] for key in change.before[:3]),
-            after=tuple(titles[key] for key in change.after[:3]),
-            relevant=tuple(titles[key] for key in truth[change.query]),
-            gain=round(change.gain, 3),
-        )
-        for change in changes
+def _changes(occupations: Occupations, examined: Examination) -> AnswerChanges:
+    """Tell what is won and lost most; these queries are O*NET's, and nobody's."""
+    truth, measure = occupations.reported["test"], MEASURES[0]
+    runs = examined.runs["base"], examined.runs["tuned"]
+    return tell_changes(
+        largest_changes(*runs, truth, measure=measure, most=EXAMPLES),
+        judged=len(truth),
+        runs=runs,
+        qrels=truth,
+        titles={d.document_id: str(d.fields["title"]) for d in occupations.documents},
+        measure=measure,
     )

@@ -32,6 +32,8 @@ Files, in the order a request meets them:
 - ``page_frame``       what every page has around it
 - ``ladder_section``   the modes of tuning as a table and a plot
 - ``measures_table``   before and after in figures
+- ``parts_section``    each part that the gate looked at, with its interval drawn
+- ``changes_section``  queries that gained and lost most, old and new answers side by side
 - ``picture``          before and after as bars
 - ``markup``           HTML that cannot be injected into
 

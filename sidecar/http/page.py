@@ -11,12 +11,14 @@ from desireline.connectors.errors import DesirelineError
 from desireline.sidecar.api_keys import Scope
 from desireline.sidecar.http import page_parts as parts
 from desireline.sidecar.http.admin import audit, known_target
+from desireline.sidecar.http.changes_section import changes_section
 from desireline.sidecar.http.ladder_section import ladder_section
 from desireline.sidecar.http.log_page import log_section
 from desireline.sidecar.http.markup import Child, Markup, element
 from desireline.sidecar.http.measures_table import measures_table
 from desireline.sidecar.http.operations import Operations
 from desireline.sidecar.http.page_frame import asset, form, page, paragraphs
+from desireline.sidecar.http.parts_section import parts_section
 from desireline.sidecar.http.refusals import RequestRefusedError, status_of
 from desireline.sidecar.http.requests import Call, form_fields
 from desireline.sidecar.http.routes import Route, Shown, path
@@ -157,6 +159,8 @@ class Pages:
             answers,
             _cycle(target, report),
             ladder_section(report or {}),
+            parts_section(report or {}),
+            changes_section(report or {}),
             log_section(target, logs),
             _generations(generations),
             sign_in=call.sign_in,

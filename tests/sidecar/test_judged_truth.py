@@ -19,7 +19,7 @@ from desireline.trainer.judgment_exchange import read_ratings
 from desireline.trainer.judgments import judge
 from desireline.trainer.miners.base import Material
 from desireline.trainer.miners.rated import Rated, RatedConfig
-from desireline.trainer.sessions import to_sessions
+from desireline.trainer.sessions import SessionConfig, to_sessions
 from desireline.trainer.splits import split_forward
 
 START = datetime(2025, 3, 3, tzinfo=UTC)
@@ -67,10 +67,12 @@ def sessions():
 
 
 def test_the_truth_is_what_people_judged_and_its_segments_are_the_logs(ratings, sessions):
-    truth = truth_of_people(ratings, split_forward(sessions, seed=1))
+    enough = SessionConfig(min_clients=5)
+    truth = truth_of_people(ratings, split_forward(sessions, seed=1), enough=enough)
     assert truth.qrels == {"red shoe": {"d1": 1.0, "d2": 0.25, "gone": 1.0}, "sea": {"d3": 0.5}}
     assert truth.segments == {"red shoe": "head", "sea": "tail"}
     assert truth.queries == ["red shoe", "sea"]
+    assert set(truth.presentable) == {"red shoe"}, "nobody typed the other one"
 
 
 def test_where_a_target_names_judgments_the_gate_asks_people_and_not_clicks(
@@ -81,7 +83,8 @@ def test_where_a_target_names_judgments_the_gate_asks_people_and_not_clicks(
         config(gate={"judgments": str(ratings)}), source="the file", folder=tmp_path
     )
     target = SimpleNamespace(config=by_people.target("shop"))
-    assert held_out_truth(target, split) == truth_of_people(ratings, split)
+    enough = target.config.session_config
+    assert held_out_truth(target, split) == truth_of_people(ratings, split, enough=enough)
     by_clicks = parse_config(config(), source="the file", folder=tmp_path)
     target = SimpleNamespace(config=by_clicks.target("shop"))
     assert "sea" not in held_out_truth(target, split).qrels

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from desireline.trainer.changes import changed_most, distance
+from desireline.trainer.changes import distance, largest_changes
 from desireline.trainer.errors import NotComparableError
 from desireline.trainer.evaluation import by_frequency, compare, evaluate, rank_exact
 from desireline.trainer.measures.ndcg import Ndcg
@@ -124,15 +124,33 @@ def test_a_vector_that_is_no_number_is_no_answer():
     assert "broken" in rank_exact(TwoWords(), ["shoe"], documents, k=3)["shoe"]
 
 
-def test_the_most_changed_answers_come_first_with_what_they_gained():
-    before = {"same": ["d", "e"], "swapped": ["d", "e"], "other": ["x", "y"]}
-    after = {"same": ["d", "e"], "swapped": ["e", "d"], "other": ["d", "z"]}
-    qrels = {query: {"d": 1.0} for query in before}
-    changes = changed_most(before, after, qrels, 2, measure=RR)
-    assert [(change.query, change.gain) for change in changes] == [
+def test_the_largest_gains_and_losses_come_first_each_by_itself():
+    before = {
+        "same": ["d", "e"],
+        "swapped": ["d", "e"],
+        "other": ["x", "y"],
+        "raised": ["x", "d"],
+        "also raised": ["x", "d"],
+        "other order below": ["d", "x", "y"],
+        "nobody's": ["x"],
+    }
+    after = {
+        "same": ["d", "e"],
+        "swapped": ["e", "d"],
+        "other": ["d", "z"],
+        "raised": ["d", "x"],
+        "also raised": ["d", "x"],
+        "other order below": ["d", "y", "x"],
+        "nobody's": ["d"],
+    }
+    qrels = {query: {"d": 1.0} for query in before if query != "nobody's"}
+    found = largest_changes(before, after, qrels, measure=RR, most=2)
+    assert [(change.query, change.gain) for change in found.wins] == [
         ("other", 1.0),
-        ("swapped", -0.5),
+        ("also raised", 0.5),
     ]
+    assert [(change.query, change.gain) for change in found.losses] == [("swapped", -0.5)]
+    assert (found.queries, found.changed, found.better, found.worse) == (6, 5, 3, 1)
 
 
 @pytest.mark.parametrize(
