@@ -80,6 +80,7 @@ Files; first what everything stands on, then the data's way, then the doors:
 - ``general_ability``   how encoders answer the general suite
 - ``judging``           the gate's evidence and its verdict
 - ``training``          one candidate, trained in one mode
+- ``intent_catalogue``  what the documents of a target say of their categories
 - ``intent_training``  the night's intent head: learned, judged, appointed
 - ``ladder``            modes of tuning, cheapest first, and the cheapest that is good enough
 - ``intent_records``  which intent head serves with which encoder
@@ -108,6 +109,11 @@ Files; first what everything stands on, then the data's way, then the doors:
 - ``follower``          keeps slots fresh while the application writes
 - ``model_records``     what is known of each registered model
 - ``model_card``        it told for people
+- ``registry_config``   what a user may say about shared models and signatures
+- ``signing_keys``      keys that sign models, made and read
+- ``shared_registry``   the registry that a configuration names
+- ``sharing``           models in use go to the shared registry, now or later
+- ``model_exchange``    models come here from elsewhere, and go there
 - ``model_export``      a registered model as a folder for others
 - ``retention``         what nothing will serve again is removed
 - ``copying``           whole documents into an index of their own

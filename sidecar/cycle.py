@@ -9,6 +9,7 @@ from desireline.sidecar.building import put_live, take_over
 from desireline.sidecar.cycle_report import CycleReport, Diary, Outcome, mark_interrupted
 from desireline.sidecar.documents_alone import Teaching, learn_from_documents
 from desireline.sidecar.generations import Generation
+from desireline.sidecar.intent_training import learn_intent
 from desireline.sidecar.ladder import Hopefuls, find_candidate
 from desireline.sidecar.learning import (
     held_out_truth,
@@ -82,6 +83,8 @@ def _turn(target: Target, lease: Lease, diary: Diary) -> CycleReport:
         gate=_gate(target, diary),
     )
     best = find_candidate(target, teaching, hopefuls, diary)
+    serves = best.candidate if best.promote else live.fingerprint
+    learn_intent(target, teaching, serves, live.fingerprint, diary)
     if not best.promote:
         return diary.end(Outcome.KEPT_INCUMBENT, best.reason)
     canaries = teaching.truth.queries[:10]

@@ -1,7 +1,8 @@
 """Where on this machine and in our state a person, or a query, may be found."""
 
 import re
-from collections.abc import Callable, Mapping, Set
+from collections.abc import Callable, Mapping
+from collections.abc import Set as AbstractSet
 from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -151,7 +152,7 @@ class IntentHeadsPlace:
 
     name = "intent heads"
 
-    def __init__(self, target: Target, digests: Set[bytes]) -> None:
+    def __init__(self, target: Target, digests: AbstractSet[bytes]) -> None:
         self._target = target
         self._digests = digests
 

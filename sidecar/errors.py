@@ -23,6 +23,10 @@ class NoGenerationError(SidecarError):
     """No generation serves this target yet."""
 
 
+class IntentError(SidecarError):
+    """What queries mean cannot be learned or told; searches are answered without it."""
+
+
 class LeaseHeldError(SidecarError):
     """Another process owns this target at present."""
 

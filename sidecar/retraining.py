@@ -14,6 +14,7 @@ from desireline.connectors.errors import StateConflictError
 from desireline.connectors.state_store import Record
 from desireline.sidecar.cycle_report import cycles
 from desireline.sidecar.generations import State
+from desireline.sidecar.intent_records import heads_of
 from desireline.sidecar.target import Target
 from desireline.trainer.query_side import with_their_documents
 
@@ -72,8 +73,9 @@ def sweep_notes(target: Target) -> None:
         return
     manifests = target.registry.list()
     running = {report.cycle for report in cycles(target.store, target.name) if report.running}
+    heads = {f"intent-{cycle}" for cycle in running} | set(heads_of(target).list())
     named = {name for each in manifests for name in (each.fingerprint, each.provenance.cycle_id)}
-    target.privacy.trained_on.sweep({*running, *filter(None, named)})
+    target.privacy.trained_on.sweep({*running, *heads, *filter(None, named)})
 
 
 def cycle_under_way(target: Target, before: datetime | None = None) -> bool:
@@ -82,6 +84,15 @@ def cycle_under_way(target: Target, before: datetime | None = None) -> bool:
         report.running and (before is None or report.started_at <= before)
         for report in cycles(target.store, target.name)
     )
+
+
+def learned_from_erased(target: Target, head: str) -> bool:
+    """Whether an intent head learned from what was erased while it did."""
+    found = None if target.privacy is None else target.store.get(RETRAIN, _key(target))
+    if found is None or target.privacy is None:
+        return False
+    wanted = {bytes.fromhex(digest) for digest in found.body["digests"]}
+    return target.privacy.trained_on.learned(head, wanted)
 
 
 def begin_now(target: Target) -> bool:

@@ -10,6 +10,7 @@ from desireline.connectors.documents import TextTemplate
 from desireline.connectors.search_engine import Similarity
 from desireline.sidecar.config_paths import ConfigPath, beside_the_file
 from desireline.sidecar.hook_config import HookConfig
+from desireline.sidecar.intent_config import IntentConfig
 from desireline.sidecar.log_settings import LogSettings
 from desireline.sidecar.privacy_config import PrivacyConfig
 from desireline.sidecar.settings import Settings
@@ -141,6 +142,9 @@ class TargetConfig(Settings):
     tune: TuneConfig = Field(default=TuneConfig(), description="When and how it learns.")
     gate: TargetGateConfig = Field(
         default=TargetGateConfig(), description="When a candidate is promoted."
+    )
+    intent: IntentConfig = Field(
+        default=IntentConfig(), description="What queries mean, and what searches make of it."
     )
     swap: SwapConfig = Field(default=SwapConfig(), description="How a generation goes live.")
     throttle: ThrottleConfig = Field(

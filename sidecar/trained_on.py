@@ -80,6 +80,10 @@ class TrainedOn:
                 found.append(manifest.fingerprint)
         return found
 
+    def learned(self, name: str, wanted: AbstractSet[bytes]) -> bool:
+        """Whether what is noted under a name holds any of these digests."""
+        return not wanted.isdisjoint(self._noted(name))
+
     def sweep(self, names: Collection[str]) -> None:
         """Remove the notes of all but these cycles and models."""
         for path in sorted(self._folder.glob("*")):

@@ -10,6 +10,7 @@ from pydantic import BaseModel, Field, JsonValue, TypeAdapter, ValidationError, 
 from desireline.connectors.search_engine import Similarity
 from desireline.trainer.errors import JobError
 from desireline.trainer.manifest import Provenance
+from desireline.trainer.self_supervised_config import SelfSupervisedConfig
 
 
 class AdapterConfig(BaseModel, frozen=True, extra="forbid"):
@@ -40,8 +41,60 @@ class LoraConfig(BaseModel, frozen=True, extra="forbid"):
     learning_rate: float = Field(default=2e-3, gt=0, description="Learning rate at its peak.")
 
 
-TrainedMode = Literal["adapter", "query", "lora", "full"]
+MOST_PARAMETERS = 11_000_000
+"""A compact encoder has fewer: a tenth of BERT-base."""
+
+
+class SmallConfig(BaseModel, frozen=True, extra="forbid"):
+    """How a compact encoder is made for one catalogue."""
+
+    kind: Literal["transformer", "static"] = Field(
+        default="transformer",
+        description="A small BERT, or a table of word vectors that encodes many times faster.",
+    )
+    teacher: Literal["full", "base", "none"] = Field(
+        default="full",
+        description="Who it learns from beside the pairs: the encoder of `model` tuned the same"
+        " night (full), that encoder as it is (base), or nobody.",
+    )
+    layers: int = Field(default=2, ge=1, description="Layers of a transformer.")
+    width: int = Field(
+        default=256, ge=16, multiple_of=16, description="Numbers of a transformer's word vector."
+    )
+    vocabulary: int = Field(
+        default=24_000, ge=100, description="Words and pieces of words that it knows."
+    )
+    tokens: int = Field(default=256, ge=8, description="Tokens of a text that it reads.")
+    dimension: int | None = Field(
+        default=None,
+        ge=2,
+        examples=[128],
+        description="Length of its vectors; that of `model` if left out, so that slots fit.",
+    )
+    tasks: tuple[Literal["titles", "categories", "masked"], ...] = Field(
+        default=("titles", "categories", "masked"),
+        description="What it is pre-trained by: a title's words find the document, a category its"
+        " members, masked words are told (transformers alone); none: no pre-training without a"
+        " teacher.",
+    )
+    queries_a_document: int = Field(
+        default=4, ge=1, description="Queries that are made of a title."
+    )
+    passes: float = Field(
+        default=4.0, ge=0, description="Times pre-training sees every pair; 0 leaves it out."
+    )
+    max_steps: int = Field(default=2_000, ge=1, description="Pre-training ends here at the latest.")
+    learning_rate: float = Field(default=1e-3, gt=0, description="Of pre-training, at its peak.")
+    tuning_passes: float = Field(default=4.0, gt=0, description="Times every pair is seen after.")
+    tuning_learning_rate: float = Field(default=3e-4, gt=0, description="At its peak, then.")
+
+
+TrainedMode = Literal["adapter", "query", "lora", "full", "small"]
 """What may be trained, cheapest first."""
+
+AUTO: tuple[TrainedMode, ...] = ("adapter", "query", "lora", "full")
+"""What `auto` tries. A small encoder is worth its speed, which a gain on clicks does not show, and
+it takes the place of a larger one only where somebody wants that: so it is asked for by name."""
 
 LEAVE_DOCUMENTS: frozenset[TrainedMode] = frozenset({"adapter", "query"})
 """Modes that train the query side alone: the documents' vectors stay as they are."""
@@ -145,6 +198,27 @@ class FitConfig(BaseModel, frozen=True, extra="forbid"):
         description="Shares to try after training, on anchors kept out of it and on the general"
         " suite; none: tuned_share as it is. Of the modes lora and full.",
     )
+    replay: float = Field(
+        default=0.0,
+        ge=0,
+        le=1,
+        description="General texts beside each batch, as a share of its documents: their vectors"
+        " are to stay as the base has them; 0 for none. Of the modes lora and full.",
+    )
+    replay_texts: Path | None = Field(
+        default=None,
+        examples=["general.txt"],
+        description="Those texts, one a line; those that ship if left out.",
+    )
+    replay_weight: float = Field(
+        default=1.0, gt=0, description="What their distance counts beside the loss of the pairs."
+    )
+    self_supervised: SelfSupervisedConfig | None = Field(
+        default=None,
+        examples=[{"objective": "tsdae"}],
+        description="What the documents' texts teach before the pairs do; left out: nothing. Of"
+        " the modes lora and full.",
+    )
     adapter: AdapterConfig = Field(
         default=AdapterConfig(), description="What the mode adapter does otherwise."
     )
@@ -152,6 +226,9 @@ class FitConfig(BaseModel, frozen=True, extra="forbid"):
         default=QueryTowerConfig(), description="What the mode query does otherwise."
     )
     lora: LoraConfig = Field(default=LoraConfig(), description="What the mode lora does otherwise.")
+    small: SmallConfig = Field(
+        default=SmallConfig(), description="How the mode small makes a compact encoder."
+    )
     batch_queries: int = Field(
         default=256,
         ge=2,
@@ -163,6 +240,11 @@ class FitConfig(BaseModel, frozen=True, extra="forbid"):
         description="Document vectors that a batch of these modes learns against.",
     )
     seed: int = Field(default=0, description="Same pairs and seed, same order of batches.")
+
+    @property
+    def reads_texts(self) -> bool:
+        """Whether texts teach before pairs do: modes that train the base encoder's own layers."""
+        return self.self_supervised is not None and self.mode in {"lora", "full"}
 
     @property
     def leaves_documents(self) -> bool:
@@ -190,6 +272,12 @@ class FitJob(BaseModel, frozen=True, extra="forbid"):
     documents: str | None = None
     #: Folder written by `DocumentVectors.write`: those vectors.
     vectors: Path | None = None
+    #: Folder written by `Catalogue.write`: the documents that a compact encoder is made for.
+    catalogue: Path | None = None
+    #: Folder of the registered encoder that a compact one learns from.
+    teacher: Path | None = None
+    #: File written by `write_texts`: what `config.self_supervised` reads; None: the pairs' passages.
+    texts: Path | None = None
     #: The general suite by which shares are chosen: builtin, a file, or None for none.
     general: str | None = "builtin"
     #: Most that a share may lose on a part of it.
@@ -204,6 +292,20 @@ class FitJob(BaseModel, frozen=True, extra="forbid"):
                 f"mode {self.config.mode} needs "
                 + ("" if self.config.leaves_documents else "neither ")
                 + "the documents' encoder and their vectors"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _catalogue_where_one_is_read(self) -> "FitJob":
+        small = self.config.mode == "small"
+        if small != (self.catalogue is not None):
+            raise ValueError(
+                f"mode {self.config.mode} needs {'' if small else 'no '}catalogue of documents"
+            )
+        taught = small and self.config.small.teacher != "none"
+        if taught != (self.teacher is not None):
+            raise ValueError(
+                f"mode {self.config.mode} needs {'' if taught else 'no '}teacher's folder"
             )
         return self
 
@@ -267,7 +369,47 @@ class RerankJob(BaseModel, frozen=True, extra="forbid"):
     tokens: int = Field(default=256, ge=8)
 
 
-AnyJob = FitJob | FitFilesJob | ImportJob | QuantiseJob | WriteQueriesJob | RerankJob
+class IntentJob(BaseModel, frozen=True, extra="forbid"):
+    """Learn a head that reads a query's category from its vector."""
+
+    kind: Literal["intent"] = "intent"
+    #: File written by `write_lessons`; the head is written beside it.
+    lessons: Path
+    #: Fingerprint of the encoder that made the vectors.
+    encoder: str
+    #: Names of the columns.
+    categories: tuple[str, ...]
+    seed: int = 0
+
+
+class SynthesizeJob(BaseModel, frozen=True, extra="forbid"):
+    """Make rows with a teacher's margins; see `desireline.trainer.synthesize`."""
+
+    kind: Literal["synthesize"] = "synthesize"
+    #: By the names of `synthesize`, all of them plain values.
+    arguments: dict[str, JsonValue]
+    relation_miners: tuple[str, ...]
+    cross_encoder: Path
+    #: Folder of the model that writes queries.
+    query_writer: Path | None = None
+    #: Put before every document it writes for.
+    prompt: str = ""
+    #: Names a writer whose queries lie there already: it is asked by whoever holds its key.
+    wrote: str | None = None
+    #: Where registered encoders lie.
+    registry: Path | None = None
+
+
+AnyJob = (
+    FitJob
+    | FitFilesJob
+    | ImportJob
+    | QuantiseJob
+    | WriteQueriesJob
+    | RerankJob
+    | IntentJob
+    | SynthesizeJob
+)
 Job = Annotated[AnyJob, Field(discriminator="kind")]
 _JOB: TypeAdapter[AnyJob] = TypeAdapter(Job)
 

@@ -28,8 +28,10 @@ from desireline.trainer.jobs import (
     FitFilesJob,
     FitJob,
     ImportJob,
+    IntentJob,
     QuantiseJob,
     RerankJob,
+    SynthesizeJob,
     WriteQueriesJob,
     read_job,
 )
@@ -69,17 +71,20 @@ def run(job: AnyJob, events: TextIO) -> dict[str, object]:
     """Do one job; progress goes to `events` as JSON lines."""
     match job:
         case FitJob():
-            return _fit(job, events)
+            done = _fit(job, events)
         case FitFilesJob():
-            return _fit_files(job, events)
+            done = _fit_files(job, events)
         case ImportJob():
-            return _import(job)
+            done = _import(job)
         case QuantiseJob():
-            return _quantise(job)
-        case WriteQueriesJob():
-            return _write_queries(job, events)
-        case RerankJob():
-            return _rerank(job, events)
+            done = _quantise(job)
+        case WriteQueriesJob() | RerankJob():
+            done = _miners_model(job, events)
+        case IntentJob():
+            done = _intent(job)
+        case SynthesizeJob():
+            done = _synthesize(job, events)
+    return done
 
 
 def _fit(job: FitJob, events: TextIO) -> dict[str, object]:
@@ -141,6 +146,10 @@ def _quantise(job: QuantiseJob) -> dict[str, object]:
     return {"fingerprint": manifest.fingerprint, "dimension": manifest.dimension}
 
 
+def _miners_model(job: WriteQueriesJob | RerankJob, events: TextIO) -> dict[str, object]:
+    return _rerank(job, events) if isinstance(job, RerankJob) else _write_queries(job, events)
+
+
 def _write_queries(job: WriteQueriesJob, events: TextIO) -> dict[str, object]:
     from desireline.trainer.query_writer import write_queries  # noqa: PLC0415 - seconds of torch
 
@@ -157,6 +166,23 @@ def _rerank(job: RerankJob, events: TextIO) -> dict[str, object]:
         _say(events, "progress", {"name": "rerank", "done": done, "total": total})
 
     return {"right": rerank(job, progress)}
+
+
+def _intent(job: IntentJob) -> dict[str, object]:
+    from desireline.trainer.intent.apart import learn_apart  # noqa: PLC0415 - one job in many
+
+    return learn_apart(job)
+
+
+def _synthesize(job: SynthesizeJob, events: TextIO) -> dict[str, object]:
+    from desireline.trainer.synthesis.synthesis_job import (  # noqa: PLC0415 - seconds of torch
+        synthesize_files,
+    )
+
+    def progress(name: str, done: int, total: int) -> None:
+        _say(events, "progress", {"name": name, "done": done, "total": total})
+
+    return synthesize_files(job, progress)
 
 
 def _say(events: TextIO, event: str, values: Mapping[str, object]) -> None:

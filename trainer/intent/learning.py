@@ -136,13 +136,8 @@ def _split(point: Point, columns: int) -> tuple[Point, Point]:
 
 
 def _scores(point: Point, vectors: Vectors) -> Point:
-    columns = _columns(point, vectors)
-    weights, bias = _split(point, columns)
+    weights, bias = _split(point, point.size // (vectors.shape[1] + 1))
     return np.asarray(directions(vectors) @ weights + bias)
-
-
-def _columns(point: Point, vectors: Vectors) -> int:
-    return point.size // (vectors.shape[1] + 1)
 
 
 def _temperature(scores: Point, lesson: Lesson) -> float:

@@ -4,6 +4,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -105,7 +106,7 @@ def held_out_intents(
         for name, share in each.items():
             shares[row, place[name]] = share
     common = _common_categories(lessons)
-    best = [names[column] for column in shares.argmax(axis=1)] if len(names) else []
+    best = [names[column] for column in shares.argmax(axis=1)] if names else []
     seldom = [segments.get(query) == "tail" for query in wanted]
     return HeldOutIntents(
         queries=tuple(wanted),
@@ -232,7 +233,7 @@ def _calibration_error(seen: _Seen, draws: Values) -> Figure:
     order = np.argsort(seen.confidence, kind="stable")
     edges = np.linspace(0, len(order), _BINS + 1).astype(int)
     bins = np.zeros(len(order), dtype=np.intp)
-    for number, (start, end) in enumerate(zip(edges[:-1], edges[1:], strict=True)):
+    for number, (start, end) in enumerate(pairwise(edges)):
         bins[order[start:end]] = number
     gaps = seen.confidence - seen.right
 

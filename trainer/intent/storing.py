@@ -128,13 +128,18 @@ def weights_of(head: IntentHead) -> bytes:
     return save({"bias": head.bias, "weights": head.weights})
 
 
+def weights_digest(head: IntentHead) -> str:
+    """SHA-256 of the weights as they are stored."""
+    return hashlib.sha256(weights_of(head)).hexdigest()
+
+
 def digest_of(head: IntentHead) -> str:
     """SHA-256 over canonical JSON of all that decides a confidence, and of nothing else."""
     deciding = {
         "encoder": head.encoder,
         "categories": list(head.categories),
         "temperature": head.temperature,
-        "weights": hashlib.sha256(weights_of(head)).hexdigest(),
+        "weights": weights_digest(head),
     }
     canonical = json.dumps(deciding, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
     return hashlib.sha256(canonical.encode()).hexdigest()

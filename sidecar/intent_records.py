@@ -1,0 +1,75 @@
+"""Which intent head serves with which encoder, and which are kept.
+
+One record a target and encoder names the head; the heads themselves lie in the models' folder. A
+head is never looked up but by the encoder whose vectors it reads.
+"""
+
+from pathlib import Path
+from typing import Any
+
+from desireline.connectors.errors import StateConflictError
+from desireline.sidecar.target import Target
+from desireline.trainer.intent.storing import IntentStore
+
+INTENT = "intent"
+_FOLDER = "intent"
+
+
+def store_of(models: Path, target: str) -> IntentStore:
+    """Return where the heads of a target lie, beside the registry's models."""
+    return IntentStore(models / _FOLDER / target)
+
+
+def heads_of(target: Target) -> IntentStore:
+    """Return the heads of a target."""
+    return store_of(target.registry.root, target.name)
+
+
+def head_for(target: Target, encoder: str) -> str | None:
+    """Return the digest of the head that serves with an encoder; None where there is none."""
+    record = target.store.get(INTENT, _key(target, encoder))
+    return None if record is None else str(record.body["head"])
+
+
+def appoint(target: Target, encoder: str, head: str, **told: Any) -> None:
+    """Let a head serve with its encoder from now on, in one write."""
+    record = target.store.get(INTENT, _key(target, encoder))
+    body = {"encoder": encoder, "head": head, "at": target.clock().isoformat(), **told}
+    try:
+        target.store.put(INTENT, _key(target, encoder), body, expected=record)
+    except StateConflictError:
+        appoint(target, encoder, head, **told)
+
+
+def dismiss(target: Target, head: str) -> None:
+    """Let a head serve no more, and delete it."""
+    for record in _records(target):
+        if record.body["head"] == head:
+            try:
+                target.store.delete(record)
+            except StateConflictError:
+                return dismiss(target, head)
+    return heads_of(target).remove(head)
+
+
+def sweep_heads(target: Target) -> list[str]:
+    """Remove heads that serve with no registered encoder; return their digests."""
+    registered = {manifest.fingerprint for manifest in target.registry.list()}
+    for record in _records(target):
+        if record.body["encoder"] not in registered:
+            dismiss(target, str(record.body["head"]))
+    serving = {record.body["head"] for record in _records(target)}
+    heads = heads_of(target)
+    idle = [head for head in heads.list() if head not in serving]
+    for head in idle:
+        heads.remove(head)
+    return idle
+
+
+def _records(target: Target) -> list[Any]:
+    prefix = _key(target, "")
+    return [record for record in target.store.list(INTENT) if record.key.startswith(prefix)]
+
+
+def _key(target: Target, encoder: str) -> str:
+    return f"{target.name}:{encoder}"
