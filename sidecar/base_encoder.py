@@ -1,9 +1,15 @@
 """The encoder a user names, in the registry; imported once, in a child process."""
 
+import structlog
+
+from desireline.connectors.errors import DesirelineError
 from desireline.sidecar.reporting import Reporter
 from desireline.sidecar.target import Target
-from desireline.trainer.errors import TrainerError
+from desireline.trainer.errors import SignatureError, TrainerError
 from desireline.trainer.jobs import ImportJob
+from desireline.trainer.manifest import Manifest
+
+log = structlog.get_logger(__name__)
 
 
 def registered(target: Target, source: str) -> str | None:
@@ -12,27 +18,27 @@ def registered(target: Target, source: str) -> str | None:
         return target.registry.resolve(source)
     except TrainerError:
         pass
-    template = target.config.template
-    for manifest in target.registry.list():
-        if (
-            manifest.provenance.base_model == source
-            and manifest.provenance.parent is None
-            and manifest.text_template == template
-        ):
-            return manifest.fingerprint
-    return None
+    found = (each for each in target.registry.list() if _is_import(target, each, source))
+    return next((manifest.fingerprint for manifest in found), None)
 
 
 def resolve(target: Target, source: str, reporter: Reporter) -> str:
-    """Return the fingerprint of the encoder, importing it if it is not registered yet.
+    """Return the fingerprint of the encoder, importing it if no registry holds it yet.
 
     Raises:
+        SignatureError: only signed models are taken here, and this machine cannot sign.
         WorkerError: it cannot be imported; the sentence says why.
 
     """
-    fingerprint = registered(target, source)
+    fingerprint = registered(target, source) or _shared(target, source, reporter)
     if fingerprint is not None:
         return fingerprint
+    if not target.registry.trust.admits_unsigned:
+        raise SignatureError(
+            f"{source} is signed by nobody, and registry.require_signature is on; it was not"
+            " imported",
+            next_step="import it on a machine with a signing key, and desireline models push there",
+        )
     reporter.step("encoder", f"importing {source} and exporting it to ONNX")
     template = target.config.template
     result = target.worker.run(
@@ -45,3 +51,26 @@ def resolve(target: Target, source: str, reporter: Reporter) -> str:
         reporter,
     )
     return str(result["fingerprint"])
+
+
+def _is_import(target: Target, manifest: Manifest, source: str) -> bool:
+    return (
+        manifest.provenance.base_model == source
+        and manifest.provenance.parent is None
+        and manifest.text_template == target.config.template
+    )
+
+
+def _shared(target: Target, source: str, reporter: Reporter) -> str | None:
+    """Look for what another machine imported: no torch is needed to take it."""
+    registry = target.registry
+    if registry.shared is None:
+        return None
+    try:
+        for manifest in registry.shared.manifests():
+            if _is_import(target, manifest, source):
+                reporter.step("encoder", f"taking {source} from {registry.shared.name}")
+                return registry.bring(manifest.fingerprint).fingerprint
+    except DesirelineError as error:
+        log.warning("the shared registry was of no help", reason=str(error))
+    return None

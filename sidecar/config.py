@@ -18,6 +18,7 @@ from desireline.sidecar.config_errors import ConfigError, describe
 from desireline.sidecar.config_paths import ConfigPath
 from desireline.sidecar.errors import TargetUnknownError
 from desireline.sidecar.hook_config import host_of
+from desireline.sidecar.registry_config import RegistryConfig
 from desireline.sidecar.settings import Seconds, Settings
 from desireline.sidecar.target_config import TargetConfig
 
@@ -294,6 +295,10 @@ class Config(Settings):
     server: ServerConfig = Field(default=ServerConfig(), description="The HTTP server.")
     hooks: HooksConfig = Field(
         default=HooksConfig(), description="Whom the webhooks of the targets may reach."
+    )
+    registry: RegistryConfig = Field(
+        default=RegistryConfig(),
+        description="Where models are shared with other machines, and whose models are taken.",
     )
     targets: dict[Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,63}$")], TargetConfig] = (
         Field(min_length=1, description="What is tuned: one table a target, by its name.")

@@ -8,6 +8,7 @@ from desireline.sidecar.model_card import model_card
 from desireline.sidecar.model_records import ModelRecord
 from desireline.trainer.manifest import MANIFEST
 from desireline.trainer.registry import Registry
+from desireline.trainer.signing import signatures_in
 
 CARD = "README.md"
 
@@ -28,9 +29,10 @@ def export_model(registry: Registry, record: ModelRecord, folder: Path) -> None:
         if folder.exists():
             raise FileExistsError(None, "it is there already")
         shutil.rmtree(beside, ignore_errors=True)
-        for name in (*record.manifest.files, MANIFEST):
+        model = registry.folder(fingerprint)
+        for name in (*record.manifest.files, MANIFEST, *signatures_in(model)):
             (beside / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(registry.folder(fingerprint) / name, beside / name)
+            shutil.copyfile(model / name, beside / name)
         (beside / CARD).write_text(model_card(record), encoding="utf-8")
         beside.rename(folder)
     except OSError as error:

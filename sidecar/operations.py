@@ -1,7 +1,7 @@
 """All that can be asked of the sidecar, by the command line, the server and the schedule."""
 
 from collections.abc import Mapping
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +29,7 @@ from desireline.sidecar.learning import pull_sessions
 from desireline.sidecar.lease import hold_lease, last_owner
 from desireline.sidecar.log_reports import forget_report, keep_health, kept_report
 from desireline.sidecar.mining_report import mining_report
+from desireline.sidecar.model_exchange import ModelExchange
 from desireline.sidecar.model_export import export_model
 from desireline.sidecar.model_records import ModelRecord, model_record, model_records
 from desireline.sidecar.once import Once
@@ -48,6 +49,7 @@ from desireline.sidecar.standing import history, last_cycle, retained_generation
 from desireline.sidecar.steering import reverted_already, run_view, steer, under_way
 from desireline.sidecar.target import Target
 from desireline.sidecar.telemetry import Metrics
+from desireline.sidecar.tune_config import WantedMode
 from desireline.sidecar.vector_spaces import Survey
 from desireline.sidecar.verification import Verification
 from desireline.sidecar.way import Wanted
@@ -81,9 +83,14 @@ class Sidecar:
 
     # The wheel.
 
-    def tune(self, target: str, reporter: Reporter) -> CycleReport:
-        """Turn the wheel once. Raises LeaseHeldError when another process is at it."""
-        parts = self._target(target)
+    def tune(
+        self, target: str, reporter: Reporter, *, mode: WantedMode | None = None
+    ) -> CycleReport:
+        """Turn the wheel once, in the configured mode or this one.
+
+        Raises LeaseHeldError when another process is at it.
+        """
+        parts = self._target(target).in_mode(mode)
         report = persistently(
             lambda: run_cycle(parts, reporter),
             last_owner=lambda: last_owner(parts.store, target),
@@ -92,6 +99,7 @@ class Sidecar:
         for fingerprint in sweep(parts.store, parts.registry, parts.cache):
             log.info("idle encoder removed", fingerprint=fingerprint)
         retraining.sweep_notes(parts)
+        self.exchange.share()
         self.metrics.cycle_ended(target, report.outcome.value)
         return report
 
@@ -378,6 +386,11 @@ class Sidecar:
         record = self.model(name)
         export_model(self._registry, record, folder)
         return record
+
+    @cached_property
+    def exchange(self) -> ModelExchange:
+        """What brings models here from elsewhere and takes them there."""
+        return ModelExchange(self._store, self._registry)
 
     def api_keys(self) -> ApiKeys:
         """Return the API keys."""

@@ -3,19 +3,19 @@
 from desireline.connectors.state_store import StateStore
 from desireline.sidecar.cycle_report import CYCLE, Outcome
 from desireline.sidecar.embedding_cache import EmbeddingCache
-from desireline.sidecar.generations import GENERATION, State
+from desireline.sidecar.sharing import in_use
 from desireline.trainer.query_side import with_their_documents
 from desireline.trainer.registry import Registry
 
 #: Tuned encoders kept beside those in use, for whoever wants to look at them or go back further.
 _KEPT = 3
-_IN_USE = {State.BUILDING, State.READY, State.LIVE, State.RETAINED}
 
 
 def sweep(store: StateStore, registry: Registry, cache: EmbeddingCache) -> list[str]:
     """Remove all but the newest tuned encoders that no generation of any target uses.
 
-    Encoders that were imported stay: training begins from them. So do those that embed the
+    It is about this machine: what is shared stays there, whoever may serve it. Encoders that were
+    imported stay: training begins from them. So do those that embed the
     documents of a query-side model that stays, and what a cycle made that is still choosing.
     Returns the fingerprints that were removed.
     """
@@ -25,21 +25,17 @@ def sweep(store: StateStore, registry: Registry, cache: EmbeddingCache) -> list[
         for record in store.list(CYCLE)
         if record.body["outcome"] == Outcome.RUNNING
     }
-    in_use = {
-        record.body["fingerprint"]
-        for record in store.list(GENERATION)
-        if record.body["state"] in _IN_USE
-    }
+    used = in_use(store)
     idle = [
         manifest
         for manifest in manifests
         if manifest.provenance.parent is not None
-        and manifest.fingerprint not in in_use
+        and manifest.fingerprint not in used
         and manifest.provenance.cycle_id not in running
     ]
     newest_first = sorted(idle, key=lambda manifest: manifest.created_at, reverse=True)
     kept = {manifest.fingerprint for manifest in newest_first[:_KEPT]}
-    needed = with_their_documents(in_use | kept, manifests)
+    needed = with_their_documents(used | kept, manifests)
     # Query-side models go first: the encoder of their documents cannot go before them.
     gone = sorted(newest_first[_KEPT:], key=lambda manifest: manifest.documents is None)
     removed = [each.fingerprint for each in gone if each.fingerprint not in needed]

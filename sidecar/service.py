@@ -23,6 +23,8 @@ _TAKE_OVER_S = 5.0
 _TIDY_S = 30.0
 #: How often salts and events whose time is over are looked for.
 _PROMISES_S = 600.0
+#: How often what could not be shared is tried again.
+_SHARING_S = 600.0
 
 
 @contextmanager
@@ -39,6 +41,7 @@ def running(sidecar: Sidecar) -> Iterator[None]:
         _thread(stack, stop, "refresh", lambda: _keep_refreshing(sidecar, stop))
         _thread(stack, stop, "tidying", lambda: _keep_tidy(sidecar, stop))
         _thread(stack, stop, "promises", lambda: _keep_promises(sidecar, stop))
+        _thread(stack, stop, "sharing", lambda: _keep_sharing(sidecar, stop))
         for name in sidecar.targets():
             _thread(stack, stop, f"follower {name}", _follow(sidecar, name, stop))
         schedule.start()
@@ -93,6 +96,15 @@ def _keep_promises(sidecar: Sidecar, stop: threading.Event) -> None:
                 sidecar.keep_promises(name)
             except DesirelineError as error:
                 log.warning("what is over will be deleted later", target=name, reason=str(error))
+
+
+def _keep_sharing(sidecar: Sidecar, stop: threading.Event) -> None:
+    while not stop.is_set():
+        try:
+            sidecar.exchange.share()
+        except DesirelineError as error:
+            log.warning("models will be shared later", reason=str(error))
+        stop.wait(_SHARING_S)
 
 
 def _show_life(sidecar: Sidecar) -> None:

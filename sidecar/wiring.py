@@ -23,13 +23,13 @@ from desireline.sidecar.hooks import Hooks
 from desireline.sidecar.operations import Sidecar
 from desireline.sidecar.privacy import Privacy
 from desireline.sidecar.serving import ClusterAddress
+from desireline.sidecar.shared_registry import open_registry
 from desireline.sidecar.steps import Reached, go_on
 from desireline.sidecar.target import Target
 from desireline.sidecar.target_config import TargetConfig
 from desireline.sidecar.telemetry import Metrics
 from desireline.sidecar.webhook import WebhookCaller
 from desireline.sidecar.worker_process import WorkerProcess
-from desireline.trainer.registry import Registry
 
 #: Base, live, retained, candidate, and who embedded the documents of a query-side one.
 _ENCODERS_A_TARGET = 5
@@ -56,7 +56,7 @@ def open_sidecar(
     _make(config.data_dir)
     settings = opensearch_settings(config.cluster)
     engine, store = _engine(config, settings), _store(config, settings)
-    registry = Registry(config.models_dir)
+    registry = open_registry(config)
     encoders = pool_over(
         registry,
         threads=config.encoder_threads,

@@ -1,5 +1,6 @@
 """The models on this machine: copied whole or not at all, checked before each use."""
 
+import builtins
 import contextlib
 import re
 import time
@@ -49,11 +50,14 @@ class Registry(ModelsFolder):
         *,
         now: Callable[[], datetime] = _utc_now,
         shared: SharedModels | None = None,
+        trust: Trust | None = None,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         super().__init__(root, now=now)
         #: That of several machines; None for a registry of this one alone.
         self.shared = shared
+        #: Whose models are taken from elsewhere.
+        self.trust = trust or Trust()
         self._monotonic = monotonic
         #: Models that could not be brought: when, and why.
         self._missed: dict[str, tuple[float, DesirelineError]] = {}
@@ -128,7 +132,7 @@ class Registry(ModelsFolder):
             folder = self.shared.pull(fingerprint, scratch)
             return self._publish(folder, self._read(folder / MANIFEST, fingerprint))
 
-    def take(self, folder: Path, *, trust: Trust) -> Manifest:
+    def take(self, folder: Path) -> Manifest:
         """Register a folder that an export wrote, as what it is: manifest, name and signatures.
 
         Raises:
@@ -140,19 +144,22 @@ class Registry(ModelsFolder):
         source = SharedFolder(str(folder.absolute()))
         with self.workspace() as scratch:
             new = scratch / "model"
-            manifest = take(source, "", new, trust=trust, most_bytes=LARGEST_MODEL)
+            manifest = take(source, "", new, trust=self.trust, most_bytes=LARGEST_MODEL)
             return self._publish(new, manifest)
 
     def list(self) -> list[Manifest]:
         """All registered models whose manifest is whole, oldest first."""
+        manifests = []
+        for name in self.names():
+            with contextlib.suppress(ModelChangedError, ModelMissingError):
+                manifests.append(self.get(name))
+        return sorted(manifests, key=lambda manifest: (manifest.created_at, manifest.fingerprint))
+
+    def names(self) -> builtins.list[str]:
+        """Fingerprints of all folders here, whole or not, sorted."""
         if not self.root.is_dir():
             return []
-        manifests = []
-        for path in self.root.iterdir():
-            if FINGERPRINT.fullmatch(path.name):
-                with contextlib.suppress(ModelChangedError, ModelMissingError):
-                    manifests.append(self.get(path.name))
-        return sorted(manifests, key=lambda manifest: (manifest.created_at, manifest.fingerprint))
+        return sorted(path.name for path in self.root.iterdir() if FINGERPRINT.fullmatch(path.name))
 
     def resolve(self, name: str) -> str:
         """Find the fingerprint that a user means by itself or by its first 8 or more digits.

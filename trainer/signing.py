@@ -137,6 +137,13 @@ class Trust:
     keys: tuple[PublicKey, ...] = ()
     #: Whether a model must be signed by one of them.
     required: bool = False
+    #: Whether this machine signs models itself.
+    signs: bool = False
+
+    @property
+    def admits_unsigned(self) -> bool:
+        """Whether an encoder that nobody signed may be imported: who can sign vouches for it."""
+        return self.signs or not self.required
 
     def check(self, manifest: bytes, signatures: dict[str, bytes], *, model: str) -> None:
         """Look at a model's signatures, by file name.

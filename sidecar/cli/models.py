@@ -1,28 +1,40 @@
 """`desireline models`: the registered encoders, their cards, and a way out for them."""
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from desireline.sidecar.cli.exit_codes import ExitCode
 from desireline.sidecar.cli.global_options import EPILOG
 from desireline.sidecar.cli.session import opened, terminal_of
+from desireline.sidecar.config_errors import ConfigError
 
 if TYPE_CHECKING:
     from desireline.sidecar.model_records import ModelRecord
+    from desireline.sidecar.operations import Sidecar
+    from desireline.trainer.manifest import Manifest
 
 models = typer.Typer(
     no_args_is_help=True,
     epilog=EPILOG,
-    help="""List registered encoders, read their cards, take them elsewhere.
+    help="""List registered encoders, read their cards, prove, share and sign them.
 
 Example: `desireline models list`""",
 )
+_Names = Annotated[list[str] | None, typer.Argument(help="First 8 or more digits of fingerprints.")]
 _Name = Annotated[str, typer.Argument(help="The first 8 or more digits of its fingerprint.")]
 
 
 @models.command("list", epilog=EPILOG)
-def list_(ctx: typer.Context) -> None:
+def list_(
+    ctx: typer.Context,
+    *,
+    shared: Annotated[
+        bool, typer.Option("--shared", help="What the shared registry holds, instead.")
+    ] = False,
+) -> None:
     """List the registered encoders, newest first: how each was made, judged and used.
 
     Example: `desireline models list`
@@ -30,6 +42,9 @@ def list_(ctx: typer.Context) -> None:
     Next: `desireline models show 3f9a1c0b` prints the card of one.
     """
     terminal = terminal_of(ctx)
+    if shared:
+        _list_shared(ctx)
+        return
     with opened(ctx) as (_, sidecar):
         found = sidecar.models()
     terminal.result({"models": [_plain(record) for record in found]})
@@ -78,17 +93,142 @@ def export(
     terminal.say(f"wrote {record.manifest.fingerprint[:12]} to {folder}")
 
 
+@models.command("verify", epilog=EPILOG)
+def verify(ctx: typer.Context, names: _Names = None) -> None:
+    """Read every file of the registered encoders again, and compare it with its digest.
+
+    Example: `desireline models verify`
+
+    Next: `desireline models pull 3f9a1c0b` puts a whole copy in the place of a damaged one.
+    """
+    terminal = terminal_of(ctx)
+    with opened(ctx) as (_, sidecar):
+        found = sidecar.exchange.verify(names or [])
+    wrong = {name: sentence for name, sentence in found.items() if sentence}
+    terminal.result({"verified": sorted(found.keys() - wrong.keys()), "wrong": wrong})
+    for sentence in wrong.values():
+        terminal.say(sentence)
+    terminal.say(f"{len(found) - len(wrong)} of {len(found)} encoders are as they were registered")
+    if wrong:
+        raise typer.Exit(ExitCode.FAILED)
+
+
+@models.command("push", epilog=EPILOG)
+def push(ctx: typer.Context, names: _Names = None) -> None:
+    """Share encoders, signed where there is a key; without a name, those that serve or may.
+
+    What serves is shared by itself, too. This signs with the present key what is shared already.
+
+    Example: `desireline models push 3f9a1c0b`
+
+    Next: `desireline models list --shared` shows what others see.
+    """
+    terminal = terminal_of(ctx)
+    with opened(ctx) as (_, sidecar):
+        _require_place(sidecar)
+        done = sidecar.exchange.push(names or [])
+    terminal.result({"pushed": [asdict(each) for each in done]})
+    for each in done:
+        terminal.say(each.sentence)
+    if not done:
+        terminal.say("no encoder serves yet, so none was shared")
+    if any(each.failed for each in done):
+        raise typer.Exit(ExitCode.FAILED)
+
+
+@models.command("pull", epilog=EPILOG)
+def pull(ctx: typer.Context, name: _Name) -> None:
+    """Bring an encoder from the shared registry, proved while it arrives.
+
+    What a generation needs is brought by itself. A damaged copy here is replaced.
+
+    Example: `desireline models pull 3f9a1c0b`
+
+    Next: `desireline models show 3f9a1c0b`
+    """
+    terminal = terminal_of(ctx)
+    with opened(ctx) as (_, sidecar):
+        _require_place(sidecar)
+        manifest = sidecar.exchange.pull(name)
+    terminal.result({"model": manifest.model_dump(mode="json")})
+    terminal.say(f"encoder {manifest.fingerprint[:12]} is on this machine")
+
+
+@models.command("import", epilog=EPILOG)
+def import_(
+    ctx: typer.Context,
+    folder: Annotated[Path, typer.Argument(help="A folder that `models export` wrote.")],
+) -> None:
+    """Register an exported encoder as what it is: its name, its line and its signatures stay.
+
+    Example: `desireline models import ./encoder`
+
+    Next: `desireline reindex products --model 3f9a1c0b` embeds an index with it.
+    """
+    terminal = terminal_of(ctx)
+    with opened(ctx) as (_, sidecar):
+        manifest = sidecar.exchange.take(folder)
+    terminal.result({"model": manifest.model_dump(mode="json")})
+    terminal.say(f"encoder {manifest.fingerprint[:12]} is registered")
+
+
+@models.command("keygen", epilog=EPILOG)
+def keygen(
+    ctx: typer.Context,
+    file: Annotated[Path, typer.Argument(help="The private key's file; must not exist.")],
+) -> None:
+    """Make a key that signs encoders; only its owner can read the file.
+
+    The public key is printed, for `registry.trusted_keys` of every machine that takes them.
+
+    Example: `desireline models keygen signing.pem`
+
+    Next: name the file in `registry.signing_key_file`, the line in `registry.trusted_keys`.
+    """
+    terminal = terminal_of(ctx)
+    from desireline.sidecar.signing_keys import make_key  # noqa: PLC0415 - quick --help
+
+    public = make_key(file)
+    terminal.result({"file": str(file), "public_key": public.text, "key": public.id})
+    terminal.say(public.text)
+    terminal.note(f"the key {public.id} is in {file}; keep it where nobody else can read it")
+
+
+def _list_shared(ctx: typer.Context) -> None:
+    terminal = terminal_of(ctx)
+    with opened(ctx) as (_, sidecar):
+        _require_place(sidecar)
+        place, found = sidecar.exchange.place, sidecar.exchange.manifests()[::-1]
+        here = {record.manifest.fingerprint for record in sidecar.models()}
+    terminal.result({"registry": place, "models": [each.model_dump(mode="json") for each in found]})
+    if not found:
+        terminal.say(f"{place} holds no encoder yet; `desireline models push` shares those in use")
+        return
+    rows = [[*_made(manifest), "yes" if manifest.fingerprint in here else ""] for manifest in found]
+    terminal.table(["encoder", "made", "weights", "from", "pairs", "here"], rows)
+
+
+def _require_place(sidecar: "Sidecar") -> None:
+    if not sidecar.exchange.place:
+        raise ConfigError(
+            "no shared registry is configured; nothing was sent or taken",
+            next_step='set url under [registry], such as "s3://search-models/products"',
+        )
+
+
 def _row(record: "ModelRecord") -> list[object]:
-    manifest, made = record.manifest, record.manifest.provenance
     served = ", ".join(f"{g.target} {g.number} ({g.state})" for g in record.generations)
+    return [*_made(record.manifest), record.judged.outcome if record.judged else "", served]
+
+
+def _made(manifest: "Manifest") -> list[object]:
+    made = manifest.provenance
     return [
         manifest.fingerprint[:12],
         f"{manifest.created_at:%Y-%m-%d %H:%M}",
         made.precision,
         made.parent[:12] if made.parent else made.base_model,
         f"{made.pairs:,}" if made.pairs else "",
-        record.judged.outcome if record.judged else "",
-        served,
     ]
 
 

@@ -8,7 +8,7 @@ import shutil
 import threading
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import fsspec
 import numpy as np
@@ -128,8 +128,8 @@ class DyingFileSystem(MemoryFileSystem):
     """As memory, but everything fails from the n-th call on."""
 
     protocol = "dying"
-    store: dict[str, Any] = {}
-    pseudo_dirs = [""]
+    store: ClassVar[dict[str, Any]] = {}
+    pseudo_dirs: ClassVar[list[str]] = [""]
     cachable = False
     left = 10**9
 
@@ -530,14 +530,13 @@ def test_an_exported_folder_is_taken_with_its_name_its_label_and_its_signature(
     manifest = added(ours, exported_static, pairs=11)
     push(ours, manifest)
     trust = Trust(keys=(mine.public,), required=True)
-    theirs = Registry(tmp_path / "b")
-    assert theirs.take(ours.folder(manifest.fingerprint), trust=trust) == manifest
+    theirs = Registry(tmp_path / "b", trust=trust)
+    assert theirs.take(ours.folder(manifest.fingerprint)) == manifest
+    strangers = Trust(keys=(key().public,), required=True)
     with pytest.raises(SignatureError):
-        Registry(tmp_path / "c").take(
-            ours.folder(manifest.fingerprint), trust=Trust(keys=(key().public,), required=True)
-        )
+        Registry(tmp_path / "c", trust=strangers).take(ours.folder(manifest.fingerprint))
     with pytest.raises(ModelMissingError, match="no manifest"):
-        theirs.take(exported_static, trust=Trust())
+        theirs.take(exported_static)
 
 
 def test_a_damaged_copy_is_not_shared_and_can_be_fetched_anew(
