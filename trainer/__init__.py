@@ -45,11 +45,14 @@ Files, in the order the data meets them:
 - ``lessons``        pairs as numbered rows
 - ``batches``        which pairs learn together
 - ``batch_loading``  their texts become tokens
+- ``batch_stream``   batches on their device when they are wanted
 - ``devices``        where training runs, and in which numbers
 - ``preparing``      which weights train
 - ``losses``         what the pairs mean to the encoder
 - ``optimising``     how weights move: optimiser, layers, schedule
 - ``watching``       what looks on while an encoder trains
+- ``peers``          processes that train one encoder together
+- ``utilisation``    how busy it keeps what it runs on
 - ``tuned``          what comes of a training
 - ``library_trainer``  sentence-transformers' Trainer, followed step by step
 - ``replay``         general texts keep their vectors while pairs teach

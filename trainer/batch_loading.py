@@ -8,14 +8,12 @@ from typing import Any
 
 import numpy as np
 import torch
-from datasets import Dataset
 from numpy.typing import NDArray
 from sentence_transformers import SentenceTransformer
-from sentence_transformers.base.sampler import DefaultBatchSampler
-from torch.utils.data import SequentialSampler
 
 from desireline.trainer.jobs import FitConfig
-from desireline.trainer.lessons import Indices, Lessons
+from desireline.trainer.lessons import Lessons
+from desireline.trainer.losses.embedding import LENGTHS, lengths_of
 
 Tokens = NDArray[np.int32]
 
@@ -24,25 +22,10 @@ _MASK, _IDS, _STARTS = "attention_mask", "input_ids", "offsets"
 _MOST_KEPT = 500_000
 
 
-class Schedule(DefaultBatchSampler):
-    """Hands the drawn batches to the trainer's loader, once and in order."""
-
-    def __init__(self, dataset: Dataset, batches: list[Indices]) -> None:
-        super().__init__(SequentialSampler(dataset), batch_size=1, drop_last=False)
-        self._batches = batches
-
-    def __iter__(self) -> Any:
-        return (batch.tolist() for batch in self._batches)
-
-    def __len__(self) -> int:
-        return len(self._batches)
-
-
 class Collator:
     """Gives the tokens of the anchors of a batch, and of each of its passages once."""
 
     def __init__(self, model: SentenceTransformer, lessons: Lessons, config: FitConfig) -> None:
-        self.valid_label_columns = ["label"]
         self._lessons = lessons
         self._anchors = KnownTokens(model, lessons.anchors, task="query", most=config.query_tokens)
         self._passages = KnownTokens(
@@ -60,6 +43,9 @@ class Collator:
         passages = self._passages.of(self._lessons.passages_of(numbers).tolist())
         for name, features in (("query", anchors), ("document", passages)):
             batch |= {f"{name}_{key}": value for key, value in features.items()}
+            lengths = lengths_of(features.get(_MASK))
+            if lengths is not None:
+                batch[f"{name}_{LENGTHS}"] = lengths
         return batch
 
 

@@ -13,6 +13,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 from desireline.trainer.errors import CheckpointError
+from desireline.trainer.peers import peers
 from desireline.trainer.watching import Training, Watcher
 
 log = structlog.get_logger(__name__)
@@ -73,7 +74,8 @@ class Checkpoints:
 
     def remove(self) -> None:
         """Throw all checkpoints away."""
-        shutil.rmtree(self.folder, ignore_errors=True)
+        if peers().leads:
+            shutil.rmtree(self.folder, ignore_errors=True)
 
     def write(self, training: Training) -> None:
         """Write the state now.
@@ -88,6 +90,8 @@ class Checkpoints:
             tensors |= {f"keeper.{number}.{name}": tensor for name, tensor in kept.items()}
             values[f"keeper.{number}"] = of_keeper
         values["digest"] = self.digest
+        if not peers().leads:
+            return
         done = len(training.losses)
         partial, whole = self.folder / "partial", self.folder / f"step-{done}"
         try:
@@ -112,7 +116,7 @@ class Checkpoints:
         values = _values_of(found[-1])
         if values.get("digest") != self.digest:
             log.info("checkpoint of another training left out", folder=str(self.folder))
-            shutil.rmtree(self.folder)
+            self.remove()
             return
         self._restore(training, _tensors_of(found[-1]), values)
         log.info("training resumed", step=len(training.losses), planned_steps=training.steps)
@@ -128,6 +132,8 @@ class Checkpoints:
         scheduler = training.scheduler.state_dict()
         training.scheduler.load_state_dict(scheduler | values["scheduler"])
         torch.set_rng_state(tensors["random"])
+        if "random.gpu" in tensors and torch.cuda.is_available():
+            torch.cuda.set_rng_state(tensors["random.gpu"])
 
 
 def _state_of(training: Training) -> tuple[Tensors, dict[str, Any]]:
@@ -138,6 +144,8 @@ def _state_of(training: Training) -> tuple[Tensors, dict[str, Any]]:
         for name, value in moments.items():
             tensors[f"optimizer.{number}.{name}"] = torch.as_tensor(value)
     tensors["random"] = torch.get_rng_state()
+    if torch.cuda.is_available():
+        tensors["random.gpu"] = torch.cuda.get_rng_state()
     scheduler = training.scheduler.state_dict().items()
     values = {
         "losses": list(training.losses),

@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from typing import Literal
 
 import torch
-from transformers.utils import is_flash_attn_2_available
+from transformers.utils.import_utils import is_flash_attn_2_available
 
 from desireline.trainer.errors import TrainerError
 from desireline.trainer.jobs import FitConfig

@@ -9,6 +9,8 @@ import torch
 from sentence_transformers import SentenceTransformer
 
 from desireline.trainer.errors import TrainerError
+from desireline.trainer.peers import peers
+from desireline.trainer.utilisation import Busy
 from desireline.trainer.watching import Training
 
 Progress = Callable[[int, int, float], None]
@@ -29,9 +31,13 @@ class Tuned:
     ended: str = ""
     #: What texts taught before, in words that a sentence begins with; empty where they did not.
     first: str = ""
+    #: What training kept busy; None where it was not looked at.
+    busy: Busy | None = None
 
     @classmethod
-    def after(cls, training: Training, folder: Path, *, seconds: float) -> "Tuned":
+    def after(
+        cls, training: Training, folder: Path, *, seconds: float, busy: Busy | None = None
+    ) -> "Tuned":
         """Say how a training went whose encoder lies in a folder."""
         return cls(
             folder=folder,
@@ -40,6 +46,7 @@ class Tuned:
             seconds=seconds,
             losses=tuple(training.losses),
             ended=training.ended,
+            busy=busy,
         )
 
     @property
@@ -56,9 +63,10 @@ class Tuned:
     def sentence(self) -> str:
         """One line for people; says why training ended early where it did."""
         cut = f" of {self.planned_steps}, {self.ended}" if self.ended else ""
+        busy = f", {self.busy.sentence}" if self.busy else ""
         return (
             f"{self.first}{self.steps} steps{cut}, {self.seconds:.0f} s, "
-            f"loss {self.first_loss:.3f} -> {self.last_loss:.3f}"
+            f"loss {self.first_loss:.3f} -> {self.last_loss:.3f}{busy}"
         )
 
 
@@ -78,7 +86,17 @@ def interpolate(
 
 
 def save_encoder(model: SentenceTransformer, out: Path) -> None:
-    """Write beside and rename, so that a folder at `out` is always whole."""
+    """Write beside and rename, so that a folder at `out` is always whole.
+
+    Of several processes that trained together the first writes, and all wait for it.
+    """
+    together = peers()
+    if together.leads:
+        _write(model, out)
+    together.wait()
+
+
+def _write(model: SentenceTransformer, out: Path) -> None:
     partial = out.with_name(f"{out.name}.partial")
     shutil.rmtree(partial, ignore_errors=True)
     try:

@@ -9,12 +9,12 @@ from pathlib import Path
 import numpy as np
 import structlog
 import torch
-from datasets import Dataset
 from numpy.typing import NDArray
 from sentence_transformers import SentenceTransformer
 from transformers import PrinterCallback
 
 from desireline.trainer.batch_loading import Collator, tokenise
+from desireline.trainer.batch_stream import BatchStream
 from desireline.trainer.batches import BatchPlan, schedule
 from desireline.trainer.devices import (
     attentions,
@@ -28,11 +28,13 @@ from desireline.trainer.errors import TrainerError
 from desireline.trainer.jobs import FitConfig, FitJob
 from desireline.trainer.lessons import Indices, Lessons
 from desireline.trainer.library_trainer import LibraryTrainer, Watch, arguments
-from desireline.trainer.losses.vectors import make_loss
+from desireline.trainer.losses.vectors import LossMaker, make_loss
 from desireline.trainer.optimising import optimiser_of, scheduler_of
 from desireline.trainer.pairs import PairSet
+from desireline.trainer.peers import peers
 from desireline.trainer.preparing import prepare_weights, put_projection
 from desireline.trainer.tuned import Progress, Tuned, interpolate, save_encoder
+from desireline.trainer.utilisation import Utilisation
 from desireline.trainer.watching import Budget, Training, Watcher, diverged
 
 __all__ = [
@@ -95,12 +97,13 @@ def tune_pairs(
     clock: Callable[[], float] = time.monotonic,
     dress: Dress = _as_it_is,
     watchers: Sequence[Watcher] = (),
+    loss_of: LossMaker = make_loss,
 ) -> Tuned:
     """Tune the encoder in `base` on pairs and write it to `out`.
 
     Nothing is left at `out` unless training ended well; an interrupt leaves no trace. On a
     CPU the same arguments give the same encoder. While `dress` holds the encoder, it decides
-    which of its weights train. Watchers look on, in their order.
+    which of its weights train. Watchers look on, in their order. `loss_of` makes the loss.
 
     Raises:
         NothingToLearnError: the pairs teach nothing.
@@ -130,13 +133,19 @@ def tune_pairs(
             likeness=_likeness(model, lessons, config),
             seed=config.seed,
         )
+        looking = Utilisation(device=model.device, threads=torch.get_num_threads())
         with dress(model):
-            onlookers = (watchers, progress or _silent)
-            training = _train(model, lessons, batches, config, onlookers)
+            onlookers = ([looking, *watchers], _told(progress))
+            training = _train(model, lessons, batches, config, onlookers, loss_of=loss_of)
     interpolate(model, before, config.tuned_share)
     save_encoder(model, out)
     log.info("encoder trained", steps=len(training.losses), planned_steps=len(batches))
-    return Tuned.after(training, out, seconds=clock() - started)
+    return Tuned.after(training, out, seconds=clock() - started, busy=looking.busy)
+
+
+def _told(progress: Progress | None) -> Progress:
+    """Of several processes that train together, let the first speak."""
+    return progress if progress and peers().leads else _silent
 
 
 def _silent(done: int, total: int, loss: float) -> None:
@@ -182,9 +191,11 @@ def _train(
     batches: list[Indices],
     config: FitConfig,
     onlookers: tuple[Sequence[Watcher], Progress],
+    *,
+    loss_of: LossMaker,
 ) -> Training:
     prepare_weights(model, config)
-    loss = make_loss(config.loss, model, lessons, config.loss_settings)
+    loss = loss_of(config.loss, model, lessons, config.loss_settings)
     optimizer = optimiser_of(model, loss, config)
     scheduler = scheduler_of(optimizer, config, len(batches))
     training = Training(
@@ -193,16 +204,17 @@ def _train(
     watchers, progress = onlookers
     for watcher in watchers:
         watcher.begin(training)
+    _begin_together(training)
     left = batches[len(training.losses) :]
+    stream = BatchStream(left, Collator(model, lessons, config), model.device)
     with tempfile.TemporaryDirectory(prefix="desireline-fit-") as scratch:
-        watch = Watch(training, watchers, progress)
         trainer = LibraryTrainer(
+            stream=stream,
+            together=peers(),
             model=model,
-            args=arguments(Path(scratch), config, left),
-            train_dataset=Dataset.from_dict({"label": list(range(len(lessons.anchors)))}),
+            args=arguments(Path(scratch), config, len(left)),
             loss=loss,
-            data_collator=Collator(model, lessons, config),  # type: ignore[arg-type]  # any callable will do
-            callbacks=[watch],
+            callbacks=[Watch(training, watchers, progress)],
             optimizers=(optimizer, scheduler),
         )
         trainer.remove_callback(PrinterCallback)
@@ -216,3 +228,16 @@ def _train(
     for watcher in watchers:
         watcher.end(training)
     return training
+
+
+def _begin_together(training: Training) -> None:
+    """Have all processes begin with the same weights and at the same step."""
+    together, done = peers(), len(training.losses)
+    if together.agreed(done) != done:
+        raise TrainerError(
+            f"process {together.number + 1} of {together.count} that train together begins at step"
+            f" {done} and the first one at another: checkpoints must lie where all of them read;"
+            " nothing was trained",
+            next_step="put the result on a disk that all machines share",
+        )
+    together.same(training.trained.values())

@@ -9,11 +9,11 @@ from desireline.connectors import plugins
 from desireline.trainer.errors import LossError
 from desireline.trainer.lessons import Lessons
 from desireline.trainer.losses.base import Features
-from desireline.trainer.losses.embedding import embed
+from desireline.trainer.losses.embedding import Embed, embed
 from desireline.trainer.losses.rows import Rows
 
-Embed = Callable[[torch.nn.Module, Features], torch.Tensor]
-"""Makes the embeddings of tokenised texts, shape (texts, dimension)."""
+LossMaker = Callable[[str, torch.nn.Module, Lessons, Mapping[str, object]], torch.nn.Module]
+"""Makes a loss of its name, the model, the lessons and the settings, as `make_loss` does."""
 
 
 class VectorLoss(torch.nn.Module):

@@ -11,7 +11,7 @@ from torch.utils.checkpoint import checkpoint
 from desireline.trainer.errors import LossError
 from desireline.trainer.lessons import Lessons
 from desireline.trainer.losses.base import Features
-from desireline.trainer.losses.embedding import embed
+from desireline.trainer.losses.embedding import embed_here, embed_together
 from desireline.trainer.losses.rows import Rows
 from desireline.trainer.losses.vectors import VectorLoss, vector_loss
 
@@ -52,7 +52,7 @@ class Cached(torch.nn.Module):
         super().__init__()
         config = CachedConfig.model_validate(settings)
         self.inner = vector_loss(config.loss, model, lessons, config.settings)
-        self.inner.embed = partial(_in_chunks, size=config.chunk)
+        self.inner.embed = partial(embed_together, partial(_in_chunks, size=config.chunk))
 
     def forward(self, features: list[Features], labels: torch.Tensor) -> torch.Tensor:
         """Return the loss of one batch; see `Loss`."""
@@ -116,9 +116,9 @@ def _in_chunks(model: torch.nn.Module, features: Features, *, size: int) -> torc
     """
     mask = features.get("attention_mask")
     if mask is None or mask.dim() != _TABLE:
-        return embed(model, features)
+        return embed_here(model, features)
     parts = [
-        checkpoint(embed, model, part, use_reentrant=False, preserve_rng_state=True)
+        checkpoint(embed_here, model, part, use_reentrant=False, preserve_rng_state=True)
         for part in _cut(features, mask, size)
     ]
     return torch.cat(parts)
