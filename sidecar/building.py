@@ -24,7 +24,6 @@ from desireline.sidecar.reporting import Reporter
 from desireline.sidecar.run import Run, open_run
 from desireline.sidecar.served_stage import refuse_lossy, served_recall
 from desireline.sidecar.serving import serve_by
-from desireline.sidecar.sharing import share
 from desireline.sidecar.slot_way import begin_slot, build_slot, cut_over_slot, keep_slot_near
 from desireline.sidecar.steps import Step
 from desireline.sidecar.target import Target
@@ -117,8 +116,8 @@ def put_live(
     with open_run(target, lease, reporter, fingerprint=fingerprint, in_place=in_place) as run:
         generation = _begin(run, fingerprint, cycle, way)
         run.status.building(generation.number, generation.way)
-        for shared in share(target.registry, [fingerprint]):
-            run.reporter.step("registry", shared.sentence)
+        for sentence in target.share(fingerprint):
+            run.reporter.step("registry", sentence)
         stages = _WAYS[generation.way]
         try:
             if generation.state is State.BUILDING:

@@ -1,9 +1,9 @@
 """All the parts that one target is worked on with."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from desireline.connectors.errors import FieldMissingError, IndexMissingError
@@ -26,8 +26,13 @@ from desireline.sidecar.pulling import Transform, as_it_is
 from desireline.sidecar.reencoding import Sample
 from desireline.sidecar.steps import Reached, go_on
 from desireline.sidecar.target_config import TargetConfig
+from desireline.sidecar.tune_config import WantedMode
 from desireline.sidecar.worker_process import WorkerProcess
 from desireline.trainer.registry import Registry
+
+
+def _keep(fingerprint: str) -> Sequence[str]:  # noqa: ARG001 - nobody to share it with
+    return ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,8 +60,17 @@ class Target:
     reached: Reached = go_on
     #: Opens the cluster's judgments behind a prefix; None without a cluster.
     judgment_lists: Callable[[str], SearchRelevance] | None = None
+    #: Shares an encoder with other machines before it serves; says how that went.
+    share: Callable[[str], Sequence[str]] = _keep
     #: How a run waits.
     sleep: Callable[[float], None] = time.sleep
+
+    def in_mode(self, mode: WantedMode | None) -> "Target":
+        """Return the target as it is, but tuned in this mode; None changes nothing."""
+        if mode is None:
+            return self
+        tune = self.config.tune.model_copy(update={"mode": mode})
+        return replace(self, config=self.config.model_copy(update={"tune": tune}))
 
     @property
     def generations(self) -> Generations:

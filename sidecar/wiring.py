@@ -24,6 +24,7 @@ from desireline.sidecar.operations import Sidecar
 from desireline.sidecar.privacy import Privacy
 from desireline.sidecar.serving import ClusterAddress
 from desireline.sidecar.shared_registry import open_registry
+from desireline.sidecar.sharing import share
 from desireline.sidecar.steps import Reached, go_on
 from desireline.sidecar.target import Target
 from desireline.sidecar.target_config import TargetConfig
@@ -84,6 +85,7 @@ def open_sidecar(
             privacy=privacy[name],
             clock=clock,
             reached=reached,
+            share=lambda fingerprint: [each.sentence for each in share(registry, [fingerprint])],
             hooks=_hooks(config, target),
             judgment_lists=None if settings is None else partial(_lists_of, settings),
         )
