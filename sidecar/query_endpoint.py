@@ -6,6 +6,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from hashlib import sha256
 
 from desireline.sidecar.errors import SidecarError
 from desireline.sidecar.hook_config import host_of
@@ -25,6 +26,13 @@ class QueryEndpoint:
     instruction: str
     timeout_s: float
     key: str | None = field(default=None, repr=False)
+    #: What to do when it fails.
+    next_step: str = "check tune.query_writer, or take synthetic out of tune.miners"
+
+    @property
+    def fingerprint(self) -> str:
+        """Names what decides what is written, as far as it can be known from here."""
+        return sha256(f"{self.url}\n{self.model}\n{self.instruction}".encode()).hexdigest()
 
     def __call__(self, texts: Sequence[str], most: int) -> list[list[str]]:
         """Return up to `most` queries for each text.
@@ -57,7 +65,7 @@ class QueryEndpoint:
             raise SidecarError(
                 f"the query writer at {host_of(self.url)} did not answer as expected:"
                 f" {_reason(error)}; nothing was trained and what serves is unchanged",
-                next_step="check tune.query_writer, or take synthetic out of tune.miners",
+                next_step=self.next_step,
             ) from error
         return _lines(said, most)
 

@@ -8,7 +8,7 @@ from desireline.sidecar.config_paths import ConfigPath
 from desireline.sidecar.durations import parse_duration
 from desireline.sidecar.hook_config import web_address
 
-_INSTRUCTION = (
+INSTRUCTION = (
     "Write {most} short search queries, one a line and nothing else, that people would type to"
     " find the following document without knowing its words."
 )
@@ -44,7 +44,7 @@ class EndpointWriterConfig(BaseModel):
         description="Environment variable with the key; left out: none is sent.",
     )
     instruction: str = Field(
-        default=_INSTRUCTION,
+        default=INSTRUCTION,
         description="What is asked for; {most} stands for how many queries.",
     )
     timeout: Annotated[float, BeforeValidator(parse_duration)] = Field(

@@ -32,6 +32,7 @@ Files, in the order the data meets them:
 - ``click_truth``    held-out clicks as a truth that favours nobody
 - ``pairs``          anchor, positive, negatives, weight
 - ``document_vectors``  a catalogue as it is in its index
+- ``catalogue``      its documents as texts
 - ``label_model``    how far each source of pairs can be trusted
 - ``miners``         sessions, judgments or documents become pairs
 - ``supported_pairs``  the pairs that enough people stand behind
@@ -58,6 +59,7 @@ Files, in the order the data meets them:
 - ``replay``         general texts keep their vectors while pairs teach
 - ``tuning``         the training loop
 - ``self_supervised``  documents' texts teach before pairs do
+- ``compact``        an encoder made for one catalogue, of few layers or none
 - ``modes``          what of an encoder is trained, cheapest first
 - ``training_files`` rows of people's own files, each with its line
 - ``training_rows``  which cell is what, and what is wrong with which line
@@ -87,6 +89,8 @@ Files, in the order the data meets them:
 - ``local_models``   a model from a folder, without running its code
 - ``query_writer``   a local model writes queries for documents
 - ``cross_encoder``  reads a query and a document together
+- ``synthesis``      queries x documents become rows with a teacher's margins
+- ``launching``      a training on several GPUs, a process each
 - ``worker``         the child process in which torch lives
 - ``measures``       mRR, Recall, nDCG, hit as values
 - ``evaluation``     qrels x run: a table with intervals
@@ -108,6 +112,7 @@ Files, in the order the data meets them:
 - ``simulated_defects``    what is wrong with real logs, planted
 """
 
+from importlib import import_module
 from typing import TYPE_CHECKING
 
 if __name__ == "trainer":
@@ -115,14 +120,21 @@ if __name__ == "trainer":
 
 if TYPE_CHECKING:
     from desireline.trainer.fitting import fit
+    from desireline.trainer.synthesis.settings import SynthesisModels
+    from desireline.trainer.synthesis.synthesizing import synthesize
 
-__all__ = ["fit"]
+__all__ = ["SynthesisModels", "fit", "synthesize"]
+
+_LATE = {
+    "fit": "desireline.trainer.fitting",
+    "synthesize": "desireline.trainer.synthesis.synthesizing",
+    "SynthesisModels": "desireline.trainer.synthesis.settings",
+}
 
 
 def __getattr__(name: str) -> object:
-    """Import `fit` when it is asked for: it takes seconds of torch (PEP 562)."""
-    if name == "fit":
-        from desireline.trainer.fitting import fit as found  # noqa: PLC0415 - see above
-
-        return found
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    """Import what takes seconds of torch when it is asked for (PEP 562)."""
+    if name not in _LATE:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    found: object = getattr(import_module(_LATE[name]), name)
+    return found

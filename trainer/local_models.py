@@ -1,11 +1,15 @@
 """A model from a folder of the user's: safetensors alone, no network, none of its code."""
 
+import hashlib
 from pathlib import Path
 from typing import Any
 
 from transformers import AutoTokenizer
 
 from desireline.trainer.errors import UnsafeModelError
+
+#: Files that decide what a model says.
+_DECIDING = {".json", ".model", ".safetensors", ".txt"}
 
 
 def load_local(folder: Path, architecture: Any, what: str) -> tuple[Any, Any]:
@@ -30,3 +34,13 @@ def load_local(folder: Path, architecture: Any, what: str) -> tuple[Any, Any]:
             next_step="name a folder with config.json, a tokenizer and safetensors",
         ) from error
     return tokenizer, model.eval()
+
+
+def fingerprint_of(folder: Path) -> str:
+    """Return the SHA-256 over the names and bytes of a model's files."""
+    total = hashlib.sha256()
+    for path in sorted(folder.iterdir()):
+        if path.is_file() and path.suffix in _DECIDING:
+            with path.open("rb") as file:
+                total.update(path.name.encode() + hashlib.file_digest(file, "sha256").digest())
+    return total.hexdigest()

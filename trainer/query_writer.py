@@ -1,18 +1,59 @@
 """A local sequence-to-sequence model writes queries for documents; torch lives here."""
 
 from collections.abc import Callable, Iterator, Sequence
+from functools import cached_property
+from hashlib import sha256
+from pathlib import Path
 from typing import Any
 
 import torch
 from transformers import AutoModelForSeq2SeqLM, set_seed
 
 from desireline.trainer.jobs import WriteQueriesJob
-from desireline.trainer.local_models import load_local
+from desireline.trainer.local_models import fingerprint_of, load_local
 
 _AT_ONCE = 16
 
 Progress = Callable[[int, int], None]
 """Told after every batch: documents done, documents in all."""
+
+
+class LocalQueryWriter:
+    """Writes queries with a model that is loaded once.
+
+    What it writes for some texts depends on these texts and the seed alone, not on what was
+    written before: a run that was killed goes on as if nothing had been.
+    """
+
+    def __init__(self, folder: Path, *, prompt: str = "", seed: int = 0) -> None:
+        """Load the model.
+
+        Raises:
+            UnsafeModelError: the folder holds no model that can be loaded without running its code.
+
+        """
+        what = "sequence-to-sequence model"
+        self._tokenizer, self._model = load_local(folder, AutoModelForSeq2SeqLM, what)
+        self._folder, self._prompt, self._seed = folder, prompt, seed
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """Names all that decides what it writes."""
+        told = f"{fingerprint_of(self._folder)} {self._prompt} {self._seed}"
+        return sha256(told.encode()).hexdigest()
+
+    def __call__(self, texts: Sequence[str], most: int) -> list[list[str]]:
+        """Return up to `most` queries for each text."""
+        job = WriteQueriesJob(
+            folder=self._folder, texts=tuple(texts), most=most, prompt=self._prompt
+        )
+        salted = sha256(repr((self._seed, most, job.texts)).encode("utf-8", "surrogatepass"))
+        written: list[list[str]] = []
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(int.from_bytes(salted.digest()[:7]))
+            for batch in _batches(job.texts):
+                written += _write(job, self._tokenizer, self._model, batch)
+        return written
 
 
 def write_queries(job: WriteQueriesJob, progress: Progress | None = None) -> list[list[str]]:

@@ -46,9 +46,8 @@ class PseudoQueries:
         """Yield a few pairs a document whose title has two words or more."""
         for document_id in sorted(material.documents):
             positive = material.passage(document_id)
-            words = normalise(material.documents[document_id].title).split()
-            if positive and len(words) >= _FEWEST_WORDS:
-                for cut in self._cuts(document_id, words):
+            if positive:
+                for cut in self.cuts(document_id, material.documents[document_id].title):
                     yield Pair(
                         anchor=cut,
                         positive=positive,
@@ -57,7 +56,11 @@ class PseudoQueries:
                         why="words of the document's own title",
                     )
 
-    def _cuts(self, document_id: str, words: list[str]) -> list[str]:
+    def cuts(self, document_id: str, title: str) -> list[str]:
+        """Return the distinct cuts of a title; none of one with fewer than two words."""
+        words = normalise(title).split()
+        if len(words) < _FEWEST_WORDS:
+            return []
         salted = f"{self._config.seed}\n{document_id}".encode("utf-8", "surrogatepass")
         random = Random(int.from_bytes(sha256(salted).digest()[:8]))  # noqa: S311 - a draw
         cuts = (self._cut(words, random) for _ in range(self._config.a_document))
