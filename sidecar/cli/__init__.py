@@ -15,8 +15,8 @@
 - ``log_health``      a click log's health in a terminal, as wide as it is
 - ``watch``           a run as it goes: a bar, plain lines or JSON lines
 - ``waiting``         for the end of a process that serves
-- ``demo``, ``init``, ``doctor``, ``logs``, ``mine``, ``fit``, ``tune``, ``quantise``,
-  ``reindex``, ``serve``, ``status``, ``generations``, ``revert``, ``verify``, ``search``,
+- ``demo``, ``init``, ``doctor``, ``logs``, ``mine``, ``synthesize``, ``fit``, ``tune``,
+  ``quantise``, ``reindex``, ``serve``, ``status``, ``generations``, ``revert``, ``verify``, ``search``,
   ``simulate``, ``erase``, ``keys``, ``judgments``, ``models``   the commands
 - ``steering``        ``pause``, ``resume``, ``throttle``, ``postpone``, ``cut-over``, ``cancel``
 - ``app``             all commands, in the order one meets them

@@ -22,6 +22,7 @@ from desireline.sidecar.cli.serve import serve
 from desireline.sidecar.cli.simulate import simulate
 from desireline.sidecar.cli.status import status
 from desireline.sidecar.cli.steering import cancel, cut_over, pause, postpone, resume, throttle
+from desireline.sidecar.cli.synthesize import synthesize
 from desireline.sidecar.cli.tune import tune
 from desireline.sidecar.cli.verify import verify
 
@@ -37,7 +38,7 @@ app = typer.Typer(
     " 3 refused (nothing changed), 4 a defect in desireline, 130 interrupted.",
 )
 COMMANDS = (
-    *(demo, init, doctor, logs, mine, fit, tune, quantise, reindex, serve),
+    *(demo, init, doctor, logs, mine, synthesize, fit, tune, quantise, reindex, serve),
     *(status, pause, resume, throttle, postpone, cut_over, cancel),
     *(generations, revert, verify, search, simulate, erase),
 )
