@@ -26,6 +26,7 @@ Files; first what everything stands on, then the data's way, then the doors:
 - ``lease``             who may write a target
 - ``encoders``          the encoders in memory
 - ``serving``           the one object a query is answered by
+- ``intent_serving``    what queries mean, told from memory, and what a search makes of it
 - ``embedding_cache``   what was encoded once is never encoded again
 - ``patience``          how long work waits for an engine, and how often it asks again
 - ``delivery``          writes handed to an engine until each has an outcome

@@ -4,10 +4,12 @@ One record a target and encoder names the head; the heads themselves lie in the 
 head is never looked up but by the encoder whose vectors it reads.
 """
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from desireline.connectors.errors import StateConflictError
+from desireline.sidecar.intent_serving import Intents
 from desireline.sidecar.target import Target
 from desireline.trainer.intent.storing import IntentStore
 
@@ -29,6 +31,16 @@ def head_for(target: Target, encoder: str) -> str | None:
     """Return the digest of the head that serves with an encoder; None where there is none."""
     record = target.store.get(INTENT, _key(target, encoder))
     return None if record is None else str(record.body["head"])
+
+
+def intents_of(target: Target) -> Intents:
+    """Return the heads of a target as they serve."""
+    return Intents(
+        target=target.name,
+        config=target.config.intent,
+        appointed=partial(head_for, target),
+        load=lambda head: heads_of(target).load(head),
+    )
 
 
 def appoint(target: Target, encoder: str, head: str, **told: Any) -> None:

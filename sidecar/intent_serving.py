@@ -22,9 +22,6 @@ log = structlog.get_logger(__name__)
 Use = Literal["boost", "filter", "abstained", "unfiltered"]
 """What was made of an intent; unfiltered: the filter left too few answers, so it was left out."""
 
-Look = Callable[[str], tuple[IntentHead, IntentManifest] | None]
-"""Returns the head that serves with an encoder, verified; None where there is none. May block."""
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServedHead:
@@ -121,8 +118,13 @@ class Intents:
 
     target: str
     config: IntentConfig
-    look: Look
+    #: Returns the digest of the head that serves with an encoder. May block.
+    appointed: Callable[[str], str | None]
+    #: Reads a head from the disk and verifies it. May block.
+    load: Callable[[str], tuple[IntentHead, IntentManifest]]
     _heads: dict[str, ServedHead | None] = field(default_factory=dict)
+    #: The head that was looked at last, and could be loaded or not.
+    _seen: tuple[str, str] = ("", "")
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def head_for(self, live: LiveGeneration) -> ServedHead | None:
@@ -164,22 +166,24 @@ class Intents:
         """Look which head serves with the live encoder, and forget those of others."""
         if self.config.category is None:
             return
-        try:
-            found = self.look(fingerprint)
-        except TrainerError as error:
-            self._say_once(fingerprint, error)
-            found = None
-        served = None
-        if found is not None and found[0].encoder == fingerprint:
-            served = ServedHead(head=found[0], manifest=found[1], config=self.config)
         with self._lock:
-            self._heads = {fingerprint: served}
+            head = self.appointed(fingerprint)
+            if head is None:
+                self._heads, self._seen = {fingerprint: None}, ("", "")
+            elif self._seen != (fingerprint, head):
+                self._heads = {fingerprint: self._loaded(head, fingerprint)}
+                self._seen = (fingerprint, head)
 
-    def _say_once(self, fingerprint: str, error: TrainerError) -> None:
-        if self._heads.get(fingerprint, ...) is not None:
-            log.warning(
-                "intent head not used", target=self.target, encoder=fingerprint, error=str(error)
-            )
+    def _loaded(self, head: str, fingerprint: str) -> ServedHead | None:
+        try:
+            found, manifest = self.load(head)
+        except TrainerError as error:
+            log.warning("intent head not used", target=self.target, head=head, error=str(error))
+            return None
+        if found.encoder != fingerprint:
+            log.warning("intent head of another encoder not used", target=self.target, head=head)
+            return None
+        return ServedHead(head=found, manifest=manifest, config=self.config)
 
 
 def answer(

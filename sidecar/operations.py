@@ -24,6 +24,8 @@ from desireline.sidecar.errors import (
 )
 from desireline.sidecar.follower import Follower
 from desireline.sidecar.hooks import HookPoint
+from desireline.sidecar.intent_records import intents_of, sweep_heads
+from desireline.sidecar.intent_serving import Answered, Intents, answer
 from desireline.sidecar.labelling import weak_labels
 from desireline.sidecar.learning import pull_sessions
 from desireline.sidecar.lease import hold_lease, last_owner
@@ -78,6 +80,7 @@ class Sidecar:
             name: Serving(target.generations, target.encoders)
             for name, target in self._targets.items()
         }
+        self._intents = {name: intents_of(target) for name, target in self._targets.items()}
         self._background = Background()
         self._reading = Background()
 
@@ -98,6 +101,7 @@ class Sidecar:
         )
         for fingerprint in sweep(parts.store, parts.registry, parts.cache):
             log.info("idle encoder removed", fingerprint=fingerprint)
+        sweep_heads(parts)
         retraining.sweep_notes(parts)
         self.exchange.share()
         self.metrics.cycle_ended(target, report.outcome.value)
@@ -342,6 +346,17 @@ class Sidecar:
         live = self.live(target)
         return live, live.search(self._target(target).engine, text, k)
 
+    def answer(self, target: str, text: str, k: int) -> Answered:
+        """Answer a query by the live generation, and by what it means where the target says so."""
+        return answer(
+            self._target(target).engine, self.live(target), self._intents[target], text, k
+        )
+
+    def intents(self, target: str) -> Intents:
+        """Return the heads that tell what queries of a target mean."""
+        self._target(target)
+        return self._intents[target]
+
     def search_retained(
         self, target: str, text: str, k: int
     ) -> tuple[LiveGeneration, list[Hit]] | None:
@@ -404,6 +419,7 @@ class Sidecar:
             live = serving.refresh()
             if live is not None:
                 self.metrics.live(name, live.number)
+                self._intents[name].refresh(live.fingerprint)
 
     def preload(self) -> None:
         """Load the encoders of generations that may go live next."""

@@ -125,6 +125,12 @@ class Metrics:
             ["target"],
             registry=registry,
         )
+        self._intents = Counter(
+            "desireline_intents",
+            "Queries whose category was asked for, by what was made of it",
+            ["target", "use"],
+            registry=registry,
+        )
         self._cycles = Counter(
             "desireline_cycles", "Cycles ended, by state", ["target", "state"], registry=registry
         )
@@ -161,6 +167,10 @@ class Metrics:
     def embedded(self, target: str, documents: int) -> None:
         """Count document embeddings written by backfill, catch-up or the follower."""
         self._embedded.labels(target).inc(documents)
+
+    def intent(self, target: str, use: str) -> None:
+        """Count one query: told, abstained, boost, filter or unfiltered."""
+        self._intents.labels(target, use).inc()
 
     def cycle_ended(self, target: str, state: str) -> None:
         """Count one cycle that ended."""

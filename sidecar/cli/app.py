@@ -9,6 +9,7 @@ from desireline.sidecar.cli.fit import fit
 from desireline.sidecar.cli.generations import generations
 from desireline.sidecar.cli.global_options import EPILOG, ForgivingGroup, set_globals
 from desireline.sidecar.cli.init import init
+from desireline.sidecar.cli.intent import intent
 from desireline.sidecar.cli.judgments import judgments
 from desireline.sidecar.cli.keys import keys
 from desireline.sidecar.cli.logs import logs
@@ -40,7 +41,7 @@ app = typer.Typer(
 COMMANDS = (
     *(demo, init, doctor, logs, mine, synthesize, fit, tune, quantise, reindex, serve),
     *(status, pause, resume, throttle, postpone, cut_over, cancel),
-    *(generations, revert, verify, search, simulate, erase),
+    *(generations, revert, verify, search, intent, simulate, erase),
 )
 for _command in COMMANDS:
     app.command(_command.__name__.replace("_", "-"), epilog=EPILOG)(_command)

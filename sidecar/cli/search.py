@@ -1,5 +1,6 @@
 """`desireline search`: ask the live generation one query."""
 
+from dataclasses import asdict
 from typing import Annotated
 
 import typer
@@ -23,11 +24,14 @@ def search(
     """
     terminal = terminal_of(ctx)
     with opened(ctx, target) as (config, sidecar):
-        live, hits = sidecar.search(target, text, k)
+        answered = sidecar.answer(target, text, k)
         fields = config.target(target).template.fields
+    live, hits, meant = answered.live, answered.hits, answered.intent
     shown = [_body(position, hit) for position, hit in enumerate(hits, 1)]
-    terminal.result({"target": target, "generation": live.number, "hits": shown})
-    terminal.say(f"generation {live.number}, {len(hits)} documents")
+    told = {} if meant is None else {"intent": {"use": answered.use, **asdict(meant.intent)}}
+    terminal.result({"target": target, "generation": live.number, "hits": shown, **told})
+    by_intent = "" if meant is None else f", intent: {answered.use}"
+    terminal.say(f"generation {live.number}, {len(hits)} documents{by_intent}")
     terminal.table(
         ["position", "score", "document_id", fields[0]],
         [

@@ -15,7 +15,9 @@ Files, in the order a request meets them:
 - ``threads``          a pool for what may block
 - ``encoding``         texts into vectors beside the event loop, in batches
 - ``embeddings``       ``/v1/embeddings``, as OpenAI clients ask it
+- ``intent``           ``/v1/intent``, which categories queries mean
 - ``neural``           ``neural`` clauses become ``knn`` clauses
+- ``intent_search``    what a query means, in OpenSearch's query language
 - ``search``           ``/{index}/_search``
 - ``search_parameters``  what of a search's URL goes to the cluster
 - ``upstream``         the cluster behind the sidecar
@@ -46,6 +48,7 @@ GET  /healthz, /metrics, /static/*      none        anyone
 GET  /login, POST /login                none        anyone
 POST /v1/embeddings                     ``embed``   key
 GET, POST /{index}/_search              ``search``  key
+GET, POST /v1/intent                    ``search``  key
 GET  /v1/targets, /v1/targets/*         ``read``    key
 POST /v1/targets/{target}/revert        ``admin``   key
 POST /v1/targets/{target}/reindex       ``admin``   key

@@ -22,6 +22,7 @@ from desireline.sidecar.http.admission import Admission, SignInNeededError
 from desireline.sidecar.http.embedded_search import EmbeddedSearch
 from desireline.sidecar.http.embeddings import Embeddings
 from desireline.sidecar.http.encoding import Encoding
+from desireline.sidecar.http.intent import IntentAnswers
 from desireline.sidecar.http.log_page import LogPage
 from desireline.sidecar.http.operations import Operations
 from desireline.sidecar.http.page import Pages
@@ -60,12 +61,13 @@ def create_app(
     threads, encoding = Threads(settings.threads), Encoding(settings, metrics)
     cluster = operations.cluster()
     upstream = None if cluster is None else Upstream(cluster, settings)
-    embedded = EmbeddedSearch(operations, threads, settings)
-    search = Search(operations, encoding, upstream, embedded, settings)
+    embedded = EmbeddedSearch(operations, threads, settings, metrics)
+    search = Search(operations, encoding, upstream, embedded, settings=settings, metrics=metrics)
+    intent = IntentAnswers(operations, encoding, settings, metrics)
     sign_in_page = SignInPage(SignIns(keys, hours=settings.sign_in_hours), threads, settings)
     pages = Pages(operations, threads, settings)
     routes = (
-        *_application_routes(search, Embeddings(operations, encoding, settings)),
+        *_application_routes(search, Embeddings(operations, encoding, settings), intent),
         *_admin_routes(Admin(operations, threads)),
         *Steering(operations, threads).routes(),
         *_probe_routes(Probes(operations, metrics)),
@@ -173,12 +175,16 @@ def _log_failure(route: Route | None, error: Exception) -> None:
     _log.error("a request failed", route=name, error=type(error).__name__, where=where)
 
 
-def _application_routes(search: Search, embeddings: Embeddings) -> tuple[Route, ...]:
+def _application_routes(
+    search: Search, embeddings: Embeddings, intent: IntentAnswers
+) -> tuple[Route, ...]:
     one, many = path("/{index}/_search"), path("/{index}/_msearch")
     return (
         _route("search", "POST", one, search.answer, Scope.SEARCH),
         _route("search", "GET", one, search.answer, Scope.SEARCH),
         _route("embeddings", "POST", path("/v1/embeddings"), embeddings.answer, Scope.EMBED),
+        _route("intent", "POST", path("/v1/intent"), intent.answer, Scope.SEARCH),
+        _route("intent", "GET", path("/v1/intent"), intent.answer, Scope.SEARCH),
         _route("msearch", "POST", many, search.refuse_many, Scope.SEARCH),
         _route("msearch", "GET", many, search.refuse_many, Scope.SEARCH),
         _route("msearch", "POST", path("/_msearch"), search.refuse_many, Scope.SEARCH),

@@ -14,12 +14,14 @@ from starlette.responses import Response
 
 from desireline.connectors.search_engine import Hit
 from desireline.sidecar.http.embeddings import generation_headers
+from desireline.sidecar.http.intent import intent_headers
 from desireline.sidecar.http.neural import DEFAULT_K, query_texts
 from desireline.sidecar.http.operations import Operations
 from desireline.sidecar.http.refusals import RequestRefusedError
 from desireline.sidecar.http.settings import HttpSettings
 from desireline.sidecar.http.threads import Threads
 from desireline.sidecar.serving import TargetFields
+from desireline.sidecar.telemetry import Metrics
 
 _SIZE = 10
 _ANSWERED = (
@@ -31,8 +33,15 @@ _ANSWERED = (
 class EmbeddedSearch:
     """Answers searches without a cluster."""
 
-    def __init__(self, operations: Operations, threads: Threads, settings: HttpSettings) -> None:
+    def __init__(
+        self,
+        operations: Operations,
+        threads: Threads,
+        settings: HttpSettings,
+        metrics: Metrics,
+    ) -> None:
         self._operations = operations
+        self._metrics = metrics
         self._threads = threads
         self._settings = settings
 
@@ -45,8 +54,11 @@ class EmbeddedSearch:
         headers: dict[str, str] = {}
         if "neural" in query:
             text, k = self._neural(query, self._operations.fields(target))
-            live, hits = await self._threads.run(self._operations.search, target, text, k)
-            headers = generation_headers(live)
+            answered = await self._threads.run(self._operations.answer, target, text, k)
+            hits, headers = answered.hits, generation_headers(answered.live)
+            if answered.intent is not None and answered.use is not None:
+                self._metrics.intent(target, answered.use)
+                headers |= intent_headers(answered.intent, answered.use)
             relation = "eq"
         else:
             field, text = self._match(query, self._operations.fields(target))

@@ -9,6 +9,7 @@ Vector, field and documents come from one generation, which the caller took once
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from desireline.connectors.documents import Vector
@@ -25,6 +26,19 @@ OPAQUE = frozenset({"script", "params", "ext", "_source", "stored_fields"})
 MAX_DEPTH = 120
 
 _Answer = Callable[[dict[str, Any], str], dict[str, Any]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Meant:
+    """What one clause makes of what its query means."""
+
+    #: Filters that hold beside the clause's own.
+    filters: tuple[dict[str, Any], ...] = ()
+    #: Filters whose documents come nearer, and by how much of the clause's score.
+    should: tuple[tuple[dict[str, Any], float], ...] = ()
+
+
+_NOTHING = Meant()
 
 
 def query_texts(body: Mapping[str, Any], fields: frozenset[str], *, longest: int) -> list[str]:
@@ -51,24 +65,40 @@ def rewritten(
     vectors: Sequence[Vector],
     *,
     generation: int,
+    meant: Sequence[Meant] = (),
 ) -> dict[str, Any]:
     """Return the body with its neural clauses as knn clauses on `slot`, vectors in order.
 
-    Each is filtered to the documents of the generation, beside what the clause filters by itself.
+    Each is filtered to the documents of the generation, beside what the clause filters by itself,
+    and filtered or boosted by what its query means where `meant` is given, one a clause.
     """
-    remaining = iter(vectors)
+    remaining, asked = iter(vectors), iter(meant)
     stamped = of_generation(slot, generation)
 
     def answer(options: dict[str, Any], _place: str) -> dict[str, Any]:
         kept = {name: options[name] for name in options if name not in {"query_text", "model_id"}}
         if not kept.keys() & {"k", "min_score", "max_distance"}:
             kept["k"] = DEFAULT_K
-        both = [stamped, kept["filter"]] if "filter" in kept else []
-        kept["filter"] = {"bool": {"filter": both}} if both else stamped
-        return {"knn": {slot: {"vector": next(remaining), **kept}}}
+        wanted = next(asked, _NOTHING)
+        asides = [kept["filter"]] if "filter" in kept else []
+        all_of = [stamped, *asides, *wanted.filters]
+        kept["filter"] = {"bool": {"filter": all_of}} if len(all_of) > 1 else stamped
+        clause = {"knn": {slot: {"vector": next(remaining), **kept}}}
+        if not wanted.should:
+            return clause
+        return {"bool": {"must": [clause], "should": _raised(wanted.should, kept)}}
 
     changed: dict[str, Any] = _walk(body, fields, answer, "", 0)
     return changed
+
+
+def _raised(
+    should: Sequence[tuple[dict[str, Any], float]], options: Mapping[str, Any]
+) -> list[dict[str, Any]]:
+    """Return what raises documents, as much more as the clause's own scores are raised."""
+    own = options.get("boost", 1.0)
+    times = float(own) if isinstance(own, int | float) else 1.0
+    return [{"constant_score": {"filter": only, "boost": times * more}} for only, more in should]
 
 
 def _walk(node: Any, fields: frozenset[str], answer: _Answer, place: str, depth: int) -> Any:

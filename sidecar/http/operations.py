@@ -5,14 +5,15 @@ from typing import Any, Literal, Protocol
 from desireline.connectors.search_engine import Hit
 from desireline.sidecar.controls import Answer, Wish
 from desireline.sidecar.erasing import ErasureReport
+from desireline.sidecar.intent_serving import Answered, Intents
 from desireline.sidecar.serving import ClusterAddress, LiveGeneration, TargetFields
 
 
 class Operations(Protocol):
     """The sidecar, as the server sees it.
 
-    `targets`, `target_of_index`, `fields`, `live` and `cluster` answer from memory and are
-    called on the event loop; every other method may block and is called in a thread.
+    `targets`, `target_of_index`, `fields`, `live`, `intents` and `cluster` answer from memory and
+    are called on the event loop; every other method may block and is called in a thread.
     All may raise a DesirelineError.
     """
 
@@ -44,6 +45,14 @@ class Operations(Protocol):
 
     def search(self, target: str, text: str, k: int) -> tuple[LiveGeneration, list[Hit]]:
         """Answer a query by the live generation."""
+        ...
+
+    def answer(self, target: str, text: str, k: int) -> Answered:
+        """Answer a query by the live generation, and by what it means where the target says so."""
+        ...
+
+    def intents(self, target: str) -> Intents:
+        """Return the heads that tell what queries of a target mean; from memory."""
         ...
 
     def search_retained(

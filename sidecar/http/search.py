@@ -6,15 +6,20 @@ came. Slots and stamps are left out of the answer unless the request says what i
 ``_source``.
 """
 
+from collections.abc import Sequence
+from functools import partial
 from typing import Any
 from urllib.parse import parse_qsl, quote, urlencode
 
 import orjson
 from starlette.responses import Response
 
+from desireline.connectors.documents import Vector
 from desireline.sidecar.http.embedded_search import EmbeddedSearch
 from desireline.sidecar.http.embeddings import generation_headers
 from desireline.sidecar.http.encoding import Encoding
+from desireline.sidecar.http.intent import intent_headers
+from desireline.sidecar.http.intent_search import meant, too_few
 from desireline.sidecar.http.neural import query_texts, rewritten
 from desireline.sidecar.http.operations import Operations
 from desireline.sidecar.http.refusals import NotFoundError, RequestRefusedError, TooLargeError
@@ -22,7 +27,9 @@ from desireline.sidecar.http.requests import Call, json_object
 from desireline.sidecar.http.search_parameters import PARAMETERS
 from desireline.sidecar.http.settings import HttpSettings
 from desireline.sidecar.http.upstream import Upstream
-from desireline.sidecar.serving import TargetFields
+from desireline.sidecar.intent_serving import Applied, Use
+from desireline.sidecar.serving import LiveGeneration, TargetFields
+from desireline.sidecar.telemetry import Metrics
 
 _SOURCE_PARAMETERS = frozenset({"_source", "_source_excludes", "_source_includes", "stored_fields"})
 
@@ -36,8 +43,11 @@ class Search:
         encoding: Encoding,
         upstream: Upstream | None,
         embedded: EmbeddedSearch,
+        *,
         settings: HttpSettings,
+        metrics: Metrics,
     ) -> None:
+        self._metrics = metrics
         self._operations = operations
         self._encoding = encoding
         self._upstream = upstream
@@ -78,14 +88,45 @@ class Search:
             raise TooLargeError(f"the search holds more than {self._settings.max_texts} clauses")
         live = self._operations.live(target)
         vectors = await self._encoding.encode(live.encoder, texts, "query")
-        stamps = live.stamp_number
-        changed = orjson.dumps(
-            rewritten(body, fields.answerable, live.slot, list(vectors), generation=stamps),
-            option=orjson.OPT_SERIALIZE_NUMPY,
-        )
-        answer = await upstream.search(quote(live.index, safe=""), parameters, changed, accept)
+        ask = partial(upstream.search, quote(live.index, safe=""), parameters)
+        prepared = partial(_prepared, body, fields, live, list(vectors))
+        intents = self._operations.intents(target)
+        served = intents.for_search(live)
+        applied = [] if served is None else served.applied(vectors)
+        uses: list[Use] = [each.use for each in applied]
+        if "filter" in uses:
+            answer = await ask(prepared(applied), "identity")
+            if too_few(answer, body, call.request.query_params, intents.config.min_hits):
+                uses = ["unfiltered" if use == "filter" else use for use in uses]
+                answer = await ask(prepared([]), accept)
+        else:
+            answer = await ask(prepared(applied), accept)
         answer.headers.update(generation_headers(live))
+        for use in uses:
+            self._metrics.intent(target, use)
+        if applied:
+            answer.headers.update(intent_headers(applied[0], uses[0]))
         return answer
+
+
+def _prepared(
+    body: dict[str, Any],
+    fields: TargetFields,
+    live: LiveGeneration,
+    vectors: list[Vector],
+    applied: Sequence[Applied],
+) -> bytes:
+    """Return the body as the cluster understands it."""
+    similarity = live.encoder.similarity
+    changed = rewritten(
+        body,
+        fields.answerable,
+        live.slot,
+        vectors,
+        generation=live.stamp_number,
+        meant=[meant(each, similarity) for each in applied],
+    )
+    return orjson.dumps(changed, option=orjson.OPT_SERIALIZE_NUMPY)
 
 
 def _parameters(query: str, body: dict[str, Any], fields: TargetFields) -> str:

@@ -16,9 +16,18 @@ from desireline.connectors.engines.memory import MemoryEngine
 from desireline.connectors.logs.files import FileLogs, FileLogsConfig
 from desireline.connectors.search_engine import Hit, Read, Slot
 from desireline.connectors.stores.memory import MemoryStore
+from desireline.sidecar.answer_changes import AnswerChanges, tell_changes
 from desireline.sidecar.api_keys import ApiKeys
 from desireline.sidecar.controls import Answer, Controls, Wish
-from desireline.sidecar.cycle_report import CycleReport, Interval, Outcome, Step
+from desireline.sidecar.cycle_report import (
+    CycleReport,
+    Interval,
+    JudgedPart,
+    LoggedClicks,
+    Outcome,
+    Rung,
+    Step,
+)
 from desireline.sidecar.erasing import ErasureReport, Searched
 from desireline.sidecar.errors import (
     EncoderUnknownError,
@@ -30,6 +39,9 @@ from desireline.sidecar.errors import (
 from desireline.sidecar.http.app import create_app
 from desireline.sidecar.http.server import Server
 from desireline.sidecar.http.settings import HttpSettings
+from desireline.sidecar.intent_config import IntentConfig
+from desireline.sidecar.intent_serving import Answered, Intents, answer
+from desireline.sidecar.ladder import choose
 from desireline.sidecar.lease import LEASE
 from desireline.sidecar.log_reports import report_of
 from desireline.sidecar.once import Once
@@ -38,9 +50,11 @@ from desireline.sidecar.serving import ClusterAddress, LiveGeneration, TargetFie
 from desireline.sidecar.steering import run_view, steer
 from desireline.sidecar.steps import Step as Reached
 from desireline.sidecar.telemetry import Metrics
+from desireline.trainer.changes import largest_changes
 from desireline.trainer.encoders.fake import FakeEncoder
 from desireline.trainer.health import LogHealth
 from desireline.trainer.log_figures import KnownQuery
+from desireline.trainer.measures.base import parse
 from desireline.trainer.readiness import Facts, readiness
 from desireline.trainer.sessions import to_sessions
 
@@ -51,6 +65,84 @@ FIELDS = TargetFields(
     slots=("embedding__a", "embedding__b"),
     text=(("title", 2.0), ("description", 1.0)),
 )
+
+PARTS = {
+    name: JudgedPart(
+        measure="ndcg@10",
+        queries=queries,
+        before=before,
+        after=round(before + gain, 3),
+        gain=Interval(value=gain, low=gain - width, high=gain + width),
+    )
+    for name, queries, before, gain, width in (
+        ("head", 41, 0.512, 0.061, 0.04),
+        ("torso", 118, 0.447, 0.032, 0.025),
+        ("tail", 260, 0.398, 0.021, 0.019),
+        ("unseen query, seen document", 390, 0.43, 0.045, 0.017),
+        ("unseen query, unseen document", 144, 0.211, -0.012, 0.03),
+        ("seen query, seen document", 800, 0.61, 0.09, 0.011),
+        ("seen query, unseen document", 95, 0.12, 0.004, 0.02),
+        ("newest searches", 160, 0.41, 0.027, 0.03),
+        *((f"topic {n} of 8", 20 + 9 * n, 0.4, 0.01 * n - 0.02, 0.05) for n in range(1, 9)),
+        ("general suite, keywords", 300, 0.71, -0.031, 0.009),
+        ("general suite, titles", 258, 0.83, -0.002, 0.008),
+    )
+}
+
+LADDER = choose(
+    [
+        Rung(
+            mode=mode,
+            candidate=mode * 4,
+            gain=Interval(value=gain, low=gain - 0.02, high=gain + 0.02),
+            relative=gain / 0.43,
+            promote=promote,
+            reason=f"{mode} was judged",
+            train_s=train_s,
+            embed_documents=documents,
+            embed_s=documents / 212,
+            query_ms=3.1,
+        )
+        for mode, gain, promote, train_s, documents in (
+            ("adapter", 0.018, True, 9.0, 0),
+            ("query", 0.021, True, 95.0, 0),
+            ("full", 0.046, True, 2_460.0, 48_194),
+            ("small", 0.029, False, 3_100.0, 48_194),
+        )
+    ]
+    + [Rung(mode="lora", reason="training took 2460 s for the cheaper mode, and 60 s are left")],
+    epsilon=0.1,
+    measure="ndcg@10",
+)
+
+
+def changes() -> AnswerChanges:
+    """Two wins and a loss, one of them in a long query without a space."""
+    names = [f"p{n}" for n in range(1, 26)]
+    before = {"red running shoes": names[:20], "k" * 70: names[:20], "tea": names[:20]}
+    after = {
+        "red running shoes": [*names[14:20], *names[:14]],
+        "k" * 70: [*names[20:25], *names[:15]],
+        "tea": names[19::-1],
+    }
+    qrels = {
+        "red running shoes": {"p15": 1.0, "p2": 0.5},
+        "k" * 70: {"p21": 1.0},
+        "tea": {"p1": 1.0},
+    }
+    titles = {name: f"{name}: a product with a title of its own" for name in names}
+    measure = parse("ndcg@10")
+    return tell_changes(
+        largest_changes(before, after, qrels, measure=measure, most=5),
+        judged=41,
+        runs=(before, after),
+        qrels=qrels,
+        titles=titles | {"p16": "W" * 300, "p3": "<b>bold</b>"},
+        measure=measure,
+    )
+
+
+CHANGES = changes()
 
 NOON = datetime(2026, 5, 7, 12, 0, tzinfo=UTC)
 
@@ -85,6 +177,17 @@ CYCLE = CycleReport(
     },
     candidate="85ce08439019",
     generation=7,
+    clicks=LoggedClicks(
+        before=0.61,
+        after=0.66,
+        standard_errors=(0.011, 0.013),
+        searches=3_920,
+        effective=2_061.4,
+        covered=0.74,
+    ),
+    parts=PARTS,
+    ladder=LADDER,
+    changes=CHANGES,
 ).to_json() | {
     "gain": {
         "mrr@20": {"value": 0.030, "low": 0.011, "high": 0.049},
@@ -125,6 +228,15 @@ class SmallSidecar:
     store: MemoryStore = field(default_factory=MemoryStore)
     reindexes: list[tuple[Any, ...]] = field(default_factory=list)
     erased: list[tuple[str, ...]] = field(default_factory=list)
+    #: Of what queries mean: nothing, until a test appoints a head.
+    heads: Intents = field(
+        default_factory=lambda: Intents(
+            target="products",
+            config=IntentConfig(),
+            appointed=lambda _encoder: None,
+            load=lambda head: (_ for _ in ()).throw(AssertionError(head)),
+        )
+    )
 
     def targets(self) -> list[str]:
         return [self.target]
@@ -148,6 +260,12 @@ class SmallSidecar:
     def search(self, target: str, text: str, k: int) -> tuple[LiveGeneration, list[Hit]]:
         live = self.live(target)
         return live, live.search(self.engine, text, k)
+
+    def answer(self, target: str, text: str, k: int) -> Answered:
+        return answer(self.engine, self.live(target), self.heads, text, k)
+
+    def intents(self, target: str) -> Intents:
+        return self.heads
 
     def search_retained(
         self, target: str, text: str, k: int
