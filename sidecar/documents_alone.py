@@ -5,7 +5,7 @@ are looked for by pieces of their titles. That is a modest truth. It knows no us
 tells that an encoder came to know the collection, no more.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from hashlib import sha256
 
@@ -40,20 +40,22 @@ class Teaching:
     truth: HeldOutTruth
     #: What people did, as far as it is in the pairs.
     sessions: Sessions
+    #: Rendered documents that may be read before the pairs; None for all of the target's.
+    texts: tuple[str, ...] | None = None
 
 
 def learn_from_documents(target: Target, incumbent: str, diary: Diary) -> Teaching:
     """Hold some documents out, let the others teach, and ask for those held out."""
     tune = target.config.tune
     documents = document_texts(target, incumbent)
-    held = {each for each in documents if _drawn(each, tune.seed) < tune.held_out}
+    held = held_documents(documents, tune.held_out, tune.seed)
     teaching = {key: text for key, text in documents.items() if key not in held}
     names = [name for name in tune.miners if name in ALONE] or list(_USUAL)
     miners = [make_miner(name, tune.miner_settings.get(name, {})) for name in names]
     material = _material(teaching)
     found = (finding for miner in miners for finding in find(material, miner))
     pairs = weigh(found, None, {}).pairs
-    truth = _asked({key: documents[key] for key in held}, tune.seed)
+    truth = ask_for({key: documents[key] for key in held}, tune.seed)
     diary.step(
         "documents",
         f"{len(pairs.pairs):,} pairs from {len(teaching):,} documents alone"
@@ -61,10 +63,20 @@ def learn_from_documents(target: Target, incumbent: str, diary: Diary) -> Teachi
         f" {len(held):,} documents held out",
         pairs=len(pairs.pairs),
     )
-    return Teaching(pairs=pairs, truth=truth, sessions=material.sessions)
+    return Teaching(
+        pairs=pairs,
+        truth=truth,
+        sessions=material.sessions,
+        texts=tuple(document.text for document in teaching.values()),
+    )
 
 
-def _asked(held: Mapping[str, DocumentText], seed: int) -> HeldOutTruth:
+def held_documents(documents: Iterable[str], share: float, seed: int) -> frozenset[str]:
+    """Draw the documents that judge and never teach, each by itself."""
+    return frozenset(each for each in documents if _drawn(each, seed) < share)
+
+
+def ask_for(held: Mapping[str, DocumentText], seed: int) -> HeldOutTruth:
     """Cut the titles of a bounded draw of the documents; a piece may ask for several."""
     drawn = sorted(held, key=lambda each: _drawn(f"asked {each}", seed))[:_MOST_QUERIES]
     miner = PseudoQueries(PseudoQueriesConfig(a_document=1, seed=seed))

@@ -25,6 +25,7 @@ from desireline.trainer.devices import (
 )
 from desireline.trainer.encoders.sentence_transformers import load_sentence_transformer
 from desireline.trainer.errors import TrainerError
+from desireline.trainer.frozen_layers import frozen_layers_kept
 from desireline.trainer.jobs import FitConfig, FitJob
 from desireline.trainer.lessons import Indices, Lessons
 from desireline.trainer.library_trainer import LibraryTrainer, Watch, arguments
@@ -33,6 +34,7 @@ from desireline.trainer.optimising import optimiser_of, scheduler_of
 from desireline.trainer.pairs import PairSet
 from desireline.trainer.peers import peers
 from desireline.trainer.preparing import prepare_weights, put_projection
+from desireline.trainer.replay import with_replay
 from desireline.trainer.tuned import Progress, Tuned, interpolate, save_encoder
 from desireline.trainer.utilisation import Utilisation
 from desireline.trainer.watching import Budget, Training, Watcher, diverged
@@ -195,7 +197,9 @@ def _train(
     loss_of: LossMaker,
 ) -> Training:
     prepare_weights(model, config)
-    loss = loss_of(config.loss, model, lessons, config.loss_settings)
+    loss = with_replay(
+        loss_of(config.loss, model, lessons, config.loss_settings), model, lessons, config
+    )
     optimizer = optimiser_of(model, loss, config)
     scheduler = scheduler_of(optimizer, config, len(batches))
     training = Training(
@@ -219,7 +223,8 @@ def _train(
         )
         trainer.remove_callback(PrinterCallback)
         if left and not training.ended:
-            trainer.train()
+            with frozen_layers_kept(model, config):
+                trainer.train()
     if diverged(training.losses):
         raise TrainerError(
             f"training diverged: the loss of step {len(training.losses)} is no number",
