@@ -1,0 +1,217 @@
+"""What serves is shared, what lacks is taken, and a dead shared registry stops nobody."""
+
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from desireline.connectors.documents import TextTemplate
+from desireline.connectors.shared_folder import SharedFolder
+from desireline.connectors.stores.memory import MemoryStore
+from desireline.sidecar.cli.app import app
+from desireline.sidecar.config import Config, parse_config
+from desireline.sidecar.config_errors import ConfigError
+from desireline.sidecar.embedding_cache import EmbeddingCache
+from desireline.sidecar.generations import Generations, State
+from desireline.sidecar.model_exchange import ModelExchange
+from desireline.sidecar.retention import sweep
+from desireline.sidecar.shared_registry import open_registry, signing_key
+from desireline.sidecar.signing_keys import make_key
+from desireline.trainer.errors import SignatureError
+from desireline.trainer.manifest import Provenance
+from desireline.trainer.registry import Registry
+from desireline.trainer.shared_models import SharedModels
+
+NOW = datetime(2026, 11, 21, 2, 0, tzinfo=UTC)
+TARGET = {"index": "jobs", "text": ["title"]}
+
+
+def added(registry: Registry, folder: Path, field: str, **made: object) -> str:
+    return registry.add(
+        folder,
+        template=TextTemplate(fields=(field,)),
+        similarity="cosine",
+        provenance=Provenance(base_model="tiny", **made),
+    ).fingerprint
+
+
+def serving(store: MemoryStore, fingerprint: str) -> None:
+    Generations(store, "jobs").create(
+        index="jobs",
+        slot="embedding__a",
+        dimension=16,
+        similarity="cosine",
+        fingerprint=fingerprint,
+        created_at=NOW,
+    )
+
+
+def over(tmp_path: Path, name: str, url: str | None = None) -> Registry:
+    place = SharedModels(SharedFolder(url or f"{tmp_path}/shared", limit_s=10))
+    return Registry(tmp_path / name, now=lambda: NOW, shared=place)
+
+
+def config(tmp_path: Path, **registry: object) -> Config:
+    values = {"targets": {"jobs": TARGET}, "data_dir": "data", "registry": registry}
+    return parse_config(values, source="desireline.toml", folder=tmp_path)
+
+
+def test_what_serves_is_shared_with_the_encoder_of_its_documents_and_nothing_else(
+    tmp_path: Path, exported_static: Path
+) -> None:
+    ours, store = over(tmp_path, "a"), MemoryStore()
+    base = added(ours, exported_static, "title")
+    idle = added(ours, exported_static, "other")
+    queries = ours.add(
+        exported_static,
+        template=TextTemplate(fields=("title",)),
+        similarity="cosine",
+        provenance=Provenance(base_model="tiny", parent=base, mode="query"),
+        documents=base,
+    ).fingerprint
+    serving(store, queries)
+    exchange = ModelExchange(store, ours)
+    assert {each.fingerprint for each in exchange.share()} == {base, queries}
+    assert exchange.share() == []  # it knows that it is shared
+    theirs = over(tmp_path, "b")
+    assert theirs.load(queries, threads=1).dimension == theirs.get(base).dimension
+    assert sorted(theirs.names()) == sorted([base, queries])
+    assert idle not in exchange.fingerprints()
+
+
+def test_what_a_dead_registry_did_not_take_is_said_and_taken_when_it_lives_again(
+    tmp_path: Path, exported_static: Path
+) -> None:
+    (tmp_path / "shared").write_text("a file where the folder should be")
+    ours, store = over(tmp_path, "a"), MemoryStore()
+    model = added(ours, exported_static, "title")
+    serving(store, model)
+    exchange = ModelExchange(store, ours)
+    (left,) = exchange.share()
+    assert left.failed
+    assert "is tried again later" in left.sentence
+    assert ours.load(model, threads=1).dimension == ours.get(model).dimension
+    (tmp_path / "shared").unlink()
+    (done,) = exchange.share()
+    assert (done.failed, done.sent) == (False, True)
+    assert exchange.fingerprints() == [model]
+
+
+def test_retention_forgets_here_what_stays_shared_for_others(
+    tmp_path: Path, exported_static: Path
+) -> None:
+    ours, store = over(tmp_path, "a"), MemoryStore()
+    base = added(ours, exported_static, "title")
+    tuned = [added(ours, exported_static, f"f{n}", parent=base) for n in range(5)]
+    exchange = ModelExchange(store, ours)
+    exchange.push([name[:12] for name in tuned])
+    gone = sweep(store, ours, EmbeddingCache(tmp_path / "cache"))
+    assert len(gone) == 2
+    assert set(gone) < set(exchange.fingerprints()) == set(tuned)
+    assert ours.get(gone[0]).fingerprint == gone[0]  # and comes back when it is asked for
+
+
+def test_a_retired_generation_is_not_shared(tmp_path: Path, exported_static: Path) -> None:
+    ours, store = over(tmp_path, "a"), MemoryStore()
+    serving(store, added(ours, exported_static, "title"))
+    generations = Generations(store, "jobs")
+    (only,) = generations.all()
+    generations.change(only, state=State.CANCELLED, reason="a test")
+    assert ModelExchange(store, ours).share() == []
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ({"url": "s3://key:secret@bucket/models"}, "registry.secrets"),
+        ({"url": "s3://bucket/models?token=secret"}, "registry.secrets"),
+        ({"url": "models"}, "expected an address"),
+        ({"url": "simplecache::s3://bucket"}, "expected an address"),
+        ({"options": {"secret": "hunter2"}}, "registry.secrets"),
+        ({"require_signature": True}, "needs trusted_keys"),
+        ({"trusted_keys": ["hunter2"]}, "Ed25519 public key"),
+        ({"signing_key_env": "A", "signing_key_file": "b"}, "not both"),
+    ],
+)
+def test_a_wrong_registry_is_refused_by_name(
+    wrong: dict[str, object], said: str, tmp_path: Path
+) -> None:
+    with pytest.raises(ConfigError, match="registry") as caught:
+        config(tmp_path, **wrong)
+    assert said in str(caught.value)
+
+
+def test_a_secret_is_read_from_the_environment_and_never_shown(
+    tmp_path: Path, exported_static: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    table = {"url": f"file://{tmp_path}/shared", "secrets": {"bogus": "MODELS_SECRET"}}
+    with pytest.raises(ConfigError, match="MODELS_SECRET is not set"):
+        open_registry(config(tmp_path, **table))
+    monkeypatch.setenv("MODELS_SECRET", "hunter2")
+    registry = open_registry(config(tmp_path, **table))
+    store = MemoryStore()
+    serving(store, added(registry, exported_static, "title"))
+    for shared in ModelExchange(store, registry).share():
+        assert "hunter2" not in shared.sentence
+
+
+def test_a_signing_key_that_others_may_read_signs_nothing(tmp_path: Path) -> None:
+    file = tmp_path / "signing.pem"
+    public = make_key(file)
+    assert file.stat().st_mode & 0o777 == 0o600
+    table = config(tmp_path, signing_key_file="signing.pem", trusted_keys=[public.text]).registry
+    found = signing_key(table)
+    assert found is not None
+    assert found.public == public
+    file.chmod(0o640)
+    with pytest.raises(SignatureError, match="others may read") as caught:
+        signing_key(table)
+    assert caught.value.next_step.startswith("chmod 600")
+
+
+def run(*words: str, code: int = 0) -> dict[str, object]:
+    done = CliRunner().invoke(app, ["models", *words, "--json"])
+    assert done.exit_code == code, done.output
+    answer: dict[str, object] = json.loads(done.stdout)
+    return answer
+
+
+def configure(data: str, *more: str) -> None:
+    """Write the configuration of one machine."""
+    target = ["[targets.jobs]", 'index = "jobs"', 'text = ["title"]']
+    lines = [f'data_dir = "{data}"', *target, "[registry]", *more]
+    Path("desireline.toml").write_text("\n".join(lines) + "\n")
+
+
+def test_the_commands_make_a_key_share_sign_take_and_prove(
+    tmp_path: Path, exported_static: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    configure("ours")
+    assert "no shared registry" in str(run("push", code=2)["error"])
+    public = str(run("keygen", "signing.pem")["public_key"])
+    assert "no key was made" in str(run("keygen", "signing.pem", code=1)["error"])
+    place = f'url = "file://{tmp_path}/shared"'
+    strict = ["require_signature = true", f'trusted_keys = ["{public}"]']
+    configure("ours", place, 'signing_key_file = "signing.pem"', *strict)
+    model = added(Registry(tmp_path / "ours" / "models"), exported_static, "title")
+    (pushed,) = run("push", model[:8])["pushed"]
+    assert "signed by the key" in pushed["sentence"]
+    configure("theirs", place, *strict)
+    shared = run("list", "--shared")["models"]
+    assert [each["fingerprint"] for each in shared] == [model]
+    assert run("pull", model[:8])["model"]["fingerprint"] == model
+    assert run("verify")["verified"] == [model]
+    run("export", model[:8], "out")
+    assert list(Path("out").glob("signature-*.json"))
+    configure("third", *strict)
+    assert run("import", "out")["model"]["fingerprint"] == model
+    graph = tmp_path / "third" / "models" / model / "encoder.onnx"
+    graph.write_bytes(graph.read_bytes() + b"x")
+    assert list(run("verify", code=1)["wrong"]) == [model]
+    for signature in Path("out").glob("signature-*.json"):
+        signature.unlink()
+    configure("fourth", *strict)
+    assert "signed by none" in str(run("import", "out", code=1)["error"])
