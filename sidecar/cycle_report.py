@@ -67,6 +67,37 @@ class JudgedPart(BaseModel):
     gain: Interval
 
 
+class LoggedClicks(BaseModel):
+    """Clicks a search that the log expects of both rankings; they decide nothing.
+
+    Self-normalised, clipped inverse propensities (SNIPS), see `trainer.off_policy`.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    before: float
+    after: float
+    standard_errors: tuple[float, float]
+    #: In the log, and how many evenly weighted ones theirs are worth.
+    searches: int
+    effective: float
+    #: Share of what people would look at that the log has shown.
+    covered: float
+    #: Why it is hardly an estimate; empty where it may be believed.
+    warning: str = ""
+
+    @property
+    def sentence(self) -> str:
+        """The whole in one line."""
+        told = (
+            f"expected clicks a search {self.before:.3f} -> {self.after:.3f} (standard errors"
+            f" {self.standard_errors[0]:.3f}, {self.standard_errors[1]:.3f};"
+            f" {self.effective:,.0f} effective of {self.searches:,} searches,"
+            f" {self.covered:.0%} covered)"
+        )
+        return f"{told}: {self.warning}" if self.warning else told
+
+
 class Rung(BaseModel):
     """One mode of tuning, what it gained on held-out clicks, and what it costs."""
 
@@ -126,6 +157,8 @@ class CycleReport(BaseModel):
     gain: dict[str, Interval] = {}
     #: By segment, cell, topic and part of the general suite.
     parts: dict[str, JudgedPart] = {}
+    #: What the log expects of both rankings; None where people judged.
+    clicks: LoggedClicks | None = None
     #: What the candidate answers differently. It names queries, so it is kept apart and not for
     #: long; a report that was read again has none (`answer_changes.kept_changes`).
     changes: AnswerChanges | None = None
@@ -203,6 +236,10 @@ class Diary:
             candidate=candidate,
             changes=changes,
         )
+
+    def expected(self, clicks: LoggedClicks | None) -> None:
+        """Keep what the log expects of both rankings."""
+        self._change(clicks=clicks)
 
     def climbed(self, ladder: Ladder) -> None:
         """Keep the ladder and tell its sentence."""

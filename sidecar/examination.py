@@ -30,7 +30,9 @@ if TYPE_CHECKING:
 
 #: Shown in every before/after table, in this order.
 MEASURES: tuple[Measure, ...] = tuple(
-    parse(f"{name}@{cutoff}") for cutoff in (20, 10) for name in ("mrr", "recall", "ndcg", "hit")
+    parse(f"{name}@{cutoff}")
+    for cutoff in (20, 10)
+    for name in ("mrr", "recall", "map", "ndcg", "hit")
 )
 _DEPTH = 20
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 
 from desireline.sidecar.answer_changes import EXAMPLES, AnswerChanges, tell_changes
-from desireline.sidecar.cycle_report import Diary, Interval, JudgedPart
+from desireline.sidecar.cycle_report import Diary, Interval, JudgedPart, LoggedClicks
 from desireline.sidecar.examination import MEASURES, Answers, Examination, Reading, examine
 from desireline.sidecar.general_ability import general_ability
 from desireline.sidecar.target import Target
@@ -27,7 +27,7 @@ from desireline.trainer.topics import topics_of
 
 #: Clicks know nothing of documents that were not shown, so what is measured to the depth that
 #: logs usually hold would only say that the incumbent shows what it showed.
-_MEASURES = tuple(measure for measure in MEASURES if measure.cutoff <= 10)  # noqa: PLR2004 - half of a page of twenty
+_OF_CLICKS = tuple(measure for measure in MEASURES if measure.cutoff <= 10)  # noqa: PLR2004 - half of a page of twenty
 #: Texts whose vectors are looked at as such.
 _LOOKED_AT = 256
 
@@ -134,7 +134,7 @@ def _gather(
         truth.qrels,
         asdict(contest),
         diary,
-        measures=tuple(dict.fromkeys((measure, *_MEASURES))),
+        measures=tuple(dict.fromkeys((measure, *(MEASURES if truth.log is None else _OF_CLICKS)))),
         by=evaluate_clicks,
         also={*truth.also_asked, *titles, *(pin.query for pin in golden)},
         reading=reading,
@@ -160,6 +160,7 @@ def _gather(
         newest=_on(truth.newest, examined, measure) if truth.newest else None,
         topics=tuple(by_topic.of(measure, name) for name in by_topic.segments),
         general=ability.differences,
+        embeds=target.registry.get(contest.candidate).documents is None,
     )
     diary.measured(
         {name: {**row, **ability.row(name)} for name, row in examined.table.items()},
@@ -182,13 +183,19 @@ def _tell_clicks(diary: Diary, log: LoggedSearches, before: Run, after: Run) -> 
     old, new = (expected_clicks(log.sessions, run, log.examination) for run in (before, after))
     if old is None or new is None:
         return
-    warning = new.warning or old.warning
+    found = LoggedClicks(
+        before=old.clicks_a_search,
+        after=new.clicks_a_search,
+        standard_errors=(old.standard_error, new.standard_error),
+        searches=new.searches,
+        effective=new.effective,
+        covered=new.covered,
+        warning=new.warning or old.warning,
+    )
+    diary.expected(found)
     diary.step(
         "clicks",
-        f"expected clicks a search {old.clicks_a_search:.3f} -> {new.clicks_a_search:.3f}"
-        f" (standard errors {old.standard_error:.3f}, {new.standard_error:.3f};"
-        f" {new.effective:,.0f} effective of {new.searches:,} searches, {new.covered:.0%} covered)"
-        + (f": {warning}" if warning else ""),
+        found.sentence,
         before=old.clicks_a_search,
         after=new.clicks_a_search,
         effective=new.effective,

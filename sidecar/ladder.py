@@ -152,6 +152,7 @@ class _Climb:
             parts=of_it.parts,
             changes=of_it.changes,
         )
+        self._diary.expected(of_it.clicks)
         self._diary.climbed(ladder)
         reason = f"{ladder.sentence}; {counts.reason}"
         return Found(candidate=counts.candidate, promote=counts.kept, reason=reason)
@@ -259,7 +260,7 @@ def last_seconds(reports: Sequence[CycleReport]) -> dict[str, float]:
 
 def open_modes(target: Target, start: Start, diary: Diary) -> tuple[TrainedMode, ...]:
     """Return the modes to try: a query side would keep vectors that are to be forgotten."""
-    modes = target.config.tune.modes
+    modes = target.config.tune.tried
     retrain = retraining.due(target)
     if retrain is None or start.documents not in retrain.models:
         return modes

@@ -3,18 +3,22 @@
 from typing import Annotated, Any, Literal, get_args
 from zoneinfo import ZoneInfo
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, Field, ValidationInfo, field_validator, model_validator
 
 from desireline.connectors import plugins
-from desireline.sidecar.config_paths import ConfigPath
+from desireline.sidecar.config_paths import ConfigPath, beside_the_file
 from desireline.sidecar.cron import cron_trigger
 from desireline.sidecar.settings import Seconds, Settings
 from desireline.sidecar.text_model_config import WriterConfig
-from desireline.trainer.jobs import FitConfig, TrainedMode
+from desireline.trainer.jobs import AUTO, FitConfig, TrainedMode
 from desireline.trainer.judgments import EvidenceConfig
 
 SAID_ABOVE_FIT = frozenset({"budget_s", "seed", "mode"})
 """Settings of the fit that a user gives as ``tune.budget``, ``tune.seed`` and ``tune.mode``."""
+
+
+WantedMode = Literal["adapter", "query", "lora", "full", "small", "auto"]
+"""What a user may ask for: one way of training, or the cheapest that is good enough."""
 
 
 def _schedule(expression: str) -> str:
@@ -57,11 +61,17 @@ class TuneConfig(Settings):
     budget: Seconds = Field(
         default=10_800.0, gt=0, description='Most time training may take: "3h".'
     )
-    mode: Literal["adapter", "query", "lora", "full", "auto"] = Field(
-        default="full",
+    mode: WantedMode = Field(
+        default="auto",
         description="What is trained: adapter (a map on query vectors), query (the query tower;"
         " both leave every document's vector alone), lora (low-rank changes), full (all weights),"
-        " or auto: each in turn, cheapest first, and the cheapest that is good enough is kept.",
+        " small (a compact encoder of the catalogue's own words, for fast serving), or auto: each"
+        " of `modes` in turn, cheapest first, and the cheapest that is good enough is kept.",
+    )
+    modes: tuple[TrainedMode, ...] = Field(
+        default=AUTO,
+        min_length=1,
+        description="Of auto: what is tried, always cheapest first, whatever order is written.",
     )
     epsilon: float = Field(
         default=0.1,
@@ -147,6 +157,13 @@ class TuneConfig(Settings):
             config_class.model_validate(settings)
         return self
 
+    @field_validator("fit", mode="after")
+    @classmethod
+    def _texts_beside_the_file(cls, fit: FitConfig, info: ValidationInfo) -> FitConfig:
+        if fit.replay_texts is None:
+            return fit
+        return fit.model_copy(update={"replay_texts": beside_the_file(fit.replay_texts, info)})
+
     @model_validator(mode="after")
     def _said_once(self) -> "TuneConfig":
         wrong = sorted(SAID_ABOVE_FIT & self.fit.model_fields_set)
@@ -157,9 +174,11 @@ class TuneConfig(Settings):
         return self
 
     @property
-    def modes(self) -> tuple[TrainedMode, ...]:
+    def tried(self) -> tuple[TrainedMode, ...]:
         """What is tried, cheapest first."""
-        return get_args(TrainedMode) if self.mode == "auto" else (self.mode,)
+        if self.mode != "auto":
+            return (self.mode,)
+        return tuple(mode for mode in get_args(TrainedMode) if mode in self.modes)
 
     @property
     def fit_config(self) -> FitConfig:

@@ -13,6 +13,7 @@ from desireline.trainer.query_text import normalise
 from desireline.trainer.sanity import OwnTitles, Push
 
 _GOLDEN_DEPTH = 10
+_EMBEDS_NOTHING = " (a query encoder, for which nothing is embedded)"
 
 
 class GateConfig(BaseModel, frozen=True, extra="forbid"):
@@ -24,6 +25,12 @@ class GateConfig(BaseModel, frozen=True, extra="forbid"):
         ge=0,
         description="The smallest gain worth a re-embedding: the lower bound of the gain must be"
         " above it.",
+    )
+    query_side_margin: float = Field(
+        default=0.003,
+        ge=0,
+        description="The same of a query encoder over the vectors that are there (modes adapter and"
+        " query): nothing is embedded, so less is worth it. Never more than margin.",
     )
     min_queries: int = Field(
         default=30, ge=2, description="With fewer held-out queries nothing is proven."
@@ -79,6 +86,10 @@ class GateConfig(BaseModel, frozen=True, extra="forbid"):
         """What a cheaper form of the incumbent must prove: that it is not worse by much."""
         return self.model_copy(update={"margin": -self.cheaper_tolerance})
 
+    def margin_of(self, *, embeds: bool) -> float:
+        """Return what the lower bound must be above where documents are embedded, or are not."""
+        return self.margin if embeds else min(self.margin, self.query_side_margin)
+
     @field_validator("measure")
     @classmethod
     def _known(cls, name: str) -> str:
@@ -115,6 +126,8 @@ class GateEvidence:
     topics: tuple[Difference, ...] = ()
     #: Candidate against base on each part of the general suite.
     general: tuple[Difference, ...] = ()
+    #: Whether its documents would have to be embedded; else it searches the vectors there are.
+    embeds: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -144,8 +157,12 @@ def decide(evidence: GateEvidence, config: GateConfig | None = None) -> Verdict:
     numbers = _numbers(overall)
     if obstacles:
         return Verdict(promote=False, reason=f"{numbers}: {obstacles[0]}", obstacles=obstacles)
-    bound = "above 0" if not config.margin else f"above the margin {_short(config.margin)}"
-    return Verdict(promote=True, reason=f"{numbers}: lower bound {bound}, no segment fell")
+    margin = config.margin_of(embeds=evidence.embeds)
+    bound = f"the margin {_short(margin)}" if margin else "0"
+    why = "" if evidence.embeds else _EMBEDS_NOTHING
+    return Verdict(
+        promote=True, reason=f"{numbers}: lower bound above {bound}{why}, no segment fell"
+    )
 
 
 def _obstacles(
@@ -156,7 +173,7 @@ def _obstacles(
     yield _golden_broken(evidence.broken)
     yield _pushed(evidence.push, evidence.documents, config)
     yield _titles_lost(evidence.titles, config)
-    yield _not_better(overall, config)
+    yield _not_better(overall, config, embeds=evidence.embeds)
     yield _segment_fell(evidence.comparison, measure, config)
     yield from (_topic_fell(topic, config) for topic in evidence.topics)
     yield _newest_fell(evidence.newest, config)
@@ -212,10 +229,12 @@ def _golden_broken(broken: Sequence[Golden]) -> str:
     )
 
 
-def _not_better(overall: Difference, config: GateConfig) -> str:
-    if overall.gain.low > config.margin:
+def _not_better(overall: Difference, config: GateConfig, *, embeds: bool) -> str:
+    margin = config.margin_of(embeds=embeds)
+    if overall.gain.low > margin:
         return ""
-    return f"lower bound is not above {_short(config.margin) if config.margin else '0'}"
+    why = "" if embeds else _EMBEDS_NOTHING
+    return f"lower bound is not above {_short(margin) if margin else '0'}{why}"
 
 
 def _segment_fell(comparison: Comparison, measure: Measure, config: GateConfig) -> str:
@@ -277,7 +296,7 @@ def _numbers(difference: Difference) -> str:
 
 
 def _short(value: float) -> str:
-    return f"{value:.3f}".removeprefix("0")
+    return f"{value:.3f}".removeprefix("0").replace("-0.", "-.")
 
 
 def _signed(value: float) -> str:

@@ -16,6 +16,8 @@ def end_with(report: CycleReport, terminal: Terminal) -> None:
     """Show the table and leave with the code the outcome deserves."""
     terminal.result(report.to_json())
     _show_measures(report, terminal)
+    if report.clicks is not None:
+        terminal.say(f"by the log alone: {report.clicks.sentence}")
     show_parts(report.parts, terminal)
     if report.ladder is not None:
         show_ladder(report.ladder, terminal)

@@ -167,6 +167,8 @@ privacy = {{ mode = "local" }}
 
 [targets.{TARGET}.tune]
 seed = {settings.seed}
+# The ladder's cheapest rung and its dearest; the usual ones between them would take minutes more.
+modes = ["adapter", "full"]
 """
 
 

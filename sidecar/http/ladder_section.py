@@ -10,6 +10,8 @@ from desireline.sidecar.http.page_parts import NOTHING, table
 
 _WIDTH, _HEIGHT = 640, 230
 _LEFT, _RIGHT, _TOP, _BOTTOM = 58, 96, 16, 30
+#: Two labels nearer than this lie on each other.
+_LINE = 14
 
 Rung = Mapping[str, Any]
 
@@ -24,7 +26,7 @@ def ladder_section(report: Mapping[str, Any]) -> Markup | None:
     return element(
         "section",
         element("h2", "Modes tried"),
-        element("p", str(ladder["sentence"]), class_="reason"),
+        element("p", str(ladder["sentence"]), class_="reason spaced"),
         table(titles, [_row(rung) for rung in rungs], class_="modes"),
         _picture([rung for rung in rungs if rung.get("gain")]),
     )
@@ -80,7 +82,7 @@ def _picture(rungs: Sequence[Rung]) -> Markup | None:
     )
     drawing = element(
         "svg",
-        [_level(value, low, high) for value in dict.fromkeys((low, 0.0, high))],
+        [_level(value, low, high) for value in _levels(low, high)],
         [_mark(place, name) for place, name in scale.marks()],
         [_point(rung, scale, low, high) for rung in rungs],
         class_="through modes-plot",
@@ -98,10 +100,23 @@ def _cost(rung: Rung) -> float:
     return float(rung["train_s"] or 0.0) + float(rung["embed_s"] or 0.0)
 
 
+def _levels(low: float, high: float) -> list[float]:
+    """Return zero, and the ends that do not lie on it."""
+    ground = _upwards(0.0, low, high)
+    return [0.0, *(end for end in (low, high) if abs(_upwards(end, low, high) - ground) > _LINE)]
+
+
 def _level(value: float, low: float, high: float) -> Markup:
     at = _upwards(value, low, high)
     label = "0" if value == 0 else f"{value:+.3f}"
-    line = element("line", x1=_LEFT, x2=_WIDTH - _RIGHT, y1=at, y2=at, class_="grid")
+    line = element(
+        "line",
+        x1=_LEFT,
+        x2=_WIDTH - _RIGHT,
+        y1=at,
+        y2=at,
+        class_="grid zero" if value == 0 else "grid",
+    )
     return Markup(line + element("text", label, x=_LEFT - 8, y=at + 4, class_="scale"))
 
 

@@ -9,6 +9,7 @@ from starlette.responses import Response
 
 from desireline.connectors.errors import DesirelineError
 from desireline.sidecar.api_keys import Scope
+from desireline.sidecar.cycle_report import LoggedClicks
 from desireline.sidecar.http import page_parts as parts
 from desireline.sidecar.http.admin import audit, known_target
 from desireline.sidecar.http.changes_section import changes_section
@@ -235,8 +236,16 @@ def _cycle(target: str, report: dict[str, Any] | None) -> Markup:
         element("h2", heading, element("small", when)),
         element("p", str(reason), class_="reason") if reason else None,
         measures_table(report),
+        _expected_clicks(report),
         parts.steps_list(report.get("steps") or []),
     )
+
+
+def _expected_clicks(report: dict[str, Any]) -> Markup | None:
+    if not report.get("clicks"):
+        return None
+    clicks = LoggedClicks.model_validate(report["clicks"])
+    return element("p", f"By the log alone: {clicks.sentence}. It decides nothing.", class_="quiet")
 
 
 def _generations(generations: Sequence[dict[str, Any]]) -> Markup:

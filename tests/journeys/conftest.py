@@ -117,6 +117,11 @@ def make_product(tmp_path: Path, static_model: Path) -> Iterator[MakeProduct]:
                 if url
                 else 'kind = "files", path = "clicks.ndjson"'
             )
+            tune = f"[targets.{TARGET}.tune]"
+            if tune not in extra:
+                extra += f"\n{tune}"
+            # One mode a cycle: the ladder has tests of its own.
+            extra = extra.replace(tune, f'{tune}\nmode = "full"')
             path = tmp_path / "desireline.toml"
             path.write_text(
                 f"""

@@ -77,6 +77,8 @@ def opened(tmp_path: Path, cluster: str = ""):
         index = "shop"
         text = ["title"]
         logs = {{ kind = "files", path = "{tmp_path}/clicks.ndjson" }}
+        [targets.{TARGET}.tune]
+        mode = "full"
         """
     )
     write_log(tmp_path)

@@ -53,6 +53,28 @@ def test_an_unproven_gain_is_refused(low, high, margin, reason):
     assert verdict.reason.endswith(reason)
 
 
+@pytest.mark.parametrize(
+    ("low", "margin", "promote", "said"),
+    [
+        (
+            0.004,
+            0.01,
+            True,
+            "above the margin .003 (a query encoder, for which nothing is embedded)",
+        ),
+        (0.003, 0.01, False, "not above .003 (a query encoder, for which nothing is embedded)"),
+        (0.001, 0.0, True, "lower bound above 0 (a query encoder"),
+        (-0.01, -0.02, True, "lower bound above the margin -.020 (a query encoder"),
+    ],
+)
+def test_a_query_encoder_needs_less_because_nothing_is_embedded(low, margin, promote, said):
+    config = GateConfig().model_copy(update={"margin": margin})
+    verdict = decide(evidence(difference(low, 0.03), embeds=False), config)
+    assert verdict.promote is promote
+    assert said in verdict.reason
+    assert decide(evidence(difference(0.004, 0.03))).promote is False
+
+
 def test_too_few_queries_prove_nothing():
     verdict = decide(evidence(difference(0.1, 0.2, queries=29)))
     assert not verdict.promote

@@ -4,13 +4,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from desireline.trainer.errors import UnknownMeasureError
+from desireline.trainer.measures.average_precision import AveragePrecision
 from desireline.trainer.measures.base import parse
 from desireline.trainer.measures.hit import Hit
 from desireline.trainer.measures.ndcg import Ndcg
 from desireline.trainer.measures.recall import Recall
 from desireline.trainer.measures.reciprocal_rank import ReciprocalRank
 
-ORACLE = {"mrr": "RR@{}", "recall": "R@{}", "ndcg": "nDCG@{}", "hit": "Success@{}"}
+ORACLE = {"mrr": "RR@{}", "recall": "R@{}", "map": "AP@{}", "ndcg": "nDCG@{}", "hit": "Success@{}"}
 DOCUMENTS = [f"d{number}" for number in range(12)]
 
 
@@ -29,14 +30,16 @@ def test_every_measure_agrees_with_ir_measures(name, ranked, grades, cutoff):
     assert measure.value(ranked, grades) == pytest.approx(expected)
 
 
-@pytest.mark.parametrize("measure", [ReciprocalRank(20), Recall(10), Ndcg(10), Hit(20)])
+@pytest.mark.parametrize(
+    "measure", [ReciprocalRank(20), Recall(10), AveragePrecision(10), Ndcg(10), Hit(20)]
+)
 def test_a_measure_is_a_value_that_prints_and_parses(measure):
     assert parse(str(measure)) == measure
     assert {measure: 1}[parse(str(measure).upper())] == 1
     assert measure.label.endswith(f"@{measure.cutoff}")
 
 
-@pytest.mark.parametrize("name", ["mrr", "mrr@0", "mrr@-1", "map@10", "", "ndcg@ten"])
+@pytest.mark.parametrize("name", ["mrr", "mrr@0", "mrr@-1", "err@10", "", "ndcg@ten"])
 def test_an_unknown_measure_is_refused_with_the_known_ones(name):
     with pytest.raises(UnknownMeasureError) as refused:
         parse(name)

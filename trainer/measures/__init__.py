@@ -1,4 +1,5 @@
 """Measures as values: one class a file, named as they print.
 
-``base`` holds the port; ``reciprocal_rank``, ``recall``, ``ndcg`` and ``hit`` are measures.
+``base`` holds the port; ``reciprocal_rank``, ``recall``, ``average_precision``, ``ndcg`` and
+``hit`` are measures.
 """

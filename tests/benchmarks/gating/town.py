@@ -88,6 +88,7 @@ class Shelf(Registry):
             template=Template(fields=self._template.fields, separator=self._template.separator),
             provenance=Provenance(base_model="words"),
             created_at=NOW,
+            documents=getattr(encoder, "documents", None),
         )
 
     def list(self) -> list[Manifest]:

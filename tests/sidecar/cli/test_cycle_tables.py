@@ -19,9 +19,7 @@ def part(value, *, queries=40):
 
 def test_an_interval_is_drawn_from_bound_to_bound_with_zero_and_the_gain():
     assert drawn(Interval(value=0.05, low=0.0, high=0.1), SCALE, 21) == " " * 10 + "|----o-----"
-    assert (
-        drawn(Interval(value=-0.05, low=-0.1, high=-0.02), SCALE, 21) == "-----o--- |"
-    )
+    assert drawn(Interval(value=-0.05, low=-0.1, high=-0.02), SCALE, 21) == "-----o--- |"
     assert drawn(Interval(value=0.0, low=0.0, high=0.0), SCALE, 21) == " " * 10 + "o"
 
 
