@@ -13,10 +13,12 @@ from desireline.trainer.document_vectors import DocumentVectors, choose_document
 from desireline.trainer.jobs import LEAVE_DOCUMENTS, FitConfig, FitJob, TrainedMode
 from desireline.trainer.manifest import Manifest, Provenance
 from desireline.trainer.pairs import PairSet
+from desireline.trainer.self_supervised_config import write_texts
 from desireline.trainer.sessions import Sessions
 
 #: A query side learns against no more document vectors than these and those of its pairs.
 _MOST_VECTORS = 20_000
+_TEXTS = "texts.parquet"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,6 +85,8 @@ def train(
             vectors = _vectors(target, start.documents, teaching.pairs)
             vectors.write(Path(folder, "vectors"))
         learned_from = _provenance(target, teaching, start, diary, mode=mode)
+        if config.reads_texts:
+            write_texts(_texts(target, teaching, start), Path(folder, _TEXTS))
         result = target.worker.run(_job(target, config, folder, start, learned_from), diary)
     fingerprint = str(result["fingerprint"])
     if target.privacy is not None:
@@ -133,10 +137,18 @@ def _job(
         config=config,
         documents=start.documents if stay else None,
         vectors=Path(folder, "vectors") if stay else None,
+        texts=Path(folder, _TEXTS) if config.reads_texts else None,
         general=str(target.config.gate.general) if target.config.gate.general else None,
         general_tolerance=target.config.gate.general_tolerance,
         provenance=provenance,
     )
+
+
+def _texts(target: Target, teaching: Teaching, start: Start) -> tuple[str, ...]:
+    """Return what an encoder may read before the pairs: what teaches, or all documents."""
+    if teaching.texts is not None:
+        return teaching.texts
+    return tuple(each.text for each in document_texts(target, start.base).values())
 
 
 def _with_weights(manifest: Manifest) -> str:

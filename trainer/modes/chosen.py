@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from desireline.trainer.jobs import FitJob, TrainedMode
 from desireline.trainer.modes import adapter, full, lora, query
 from desireline.trainer.modes.base import Mode
+from desireline.trainer.modes.read_first import read_first
 from desireline.trainer.tuning import Progress, Tuned
 
 MODES: Mapping[TrainedMode, Mode] = {
@@ -22,5 +23,8 @@ def train(
     *,
     clock: Callable[[], float] = time.monotonic,
 ) -> Tuned:
-    """Train as `job.config.mode` says; see `Mode`."""
-    return MODES[job.config.mode](job, progress, clock=clock)
+    """Train as `job.config.mode` says, after the texts were read where it says so; see `Mode`."""
+    mode = MODES[job.config.mode]
+    if job.config.reads_texts:
+        return read_first(job, mode, progress, clock=clock)
+    return mode(job, progress, clock=clock)
