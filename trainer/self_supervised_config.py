@@ -28,7 +28,7 @@ class SelfSupervisedConfig(BaseModel, frozen=True, extra="forbid"):
         default=0.5, gt=0, lt=1, description="Most of fit.budget_s that it may take."
     )
     batch_texts: int = Field(default=32, ge=2, description="Texts in a batch.")
-    learning_rate: float = Field(default=3e-5, gt=0, description="Of the encoder, at its peak.")
+    learning_rate: float = Field(default=1e-5, gt=0, description="Of the encoder, at its peak.")
     thrown_away_learning_rate: float = Field(
         default=3e-3, gt=0, description="Of weights that are thrown away afterwards, at its peak."
     )
