@@ -49,6 +49,7 @@ Files, in the order the data meets them:
 - ``batch_stream``   batches on their device when they are wanted
 - ``devices``        where training runs, and in which numbers
 - ``preparing``      which weights train
+- ``frozen_layers``  what layers that do not train put out, kept
 - ``losses``         what the pairs mean to the encoder
 - ``optimising``     how weights move: optimiser, layers, schedule
 - ``watching``       what looks on while an encoder trains

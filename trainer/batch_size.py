@@ -13,6 +13,7 @@ from desireline.trainer.batch_loading import Collator
 from desireline.trainer.jobs import FitConfig
 from desireline.trainer.lessons import Lessons
 from desireline.trainer.losses.vectors import make_loss
+from desireline.trainer.peers import apart, peers
 
 log = structlog.get_logger(__name__)
 
@@ -51,14 +52,17 @@ def found_batch_size(
     """Find how many rows fit into a batch.
 
     On a processor memory is no sudden wall, so tokens are counted. On a GPU the size is doubled
-    until one step, forward and backward, finds no memory; then the last that did is taken.
+    until one step, forward and backward, finds no memory; then the last that did is taken, times
+    the processes that share a batch.
     """
     if model.device.type != "cuda":
         size = int(_TOKENS_ON_CPU / max(1.0, tokens_a_row))
         return min(_MOST_ON_CPU, max(_FEWEST, size))
-    size = _FEWEST * 2
-    while size < min(_MOST, len(lessons.anchors)) and _fits(model, lessons, config, size * 2):
-        size *= 2
+    size, together = _FEWEST * 2, peers()
+    with apart():
+        while size < min(_MOST, len(lessons.anchors)) and _fits(model, lessons, config, size * 2):
+            size *= 2
+    size = together.agreed(size * together.count)
     log.info("batch size found by trying", rows=size)
     return size
 

@@ -10,19 +10,19 @@ from transformers.utils.import_utils import is_flash_attn_2_available
 from desireline.trainer.errors import TrainerError
 from desireline.trainer.jobs import FitConfig
 
-Device = Literal["auto", "cpu", "cuda"]
 
-
-def training_device(asked: str = "auto") -> str:
+def training_device(asked: str = "auto") -> Literal["cpu", "cuda"]:
     """Where this machine trains: `cuda` or `cpu`.
 
     Raises:
         TrainerError: it has no such device.
 
     """
-    there = "cuda" if torch.cuda.is_available() else "cpu"
-    if asked in {"auto", there, "cpu"}:
-        return there if asked == "auto" else asked
+    there: Literal["cpu", "cuda"] = "cuda" if torch.cuda.is_available() else "cpu"
+    if asked in {"auto", there}:
+        return there
+    if asked == "cpu":
+        return "cpu"
     raise TrainerError(
         f"device is {asked!r}, and this machine trains on {there}; nothing was trained",
         next_step="leave device out; which GPUs are seen, CUDA_VISIBLE_DEVICES says",

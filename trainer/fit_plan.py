@@ -18,6 +18,7 @@ from desireline.trainer.callbacks import (
     EvaluationCallback,
     WiSEFTCallback,
 )
+from desireline.trainer.devices import attentions, training_device
 from desireline.trainer.encoders.sentence_transformers import load_sentence_transformer
 from desireline.trainer.errors import NothingToLearnError, TrainerError
 from desireline.trainer.evaluating import Evaluating, EvaluationData
@@ -26,7 +27,6 @@ from desireline.trainer.lessons import Lessons
 from desireline.trainer.measures.base import parse
 from desireline.trainer.pairs import PairSet
 from desireline.trainer.training_data import TrainingData
-from desireline.trainer.tuning import training_device
 
 Sampler = Literal["auto", "class", "random"]
 
@@ -66,7 +66,9 @@ class Watch:
 
 def planned(base: Path, pairs: PairSet, config: FitConfig, asked: Asked) -> Plan:
     """Look at the encoder and the texts, and set what nobody set."""
-    model = load_sentence_transformer(base, device=training_device())
+    model = load_sentence_transformer(
+        base, device=training_device(config.device), attentions=attentions(config)
+    )
     lessons = Lessons.of(pairs, hard_negatives=config.hard_negatives)
     limit = int(min(_LONGEST, model.max_seq_length or _LONGEST))
     queries = lengths_of(model, lessons.anchors, limit)
@@ -133,16 +135,6 @@ def wiseft_share(callbacks: Sequence[Callback]) -> float:
             " nothing was trained"
         )
     return found[0] if found else 1.0
-
-
-def check_device(device: str | None) -> None:
-    """Raise TrainerError where this machine does not train on that device."""
-    there = training_device()
-    if device is not None and device.split(":")[0] != there:
-        raise TrainerError(
-            f"device is {device!r}, and this machine trains on {there}; nothing was trained",
-            next_step="leave device out, or set CUDA_VISIBLE_DEVICES before starting",
-        )
 
 
 def seconds_left(budget_s: float | None, done_by: datetime | None) -> float | None:

@@ -11,6 +11,7 @@ from sentence_transformers import SentenceTransformer
 
 from desireline.trainer.callbacks import BestModelCheckpoint, Callback, EarlyStopping
 from desireline.trainer.checkpoints import Checkpoints
+from desireline.trainer.devices import training_device
 from desireline.trainer.encoders.sentence_transformers import load_sentence_transformer
 from desireline.trainer.errors import TrainerError
 from desireline.trainer.evaluating import Evaluating
@@ -20,7 +21,6 @@ from desireline.trainer.fit_plan import (
     Plan,
     Sampler,
     Watch,
-    check_device,
     digest_of,
     evaluating,
     planned,
@@ -31,7 +31,9 @@ from desireline.trainer.fit_run import FitRun
 from desireline.trainer.import_model import bring_model
 from desireline.trainer.jobs import FitConfig
 from desireline.trainer.losses.names import settings_of_loss
+from desireline.trainer.peers import peers
 from desireline.trainer.training_data import Source, TrainingData, read_training_data
+from desireline.trainer.trackers import open_trackers
 from desireline.trainer.training_files import CSVOptions
 from desireline.trainer.tuning import Progress, Tuned, tune_pairs
 
@@ -71,6 +73,7 @@ def fit(
     csv_options: CSVOptions | Options | None = None,
     index_data: Mapping[str, str] | None = None,
     measures: Sequence[str] = MEASURES,
+    report_to: str | Sequence[str] = (),
     seed: int = 0,
     budget_s: float | None = None,
     done_by: datetime | None = None,
@@ -83,7 +86,8 @@ def fit(
 
     Names and defaults are those of Jina's Finetuner 0.8.1 where they still make sense;
     docs/fit.md says which do not, and lists losses, miners and callbacks. Killed at any moment,
-    the same call goes on from its last checkpoint, which lies beside `out` until the end.
+    the same call goes on from its last checkpoint, which lies beside `out` until the end. Called by
+    each of several processes that `torchrun` started, they share every batch.
 
     Args:
         model: a sentence-transformers folder, a Hugging Face id, or `minilm`.
@@ -104,7 +108,7 @@ def fit(
         scheduler_options: its settings; `warmup_share` among them.
         freeze: True leaves all layers but the top one as they are, a number that many.
         output_dim: length of a projection put on top.
-        device: None for what there is; a name is checked against it.
+        device: `cpu` or `cuda`; a GPU where there is one if left out.
         to_onnx: also write the serving form, proven equal.
         callbacks: see `desireline.trainer.callbacks`; without any and with evaluation data, the
             best weights are kept and training ends after two evaluations without gain.
@@ -115,6 +119,8 @@ def fit(
         csv_options: dialect, encoding and the like of CSV files.
         index_data: text by document_id of further documents that evaluation must tell apart.
         measures: of the evaluation; the first is watched.
+        report_to: trackers that are told settings and figures, by transformers' names; those that
+            write files do so in `runs` beside `out`.
         seed: same data and seed, same encoder (on a processor).
         budget_s: most seconds the whole call may take; it ends with the best so far.
         done_by: when it must have ended; the earlier of both counts.
@@ -127,6 +133,7 @@ def fit(
         TrainingDataError: rows are wrong (all counted, twenty named); nothing was started.
         NothingToLearnError: the data teaches nothing.
         UnsafeModelError: the model cannot be loaded safely.
+        TrackerError: `report_to` names what is not installed; nothing was started.
         LossError: loss, miner or their settings are wrong.
         TrainerError: training diverged, or `out` exists already.
 
@@ -142,7 +149,7 @@ def fit(
         num_items_per_class=num_items_per_class,
     )
     name, settings = settings_of_loss(loss, loss_options, miner, miner_options)
-    check_device(device)
+    where = training_device((device or "auto").split(":")[0])
     target = Path(out).expanduser()
     if target.exists():
         raise TrainerError(f"{target} exists already; a trained encoder is never written over")
@@ -168,11 +175,15 @@ def fit(
         output_dim=output_dim,
         tuned_share=wiseft_share(wanted),
         threads=threads,
+        device=where,
         seed=seed,
+        report_to=(report_to,) if isinstance(report_to, str) else tuple(report_to),
+        report_folder=str(target.absolute().parent),
     )
+    open_trackers(plain.report_to)
     with tempfile.TemporaryDirectory(prefix="desireline-model-") as scratch:
         base = bring_model(str(model), Path(scratch, "base"))
-        plan = planned(base, pairs, plain, asked)
+        plan = peers().agreed(planned(base, pairs, plain, asked))
         watch = Watch(
             callbacks=wanted,
             measures=measures,
@@ -196,8 +207,9 @@ def fit(
             clock=clock,
             watchers=[checkpoints],
         )
-    if to_onnx:
+    if to_onnx and peers().leads:
         export_onnx(target)
+    peers().wait()
     run = _run_of(tuned, measuring, plan, clock() - started)
     checkpoints.remove()
     return run

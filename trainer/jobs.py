@@ -151,6 +151,12 @@ class FitConfig(BaseModel, frozen=True, extra="forbid"):
     frozen_layers: int = Field(
         default=0, ge=0, description="Lowest layers left as they are; the top one always trains."
     )
+    frozen_cache_mb: int = Field(
+        default=512,
+        ge=0,
+        description="Most memory for what these layers put out of each text, on a processor; 0"
+        " computes it in every pass.",
+    )
     output_dim: int | None = Field(
         default=None, gt=0, examples=[128], description="Put a projection to this length on top."
     )
@@ -322,6 +328,8 @@ class FitFilesJob(BaseModel, frozen=True, extra="forbid"):
     patience: int | None = Field(default=2, ge=1)
     #: Share of the tuned weights in the result (WiSE-FT).
     alpha: float = Field(default=1.0, gt=0, le=1)
+    #: That share each batch; one for each GPU if left out.
+    processes: int | None = Field(default=None, ge=1)
 
 
 class ImportJob(BaseModel, frozen=True, extra="forbid"):

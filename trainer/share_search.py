@@ -29,6 +29,7 @@ from desireline.trainer.jobs import FitJob
 from desireline.trainer.measures.ndcg import Ndcg
 from desireline.trainer.modes.chosen import train
 from desireline.trainer.pairs import PairSet
+from desireline.trainer.peers import peers
 from desireline.trainer.tuning import Progress, Tuned, interpolate, save_encoder
 
 _MEASURE = Ndcg(10)
@@ -80,6 +81,8 @@ def train_with_share(
     with tempfile.TemporaryDirectory(prefix="desireline-share-") as folder:
         teaching.write(Path(folder))
         tuned = train(job.model_copy(update={"pairs": Path(folder)}), progress, clock=clock)
+    if not peers().leads:
+        return tuned, ""
     chosen = _search(job, tuned.folder, development, teaching)
     return tuned, chosen.sentence
 

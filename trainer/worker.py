@@ -16,6 +16,7 @@ import shutil
 import sys
 import threading
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import TextIO
 
@@ -90,13 +91,20 @@ def run(job: AnyJob, events: TextIO) -> dict[str, object]:
 def _fit(job: FitJob, events: TextIO) -> dict[str, object]:
     """Train, export with proof, register."""
     from desireline.trainer.export import export_onnx  # noqa: PLC0415 - seconds of torch
+    from desireline.trainer.launching import processes_for, run_together  # noqa: PLC0415
+    from desireline.trainer.peers import peers  # noqa: PLC0415
     from desireline.trainer.registry import Registry  # noqa: PLC0415
     from desireline.trainer.share_search import train_with_share  # noqa: PLC0415
+
+    if (count := processes_for(job)) > 1:
+        return run_together(job, count, partial(_say, events))
 
     def progress(done: int, total: int, loss: float) -> None:
         _say(events, "progress", {"name": "fit", "done": done, "total": total, "loss": loss})
 
     tuned, share = train_with_share(job, progress)
+    if not peers().leads:
+        return {}
     try:
         report = export_onnx(tuned.folder)
         manifest = Registry(job.registry).add(
@@ -122,6 +130,10 @@ def _fit(job: FitJob, events: TextIO) -> dict[str, object]:
 
 def _fit_files(job: FitFilesJob, events: TextIO) -> dict[str, object]:
     from desireline.trainer.fit_job import fit_files  # noqa: PLC0415 - seconds of torch
+    from desireline.trainer.launching import processes_for, run_together  # noqa: PLC0415
+
+    if (count := processes_for(job)) > 1:
+        return run_together(job, count, partial(_say, events))
 
     def progress(done: int, total: int, loss: float) -> None:
         _say(events, "progress", {"name": "fit", "done": done, "total": total, "loss": loss})
