@@ -174,7 +174,7 @@ def _seconds(text: str | None) -> float | None:
     try:
         return None if text is None else parse_duration(text)
     except ValueError as error:
-        raise typer.BadParameter(str(error)) from error
+        raise typer.BadParameter(f"--budget is {text!r}: {error}") from error
 
 
 def _endpoint(
