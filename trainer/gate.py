@@ -27,7 +27,7 @@ class GateConfig(BaseModel, frozen=True, extra="forbid"):
         " above it.",
     )
     query_side_margin: float = Field(
-        default=0.003,
+        default=0.005,
         ge=0,
         description="The same of a query encoder over the vectors that are there (modes adapter and"
         " query): nothing is embedded, so less is worth it. Never more than margin.",

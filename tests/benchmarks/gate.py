@@ -27,6 +27,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 import torch
 from gating.cycles import Outcome, cycle_with, keep_log
+from gating.query_side import MODES, query_repeats, tuned, with_share
 from gating.repeats import repeats
 from gating.saboteurs import Material, sabotages
 from gating.town import Town
@@ -45,12 +46,14 @@ class Plan:
     sabotage_seeds: tuple[int, ...]
     #: Of repeats in each town.
     repeats: int
+    #: Of repeats of each query-side mode in each town.
+    query_repeats: int
     #: Of the log that whole cycles read.
     cycle_searches: int = 6_000
 
 
-QUICK = Plan(towns=(1,), searches=20_000, sabotage_seeds=(1,), repeats=10)
-FULL = Plan(towns=(1, 2, 3, 4), searches=30_000, sabotage_seeds=(1,), repeats=28)
+QUICK = Plan(towns=(1,), searches=20_000, sabotage_seeds=(1,), repeats=10, query_repeats=4)
+FULL = Plan(towns=(1, 2, 3, 4), searches=30_000, sabotage_seeds=(1,), repeats=28, query_repeats=6)
 
 
 @dataclass
@@ -69,6 +72,17 @@ class Count:
     @property
     def judged(self) -> int:
         return self.refused + len(self.promoted)
+
+
+@dataclass
+class QuerySides:
+    """Query sides in place of a query side."""
+
+    repeats: Count = field(default_factory=Count)
+    #: Lower bound of the gain of one that learned from four times the pairs, by name.
+    taught_more: dict[str, float] = field(default_factory=dict)
+    #: Those of them that the gate promoted.
+    progress: list[str] = field(default_factory=list)
 
 
 def material_of(town: Town, *, searches: int, seed: int) -> Material:
@@ -107,6 +121,32 @@ def judge_repeats(material: Material, plan: Plan, count: Count, *, of_town: int)
         count.refused += 1
 
 
+def judge_query_sides(material: Material, plan: Plan, found: "QuerySides", *, of_town: int) -> None:
+    """Judge query sides in place of one that serves: the same again, and one taught more.
+
+    Nothing is embedded for them, so the gate asks a smaller gain of them.
+    """
+    town = material.town
+    for mode in MODES:
+        serves = tuned(material, material.pairs, mode, seed=of_town)
+        night = town.night(serves, searches=plan.searches, seed=100 + of_town)
+        seeds = [100 * of_town + number for number in range(plan.query_repeats)]
+        for each in query_repeats(material, mode, seeds):
+            verdict, report = town.judged(each.make(), serves, night)
+            found.repeats.bounds[each.name] = report.gain["ndcg@10"].low
+            tell(f"{each.name}: {verdict.reason}")
+            if verdict.promote:
+                found.repeats.promoted.append(f"{each.name}: {verdict.reason}")
+            else:
+                found.repeats.refused += 1
+        less = tuned(material, with_share(material.pairs, 0.25, seed=of_town), mode, seed=of_town)
+        verdict, report = town.judged(serves, less, night)
+        tell(f"{mode}, four times the pairs: {verdict.reason}")
+        found.taught_more[f"{mode}, town {of_town}"] = report.gain["ndcg@10"].low
+        if verdict.promote:
+            found.progress.append(f"{mode}, town {of_town}")
+
+
 def kind_of(obstacle: str) -> str:
     """Name an obstacle without its numbers."""
     names = {
@@ -136,6 +176,7 @@ def cycles_of(material: Material) -> list[Outcome]:
 def measure(plan: Plan) -> dict[str, Any]:
     """Judge everything and count."""
     sabotaged, repeated, honest = Count(), Count(), Count()
+    query_sides = QuerySides()
     cycles: list[Outcome] = []
     for seed in plan.towns:
         with ExitStack() as stack, tempfile.TemporaryDirectory() as folder:
@@ -149,6 +190,7 @@ def measure(plan: Plan) -> dict[str, Any]:
                 honest.reasons.setdefault("honest", Counter())[verdict.reason] += 1
             judge_sabotages(material, plan, sabotaged, of_town=seed)
             judge_repeats(material, plan, repeated, of_town=seed)
+            judge_query_sides(material, plan, query_sides, of_town=seed)
             if not cycles:
                 keep_log(town, searches=plan.cycle_searches, seed=seed)
                 cycles = cycles_of(material)
@@ -156,9 +198,14 @@ def measure(plan: Plan) -> dict[str, Any]:
     return {
         "sabotaged": told(sabotaged),
         "repeats": told(repeated),
+        "query_side_repeats": told(query_sides.repeats),
+        "query_sides_taught_more": {
+            "bounds": {name: round(low, 4) for name, low in query_sides.taught_more.items()},
+            "promoted": query_sides.progress,
+        },
         "honest": told(honest),
         "cycles": [vars_of(each) for each in cycles],
-        "goals": goals(plan, sabotaged, repeated, honest, cycles),
+        "goals": goals(plan, sabotaged, repeated, query_sides, honest, cycles),
     }
 
 
@@ -188,7 +235,12 @@ def vars_of(outcome: Outcome) -> Mapping[str, object]:
 
 
 def goals(
-    plan: Plan, sabotaged: Count, repeated: Count, honest: Count, cycles: list[Outcome]
+    plan: Plan,
+    sabotaged: Count,
+    repeated: Count,
+    query_sides: QuerySides,
+    honest: Count,
+    cycles: list[Outcome],
 ) -> list[dict[str, Any]]:
     """Every one of the promises as a number."""
     least = 100 if plan == FULL else 30
@@ -206,6 +258,12 @@ def goals(
         ("sabotaged candidates that served, of those", "0", len(served), not served),
         ("honest repeats judged", f"at least {few}", repeated.judged, repeated.judged >= few),
         ("honest repeats promoted", "0", len(repeated.promoted), not repeated.promoted),
+        (
+            "honest repeats of a query side promoted",
+            "0",
+            len(query_sides.repeats.promoted),
+            not query_sides.repeats.promoted and query_sides.repeats.judged > 0,
+        ),
         ("honest first candidates promoted", "all", len(honest.promoted), not honest.refused),
     ]
     return [
@@ -231,7 +289,7 @@ def main() -> int:
     found["machine"] = {"cores": os.cpu_count(), "load": os.getloadavg(), "quick": asked.quick}
     for kind, reasons in found["sabotaged"]["reasons"].items():
         tell(f"  {kind}: " + ", ".join(f"{why} {n}" for why, n in reasons.items()))
-    for name in ("sabotaged", "repeats"):
+    for name in ("sabotaged", "repeats", "query_side_repeats"):
         for promoted in found[name]["promoted"]:
             tell(f"PROMOTED {promoted}")
     for goal in found["goals"]:

@@ -57,12 +57,12 @@ def test_an_unproven_gain_is_refused(low, high, margin, reason):
     ("low", "margin", "promote", "said"),
     [
         (
-            0.004,
+            0.006,
             0.01,
             True,
-            "above the margin .003 (a query encoder, for which nothing is embedded)",
+            "above the margin .005 (a query encoder, for which nothing is embedded)",
         ),
-        (0.003, 0.01, False, "not above .003 (a query encoder, for which nothing is embedded)"),
+        (0.005, 0.01, False, "not above .005 (a query encoder, for which nothing is embedded)"),
         (0.001, 0.0, True, "lower bound above 0 (a query encoder"),
         (-0.01, -0.02, True, "lower bound above the margin -.020 (a query encoder"),
     ],
@@ -72,7 +72,7 @@ def test_a_query_encoder_needs_less_because_nothing_is_embedded(low, margin, pro
     verdict = decide(evidence(difference(low, 0.03), embeds=False), config)
     assert verdict.promote is promote
     assert said in verdict.reason
-    assert decide(evidence(difference(0.004, 0.03))).promote is False
+    assert decide(evidence(difference(0.006, 0.03))).promote is False
 
 
 def test_too_few_queries_prove_nothing():

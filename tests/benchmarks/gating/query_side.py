@@ -143,6 +143,13 @@ def query_repeats(material: Material, mode: str, seeds: Sequence[int]) -> Iterat
         yield QueryRepeat(mode=mode, kind=kind, seed=seed, make=make)
 
 
+def with_share(pairs: PairSet, share: float, *, seed: int) -> PairSet:
+    """Draw a share of the pairs."""
+    order = np.random.default_rng(seed).permutation(len(pairs.pairs))
+    kept = sorted(order[: int(share * len(order))].tolist())
+    return PairSet(pairs=tuple(pairs.pairs[row] for row in kept), related=pairs.related)
+
+
 def _resampled(pairs: PairSet, seed: int) -> PairSet:
     drawn = np.random.default_rng(seed).integers(0, len(pairs.pairs), len(pairs.pairs))
     kept = tuple(pairs.pairs[row] for row in sorted(set(drawn.tolist())))
