@@ -6,7 +6,7 @@ the auth tables name the variables or files that hold secrets. No secret is ever
 
 import os
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -28,6 +28,14 @@ _FOR_CHILDREN_PREFIXES = (
     *("CUDA_", "HF_", "LC_", "MKL_", "NVIDIA_", "OMP_", "SSL_CERT_", "TOKENIZERS_", "XDG_"),
     *("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy"),
 )
+#: Beginnings of the variables of trackers that do not begin with the tracker's own name.
+_OF_TRACKERS = {
+    "azure_ml": ("MLFLOW_", "AZUREML_"),
+    "comet_ml": ("COMET_",),
+    "dagshub": ("DAGSHUB_", "MLFLOW_"),
+    "dvclive": ("DVC", "HF_DVCLIVE_"),
+    "kubeflow": ("KUBEFLOW_",),
+}
 _LOOPBACK = {"127.0.0.1", "::1", "localhost"}
 
 
@@ -59,12 +67,17 @@ def environment() -> Environment:
     )
 
 
-def child_environment() -> dict[str, str]:
-    """Return what a child process needs to run and to find models; no secret of the cluster."""
+def child_environment(trackers: Iterable[str] = ()) -> dict[str, str]:
+    """Return what a child process needs to run and to find models; no secret of the cluster.
+
+    Trackers that a fit reports to find their own variables, `WANDB_…` for wandb.
+    """
+    theirs = [prefix for name in trackers for prefix in _OF_TRACKERS.get(name, (f"{name}_",))]
+    prefixes = (*_FOR_CHILDREN_PREFIXES, *map(str.upper, theirs))
     return {
         name: value
         for name, value in os.environ.items()
-        if name in _FOR_CHILDREN or name.startswith(_FOR_CHILDREN_PREFIXES)
+        if name in _FOR_CHILDREN or name.startswith(prefixes)
     }
 
 

@@ -63,7 +63,8 @@ def open_sidecar(
         threads=config.encoder_threads,
         keep=_ENCODERS_A_TARGET * len(config.targets),
     )
-    worker = WorkerProcess(environment=child_environment())
+    trackers = {name for each in config.targets.values() for name in each.tune.fit.report_to}
+    worker = WorkerProcess(environment=child_environment(sorted(trackers)))
     cache = EmbeddingCache(config.cache_dir)
     privacy = {
         name: Privacy(config.data_dir, target=name, config=target.privacy, clock=clock)

@@ -58,6 +58,7 @@ Files, in the order the data meets them:
 - ``tuned``          what comes of a training
 - ``library_trainer``  sentence-transformers' Trainer, followed step by step
 - ``replay``         general texts keep their vectors while pairs teach
+- ``trackers``       what `report_to` names is told settings and figures
 - ``tuning``         the training loop
 - ``self_supervised``  documents' texts teach before pairs do
 - ``compact``        an encoder made for one catalogue, of few layers or none

@@ -71,6 +71,10 @@ class TrainingDataError(TrainerError):
     """Rows of the user's own training data are wrong; nothing was started."""
 
 
+class TrackerError(TrainerError):
+    """A tracker that `report_to` names cannot be told anything; nothing was trained."""
+
+
 class CheckpointError(TrainerError):
     """A checkpoint cannot be written or read."""
 

@@ -137,7 +137,7 @@ class Evaluating:
 
     def _measure(self, training: Training, done: int) -> None:
         model: Any = training.model
-        self.history[done] = self.data.metrics(model)
+        self.history[done] = training.measured[done] = self.data.metrics(model)
         if done == 0:
             self._remember(training)
         log.info("encoder measured", step=done, **{self.monitor: self.history[done][self.monitor]})

@@ -245,6 +245,17 @@ class FitConfig(BaseModel, frozen=True, extra="forbid"):
         ge=2,
         description="Document vectors that a batch of these modes learns against.",
     )
+    report_to: tuple[str, ...] = Field(
+        default=(),
+        examples=[["tensorboard"]],
+        description="Trackers that are told of the training, by transformers' names: tensorboard,"
+        " wandb, mlflow, trackio …; they see settings and figures, no text and no weights.",
+    )
+    report_folder: str | None = Field(
+        default=None,
+        examples=["/var/log/desireline"],
+        description="Where trackers that write files put them, below runs/; left out: data_dir.",
+    )
     seed: int = Field(default=0, description="Same pairs and seed, same order of batches.")
 
     @property
@@ -282,7 +293,7 @@ class FitJob(BaseModel, frozen=True, extra="forbid"):
     catalogue: Path | None = None
     #: Folder of the registered encoder that a compact one learns from.
     teacher: Path | None = None
-    #: File written by `write_texts`: what `config.self_supervised` reads; None: the pairs' passages.
+    #: File written by `write_texts`: what is read before the pairs; None: the pairs' passages.
     texts: Path | None = None
     #: The general suite by which shares are chosen: builtin, a file, or None for none.
     general: str | None = "builtin"

@@ -35,6 +35,7 @@ from desireline.trainer.pairs import PairSet
 from desireline.trainer.peers import peers
 from desireline.trainer.preparing import prepare_weights, put_projection
 from desireline.trainer.replay import with_replay
+from desireline.trainer.trackers import trackers_of
 from desireline.trainer.tuned import Progress, Tuned, interpolate, save_encoder
 from desireline.trainer.utilisation import Utilisation
 from desireline.trainer.watching import Budget, Training, Watcher, diverged
@@ -116,6 +117,7 @@ def tune_pairs(
     if out.exists():
         raise TrainerError(f"{out} exists already; a trained encoder is never written over")
     started = clock()
+    watchers = [*watchers, *trackers_of(config)]
     lessons = Lessons.of(pairs, hard_negatives=config.hard_negatives)
     torch.manual_seed(config.seed)
     if config.budget_s is not None:

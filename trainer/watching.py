@@ -1,6 +1,6 @@
 """What may look on while an encoder trains: save it, judge it, put it back, end it."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -20,6 +20,8 @@ class Training:
     steps: int
     #: Of every step done.
     losses: list[float] = field(default_factory=list)
+    #: What was measured, by steps done, where somebody measures.
+    measured: dict[int, Mapping[str, float]] = field(default_factory=dict)
     #: Why training ended before its last step; empty while it goes on.
     ended: str = ""
 

@@ -121,6 +121,10 @@ def fit(
     to_onnx: Annotated[
         bool, typer.Option("--to-onnx", help="Also write the form that serves.")
     ] = False,
+    report_to: Annotated[
+        list[str] | None,
+        typer.Option(help="Tracker told settings and figures: tensorboard, wandb …; repeatable."),
+    ] = None,
     seed: Annotated[int, typer.Option(min=0, help="Same seed, same encoder.")] = 0,
     threads: Annotated[int | None, typer.Option(min=1, help="Processor threads [all].")] = None,
     epochs: Annotated[
@@ -179,12 +183,15 @@ def fit(
         "to_onnx": to_onnx,
         "seed": seed,
         "threads": threads,
+        "report_to": report_to or [],
         "epochs": epochs,
     }
     job = FitFilesJob(
         arguments=arguments, done_by=_next(done_by), patience=patience or None, alpha=alpha
     )
-    result = WorkerProcess(environment=child_environment()).run(job, terminal.reporter())
+    result = WorkerProcess(environment=child_environment(report_to or [])).run(
+        job, terminal.reporter()
+    )
     _tell(result, terminal)
 
 

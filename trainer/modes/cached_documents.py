@@ -19,6 +19,7 @@ from desireline.trainer.losses.infonce import WeightedInfoNceConfig, weighted_in
 from desireline.trainer.modes.cached_lessons import CachedLessons
 from desireline.trainer.optimising import optimiser_of, scheduler_of
 from desireline.trainer.pairs import PairSet
+from desireline.trainer.trackers import trackers_of
 from desireline.trainer.tuned import Progress
 from desireline.trainer.watching import Budget, Training, Watcher, diverged
 
@@ -90,6 +91,7 @@ def learn(
         TrainerError: the loss is no number any more.
 
     """
+    watchers = [*watchers, *trackers_of(config)]
     random = np.random.default_rng(config.seed)
     batches = list(_batches(len(cached.lessons.anchor), config.batch_queries, epochs, random))
     optimizer = optimiser_of(tower, tower, config)
