@@ -15,9 +15,6 @@ from desireline.sidecar.query_endpoint import QueryEndpoint
 from desireline.sidecar.text_model_config import INSTRUCTION, EndpointWriterConfig
 from desireline.sidecar.worker_process import WorkerProcess
 from desireline.trainer.jobs import SynthesizeJob
-from desireline.trainer.registry import PREFIX
-from desireline.trainer.synthesis.deadline import Deadline
-from desireline.trainer.synthesis.run import Asked, write_ahead
 from desireline.trainer.synthesis.settings import SynthesisSettings
 
 _MODELS, _WRITING, _END = "Who finds, who reads", "Who writes queries", "When it ends"
@@ -140,15 +137,14 @@ def synthesize(
     endpoint = _endpoint(writer_url, writer_model, writer_instruction, writer_key_env)
     _refuse_two(queries, query_writer, endpoint)
     if endpoint:
-        asked = Asked(
-            documents=corpus.absolute(),
-            queries=None,
-            out=output.absolute(),
+        _write_ahead(
+            endpoint,
+            corpus=corpus,
+            output=output,
             settings=settings,
-            deadline=Deadline.after(seconds, time.monotonic),
-            progress=terminal.reporter().progress,
+            seconds=seconds,
+            terminal=terminal,
         )
-        write_ahead(asked, endpoint)
     left = None if seconds is None else max(0.0, seconds - (time.monotonic() - began))
     job = SynthesizeJob(
         arguments={
@@ -168,6 +164,30 @@ def synthesize(
     )
     result = WorkerProcess(environment=child_environment()).run(job, terminal.reporter())
     _tell(result, terminal)
+
+
+def _write_ahead(
+    endpoint: QueryEndpoint,
+    *,
+    corpus: Path,
+    output: Path,
+    settings: SynthesisSettings,
+    seconds: float | None,
+    terminal: Terminal,
+) -> None:
+    """Have the endpoint asked here: the child process sees no key."""
+    from desireline.trainer.synthesis.deadline import Deadline  # noqa: PLC0415 - quick --help
+    from desireline.trainer.synthesis.run import Asked, write_ahead  # noqa: PLC0415
+
+    asked = Asked(
+        documents=corpus.absolute(),
+        queries=None,
+        out=output.absolute(),
+        settings=settings,
+        deadline=Deadline.after(seconds, time.monotonic),
+        progress=terminal.reporter().progress,
+    )
+    write_ahead(asked, endpoint)
 
 
 def _seconds(text: str | None) -> float | None:
@@ -214,6 +234,8 @@ def _absolute(name: str) -> str:
 
 def _registry(ctx: typer.Context, miners: list[str]) -> Path | None:
     """Return where registered encoders lie, if one is named: only then is a configuration read."""
+    from desireline.trainer.registry import PREFIX  # noqa: PLC0415 - quick --help
+
     if not any(PREFIX.fullmatch(name) and not Path(name).is_dir() for name in miners):
         return None
     return load_config(globals_of(ctx).config).models_dir

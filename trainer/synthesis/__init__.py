@@ -15,6 +15,7 @@ Files, in the order the data meets them:
 - ``relations``      which documents of a query are read
 - ``making``         the whole way in one short function
 - ``card``           what the rows were made of
+- ``run``            from the sources to the folder of the result
 - ``opening``        models by their names; torch lives here
 - ``synthesizing``   `synthesize`: the above in one call, in Finetuner's words
 - ``synthesis_job``  the same as the child process is asked for it
