@@ -84,6 +84,8 @@ def _picture(rungs: Sequence[Rung]) -> Markup | None:
         "svg",
         [_level(value, low, high) for value in _levels(low, high)],
         [_mark(place, name) for place, name in scale.marks()],
+        # Lines first, so that none crosses a name.
+        [_whisker(rung, scale, low, high) for rung in rungs],
         [_point(rung, scale, low, high) for rung in rungs],
         class_="through modes-plot",
         viewBox=f"0 0 {_WIDTH} {_HEIGHT}",
@@ -124,13 +126,19 @@ def _mark(place: float, name: str) -> Markup:
     return element("text", name, x=_rightwards(place), y=_HEIGHT - 8, class_="place")
 
 
+def _whisker(rung: Rung, scale: CostScale, low: float, high: float) -> Markup:
+    at = _rightwards(scale.place(_cost(rung)))
+    bottom, top = (_upwards(rung["gain"][each], low, high) for each in ("low", "high"))
+    line = element("line", x1=at, x2=at, y1=bottom, y2=top, class_="whisker")
+    return element("g", line, class_=_colour(rung))
+
+
 def _point(rung: Rung, scale: CostScale, low: float, high: float) -> Markup:
-    at, gain = _rightwards(scale.place(_cost(rung))), rung["gain"]
-    bottom, middle, top = (_upwards(gain[each], low, high) for each in ("low", "value", "high"))
+    at = _rightwards(scale.place(_cost(rung)))
+    middle = _upwards(rung["gain"]["value"], low, high)
     return element(
         "g",
         element("title", f"{rung['mode']}: {_state(rung)}"),
-        element("line", x1=at, x2=at, y1=bottom, y2=top, class_="whisker"),
         element("circle", cx=at, cy=middle, r=5),
         element("text", rung["mode"], x=at + 9, y=middle + 4),
         class_=_colour(rung),
