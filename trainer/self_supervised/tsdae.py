@@ -71,7 +71,7 @@ class _Decoder(torch.nn.Module):
     def forward(self, words: torch.Tensor, vectors: torch.Tensor) -> torch.Tensor:
         """Return states, shape (texts, places, length); each sees the words before its own."""
         places = words.shape[1]
-        told = self.of_vector(vectors).unsqueeze(1)
+        told: torch.Tensor = self.of_vector(vectors).unsqueeze(1)
         states = self.norm(words + self.places[:places] + told)
         later = torch.ones(places, places, device=words.device).triu(1).bool()
         found: torch.Tensor = self.layer(states, src_mask=later)

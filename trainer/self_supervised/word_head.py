@@ -58,7 +58,7 @@ class WordHead(torch.nn.Module):
             table: the encoder's word vectors.
 
         """
-        told = self.norm(self.change(states)) @ table.weight[self.known].T + self.bias
+        told: torch.Tensor = self.norm(self.change(states)) @ table.weight[self.known].T + self.bias
         wanted = self.column[tokens]
         if not bool((wanted != _LEFT_OUT).any()):
             return told.sum() * 0.0
@@ -75,4 +75,5 @@ def _tokens_of(model: SentenceTransformer, texts: Sequence[str], most: int) -> t
         )
         for start in range(0, min(len(texts), _MOST_TEXTS), _AT_ONCE)
     ]
-    return torch.unique(torch.cat(found))
+    distinct: torch.Tensor = torch.unique(torch.cat(found))
+    return distinct
