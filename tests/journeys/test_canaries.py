@@ -12,6 +12,7 @@ import httpx
 import polars as pl
 import pytest
 
+from desireline.sidecar.answer_changes import kept_changes
 from desireline.sidecar.answering import answering
 from desireline.sidecar.cycle_report import Outcome
 from desireline.sidecar.http.app import create_app
@@ -181,6 +182,9 @@ def learned_from(product) -> Iterator[str]:
 
 def test_marked_people_and_texts_appear_nowhere(tuned, capfd):
     product, canaries = tuned
+    examples = kept_changes(product.parts.store, TARGET)
+    assert examples["shown"] > 0, "examples that are all held back prove nothing"
+    assert not marks_in(json.dumps([examples, product.sidecar.last_cycle(TARGET)]), canaries.all)
     product.sidecar.erase(TARGET, "client", f"client-{canaries.clients[0]}", by="a test")
     product.sidecar.erase(TARGET, "query", f"{canaries.rare[0]} job", by="a test")
     for said in (*learned_from(product), *said_by_the_server(product)):
@@ -191,6 +195,7 @@ def test_marked_people_and_texts_appear_nowhere(tuned, capfd):
     assert not marks_in(printed, canaries.all)
 
     archived: set[str] = set()
+    assert kept_changes(product.parts.store, TARGET) is None, "an erasure forgets the examples"
     for path, text in kept_on_disk(product):
         found = marks_in(text, canaries.all)
         if product.parts.archive.folder in path.parents:
