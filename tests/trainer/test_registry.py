@@ -352,3 +352,27 @@ def test_the_packaged_encoder_is_a_safe_folder() -> None:
     from desireline.trainer import model_files
 
     assert "model.safetensors" in model_files.check(importing.packaged_minilm())
+
+
+@pytest.mark.parametrize(
+    ("card", "licence"),
+    [
+        ("---\ntags: [x]\nlicense: apache-2.0\n---\n# A model\n", "apache-2.0"),
+        ('---\nlicense: "mit"\n---\n', "mit"),
+        ("# A model\nlicense: mit\n", None),
+        ("---\ntags: [x]\n---\nlicense: mit\n", None),
+        ("---\nlicense: |<b>\n---\n", None),
+        (None, None),
+    ],
+)
+def test_an_imported_model_keeps_the_licence_that_its_card_names(
+    card: str | None, licence: str | None, registry: Registry, exported_static: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "model"
+    shutil.copytree(exported_static, folder)
+    (folder / "README.md").unlink(missing_ok=True)
+    if card is not None:
+        (folder / "README.md").write_text(card)
+    manifest = import_model(str(folder), registry, TEMPLATE)
+    assert manifest.provenance.licence == licence
+    assert "README.md" not in manifest.files
