@@ -127,6 +127,7 @@ Files; first what everything stands on, then the data's way, then the doors:
 - ``index_recovery``    what a dead run left behind, finished or undone; old indexes let go
 - ``plan``              what a re-embedding would do, said before
 - ``persistence``       what lost its lease to an absent cluster is begun again
+- ``int8_parity``       is an int8 form near enough to what it was made from
 - ``quantising``        the live encoder's int8 form: made, judged, then served
 - ``reindexing``        planned, run and taken back because an operator wants it
 - ``answer_changes``    what a candidate answers differently, kept until the next cycle

@@ -1,15 +1,19 @@
 """The live encoder's int8 form: made, judged on held-out clicks, and only then served.
 
-It encodes about twice as fast on a CPU and ranks a little differently. It cannot be better than
-what it was made from, so the gate asks of it what it asks of no other candidate: that it is not
-worse by more than `gate.cheaper_tolerance`, and breaks nothing.
+It encodes about twice as fast on a CPU and ranks a little differently. First its vectors and its
+answers must be near those of what it was made from (`gate.int8_cosine`, `gate.int8_overlap`). It
+cannot be better than that, so the gate asks of it what it asks of no other candidate: that it is
+not worse by more than `gate.cheaper_tolerance`, and breaks nothing.
 """
+
+from collections.abc import Sequence
 
 from desireline.connectors.errors import DesirelineError
 from desireline.sidecar.building import put_live, take_over
 from desireline.sidecar.cycle_report import CycleReport, Diary, Outcome
 from desireline.sidecar.errors import NoGenerationError
 from desireline.sidecar.generations import Generation
+from desireline.sidecar.int8_parity import int8_parity
 from desireline.sidecar.judging import Contest, judge_candidate
 from desireline.sidecar.learning import held_out_truth, pull_sessions, split_sessions
 from desireline.sidecar.lease import Lease
@@ -59,6 +63,8 @@ def _quantise(target: Target, lease: Lease, diary: Diary, *, end_hold: bool) -> 
     split = split_sessions(target, sessions, diary)
     contest = Contest(candidate=candidate, incumbent=live.fingerprint, base=live.fingerprint)
     truth = held_out_truth(target, split)
+    if refusal := _far_from(target, live, candidate, truth.queries, diary):
+        return diary.end(Outcome.KEPT_INCUMBENT, refusal)
     verdict = judge_candidate(target, contest, truth, diary, gate=target.config.gate.for_cheaper)
     if not verdict.promote:
         return diary.end(Outcome.KEPT_INCUMBENT, verdict.reason)
@@ -85,6 +91,19 @@ def _made(target: Target, live: Generation, diary: Diary) -> str:
         made = str(target.worker.run(job, diary)["fingerprint"])
     diary.step("quantise", f"int8 encoder {made[:12]} of {live.fingerprint[:12]}", candidate=made)
     return made
+
+
+def _far_from(
+    target: Target, live: Generation, candidate: str, queries: Sequence[str], diary: Diary
+) -> str:
+    """Say why an int8 form is too far from the live encoder; empty where it is near enough."""
+    parity = int8_parity(target, live.fingerprint, candidate, queries)
+    if parity is None:
+        return ""  # the gate refuses what it cannot judge
+    diary.step("parity", parity.sentence, cosine=parity.cosine, overlap=parity.overlap)
+    gate = target.config.gate
+    wrong = parity.falls_short(cosine=gate.int8_cosine, overlap=gate.int8_overlap)
+    return f"the int8 form is too far from what it was made from: {wrong}" if wrong else ""
 
 
 def is_int8(target: Target, fingerprint: str) -> bool:

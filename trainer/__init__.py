@@ -86,6 +86,7 @@ Files, in the order the data meets them:
 - ``registry``       manifests, fingerprints, lineage
 - ``query_map``      a linear map after an encoder, for queries alone
 - ``bridge``         a new encoder's queries over an old one's documents
+- ``parity``         how near another form of an encoder is to it
 - ``quantise``       an encoder's int8 form, a candidate of its own
 - ``import_model``   a model from outside enters the registry
 - ``local_models``   a model from a folder, without running its code

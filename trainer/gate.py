@@ -81,6 +81,20 @@ class GateConfig(BaseModel, frozen=True, extra="forbid"):
         " (int8), which cannot be better than it.",
     )
 
+    int8_cosine: float = Field(
+        default=0.97,
+        ge=-1,
+        le=1,
+        description="Least cosine between an int8 form's vector of a text and that of what it was"
+        " made from, for 99 of 100 texts of the target.",
+    )
+    int8_overlap: float = Field(
+        default=0.75,
+        ge=0,
+        le=1,
+        description="Least share of the first ten answers that an int8 form finds, too.",
+    )
+
     @property
     def for_cheaper(self) -> "GateConfig":
         """What a cheaper form of the incumbent must prove: that it is not worse by much."""

@@ -56,3 +56,18 @@ def test_where_nothing_may_get_worse_int8_is_kept_out(product, silent) -> None:
     report = made.sidecar.quantise(TARGET, silent)
     assert report.outcome is Outcome.KEPT_INCUMBENT, report.sentence
     assert made.parts.generations.live().number == 1
+
+
+def test_a_form_that_finds_other_answers_is_kept_out_before_the_gate_is_asked(
+    product, silent
+) -> None:
+    made = product("[targets.jobs.gate]\nint8_overlap = 0.999\n")
+    made.sidecar.reindex(TARGET, None, silent)
+    made.users_click(USERS)
+    report = made.sidecar.quantise(TARGET, silent)
+    assert report.outcome is Outcome.KEPT_INCUMBENT, report.sentence
+    assert "too far from what it was made from" in report.sentence
+    assert "the overlap of the first 10" in report.sentence
+    assert "is below 0.999" in report.sentence
+    assert [step.name for step in report.steps][-1] == "parity"
+    assert made.parts.generations.live().number == 1
