@@ -9,6 +9,7 @@ from desireline.sidecar.cycle_report import Diary
 from desireline.sidecar.documents_alone import Teaching
 from desireline.sidecar.examination import document_texts
 from desireline.sidecar.target import Target
+from desireline.trainer.catalogue import Catalogue
 from desireline.trainer.document_vectors import DocumentVectors, choose_documents
 from desireline.trainer.jobs import LEAVE_DOCUMENTS, FitConfig, FitJob, TrainedMode
 from desireline.trainer.manifest import Manifest, Provenance
@@ -19,6 +20,10 @@ from desireline.trainer.sessions import Sessions
 #: A query side learns against no more document vectors than these and those of its pairs.
 _MOST_VECTORS = 20_000
 _TEXTS = "texts.parquet"
+#: A compact encoder learns the words of no more documents than these and those of its pairs.
+_MOST_DOCUMENTS = 100_000
+#: Share of a compact encoder's budget that its teacher may take.
+_TEACHER = 0.5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,6 +82,9 @@ def train(
             queries=teaching.sessions.frame.get_column("query").unique(),
             clients=teaching.sessions.frame.get_column("client").unique(),
         )
+    teacher = _teacher(target, teaching, start, diary, mode=mode, budget_s=budget_s)
+    if teacher.seconds and budget_s is not None:
+        budget_s = max(1.0, budget_s - teacher.seconds)
     config = target.config.tune.fit_config.model_copy(update={"mode": mode, "budget_s": budget_s})
     # Beside the models: what a killed process leaves is found there, and swept.
     with target.registry.workspace() as folder:
@@ -84,7 +92,11 @@ def train(
         if config.leaves_documents:
             vectors = _vectors(target, start.documents, teaching.pairs)
             vectors.write(Path(folder, "vectors"))
-        learned_from = _provenance(target, teaching, start, diary, mode=mode)
+        if mode == "small":
+            _catalogue(target, start.base, teaching.pairs).write(Path(folder, "catalogue"))
+        learned_from = _provenance(
+            target, teaching, start, diary, mode=mode, teacher=teacher.fingerprint
+        )
         if config.reads_texts:
             write_texts(_texts(target, teaching, start), Path(folder, _TEXTS))
         result = target.worker.run(_job(target, config, folder, start, learned_from), diary)
@@ -100,19 +112,59 @@ def train(
     return Candidate(
         fingerprint=fingerprint,
         mode=mode,
-        seconds=float(result["seconds"]),
+        seconds=teacher.seconds + float(result["seconds"]),
         leaves_documents=config.leaves_documents,
     )
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Teacher:
+    """Who teaches a compact encoder; nobody teaches any other."""
+
+    fingerprint: str | None = None
+    #: What its own training took tonight.
+    seconds: float = 0.0
+
+
+def _teacher(
+    target: Target,
+    teaching: Teaching,
+    start: Start,
+    diary: Diary,
+    *,
+    mode: TrainedMode,
+    budget_s: float | None,
+) -> _Teacher:
+    """Choose the teacher, and tune it first where the configuration says so.
+
+    It begins with the configured encoder, never with the one that serves: a compact encoder of
+    last night as tonight's teacher would hand on what users did beyond the window of the log.
+    """
+    small = target.config.tune.fit.small
+    if mode != "small" or small.teacher == "none":
+        return _Teacher()
+    if small.teacher == "base":
+        return _Teacher(fingerprint=start.base)
+    share = None if budget_s is None else _TEACHER * budget_s
+    tuned = train(target, teaching, start, diary, mode="full", budget_s=share)
+    return _Teacher(fingerprint=tuned.fingerprint, seconds=tuned.seconds)
+
+
 def _provenance(
-    target: Target, teaching: Teaching, start: Start, diary: Diary, *, mode: TrainedMode
+    target: Target,
+    teaching: Teaching,
+    start: Start,
+    diary: Diary,
+    *,
+    mode: TrainedMode,
+    teacher: str | None,
 ) -> Provenance:
     parent = start.of_mode(mode)
     return Provenance(
         base_model=target.registry.get(parent).provenance.base_model,
         parent=parent,
         mode=mode,
+        teacher=teacher,
         cycle_id=diary.cycle,
         data_window=_window(teaching.sessions),
         seed=target.config.tune.seed,
@@ -137,6 +189,8 @@ def _job(
         config=config,
         documents=start.documents if stay else None,
         vectors=Path(folder, "vectors") if stay else None,
+        catalogue=Path(folder, "catalogue") if config.mode == "small" else None,
+        teacher=target.registry.folder(provenance.teacher) if provenance.teacher else None,
         texts=Path(folder, _TEXTS) if config.reads_texts else None,
         general=str(target.config.gate.general) if target.config.gate.general else None,
         general_tolerance=target.config.gate.general_tolerance,
@@ -175,6 +229,19 @@ def _vectors(target: Target, fingerprint: str, pairs: PairSet) -> DocumentVector
     names = choose_documents(list(texts), needed, most=_MOST_VECTORS, seed=seed)
     vectors = target.encoder(fingerprint).encode_documents([texts[name] for name in names])
     return DocumentVectors(document_ids=tuple(names), vectors=vectors)
+
+
+def _catalogue(target: Target, fingerprint: str, pairs: PairSet) -> Catalogue:
+    """Return the documents that have text, those of the pairs first, up to a number."""
+    found = {
+        name: document
+        for name, document in document_texts(target, fingerprint).items()
+        if document.text
+    }
+    needed = {pair.positive.document_id for pair in pairs.pairs} & found.keys()
+    seed = target.config.tune.seed
+    names = choose_documents(list(found), needed, most=_MOST_DOCUMENTS, seed=seed)
+    return Catalogue(documents={name: found[name] for name in names})
 
 
 def _window(sessions: Sessions) -> tuple[datetime, datetime] | None:

@@ -65,7 +65,8 @@ def train_with_share(
     """Train, then keep the share of the trained weights that is best on both suites.
 
     Returns what was trained and why it is mixed as it is; empty where nothing was tried: no
-    shares are configured, documents stay as they are, or too few anchors could be kept out.
+    shares are configured, documents stay as they are, the encoder is a new one, or too few anchors
+    could be kept out.
 
     Raises:
         GeneralSuiteError: the job's suite cannot be used.
@@ -73,7 +74,7 @@ def train_with_share(
 
     """
     config = job.config
-    if not config.tuned_shares or config.leaves_documents:
+    if not config.tuned_shares or config.leaves_documents or config.mode == "small":
         return train(job, progress, clock=clock), ""
     teaching, development = part_anchors(PairSet.read(job.pairs), seed=config.seed)
     if not development.pairs:

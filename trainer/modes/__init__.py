@@ -7,5 +7,6 @@
 - ``query``           the query tower
 - ``lora``            low-rank changes of both sides
 - ``full``            all weights of both sides
+- ``small``           a compact encoder, made anew
 - ``chosen``          the mode that a job asks for
 """

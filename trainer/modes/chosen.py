@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable, Mapping
 
 from desireline.trainer.jobs import FitJob, TrainedMode
-from desireline.trainer.modes import adapter, full, lora, query
+from desireline.trainer.modes import adapter, full, lora, query, small
 from desireline.trainer.modes.base import Mode
 from desireline.trainer.modes.read_first import read_first
 from desireline.trainer.trackers import open_trackers
@@ -15,6 +15,7 @@ MODES: Mapping[TrainedMode, Mode] = {
     "query": query.train,
     "lora": lora.train,
     "full": full.train,
+    "small": small.train,
 }
 
 

@@ -1,0 +1,203 @@
+"""A compact encoder, taught by one tuned the same night, is judged and goes live as any other."""
+
+import dataclasses
+import io
+from contextlib import closing
+
+import pytest
+
+from desireline.connectors.documents import Document
+from desireline.sidecar.building import put_live
+from desireline.sidecar.config import load_config
+from desireline.sidecar.cycle_report import Diary
+from desireline.sidecar.documents_alone import Teaching
+from desireline.sidecar.judging import HeldOutTruth
+from desireline.sidecar.ladder import Hopefuls, find_candidate
+from desireline.sidecar.model_card import model_card
+from desireline.sidecar.model_records import ModelRecord
+from desireline.sidecar.reporting import SilentReporter
+from desireline.sidecar.training import Start, train
+from desireline.sidecar.wiring import open_sidecar
+from desireline.trainer.catalogue import Catalogue
+from desireline.trainer.jobs import AUTO
+from desireline.trainer.manifest import Provenance
+from desireline.trainer.pairs import Pair, Passage, merge
+from desireline.trainer.sessions import to_sessions
+
+pytest.importorskip("torch", reason="needs desireline[trainer]")
+WORDS = ["red", "blue", "shoe", "running", "garden", "nurse", "software", "engineer"]
+NEW = {"cm": "garden", "in": "nurse", "for": "shoe", "and": "red"}
+"""What users mean by a word that the encoder knows nothing of."""
+CONFIG = """
+[cluster]
+engine = "{engine}"
+[targets.shop]
+index = "shop"
+text = ["title"]
+model = "tiny"
+[targets.shop.gate]
+measure = "mrr@10"
+margin = 0.0
+min_queries = 4
+general = false
+[targets.shop.tune]
+mode = "small"
+[targets.shop.tune.fit]
+max_steps = 30
+epochs = 100
+batch_documents = 8
+learning_rate = 0.05
+precision = "float32"
+[targets.shop.tune.fit.small]
+kind = "static"
+teacher = "{teacher}"
+vocabulary = 200
+passes = 5
+learning_rate = 0.02
+tuning_passes = 100
+tuning_learning_rate = 0.02
+{more}
+"""
+
+
+class InProcess:
+    """Does what the child process does, here; keeps what it was asked for."""
+
+    def __init__(self) -> None:
+        self.jobs = []
+        self.catalogues = []
+
+    def run(self, job, reporter):
+        from desireline.trainer.worker import run
+
+        self.jobs.append(job)
+        if job.catalogue is not None:
+            self.catalogues.append(Catalogue.read(job.catalogue))
+        return run(job, io.StringIO())
+
+
+@pytest.fixture
+def make_parts(tmp_path, exported_static):
+    """Open a target whose index holds eight documents and an empty one; the base is live."""
+    closing_soon = []
+
+    def make(*, teacher="full", more="", engine="lancedb"):
+        path = tmp_path / "desireline.toml"
+        path.write_text(CONFIG.format(teacher=teacher, more=more, engine=engine))
+        sidecar = open_sidecar(load_config(path))
+        closing_soon.append(sidecar)
+        parts = dataclasses.replace(sidecar.parts("shop"), worker=InProcess())
+        parts.engine.create_index("shop", ["title"])
+        texts = {word: f"the {word} of 42" for word in WORDS} | {"empty": ""}
+        documents = [Document(document_id=n, fields={"title": t}) for n, t in texts.items()]
+        parts.engine.index_documents("shop", documents)
+        base = parts.registry.add(
+            exported_static,
+            template=parts.config.template,
+            similarity="cosine",
+            provenance=Provenance(base_model="tiny", mode="base"),
+        ).fingerprint
+        return parts, base
+
+    yield make
+    for sidecar in closing_soon:
+        with closing(sidecar):
+            pass
+
+
+def teaching() -> Teaching:
+    pairs = [
+        Pair(anchor=query, positive=Passage(word, f"the {word} of 42"), source="t")
+        for query, word in [*NEW.items(), *zip(WORDS, WORDS, strict=True)]
+    ]
+    asked = {
+        f"{query} {more}".strip(): {word: 1.0}
+        for query, word in NEW.items()
+        for more in ("", "the", "of")
+    }
+    truth = HeldOutTruth(qrels=asked, segments=dict.fromkeys(asked, "tail"))
+    return Teaching(pairs=merge(pairs, {}), truth=truth, sessions=to_sessions(()))
+
+
+def diary_of(parts) -> Diary:
+    return Diary(parts.store, parts.name, SilentReporter(), parts.clock)
+
+
+@pytest.mark.parametrize(("more", "dimension"), [("", 16), ("dimension = 8", 8)])
+def test_it_is_judged_and_goes_live_whatever_the_length_of_its_vectors(make_parts, more, dimension):
+    parts, base = make_parts(more=more)
+    with parts.owned() as lease:
+        put_live(parts, base, lease, SilentReporter(), reason="the first")
+        hopefuls = Hopefuls(
+            start=Start.of(parts, base=base, incumbent=base), incumbent=base, gate=None
+        )
+        found = find_candidate(parts, teaching(), hopefuls, diary_of(parts))
+        assert found.promote, found.reason
+        put_live(parts, found.candidate, lease, SilentReporter(), reason=found.reason)
+    live = parts.generations.live()
+    assert live.fingerprint == found.candidate
+    full, small = parts.worker.jobs
+    assert (full.config.mode, small.config.mode) == ("full", "small")
+    manifest = parts.registry.get(found.candidate)
+    assert (manifest.provenance.mode, manifest.dimension) == ("small", dimension)
+    teacher = parts.registry.get(manifest.provenance.teacher)
+    assert (teacher.provenance.mode, teacher.provenance.parent) == ("full", base)
+    assert manifest.provenance.parent == base
+    vector = parts.encoders.get(live.fingerprint).encode_queries(["cm"])[0]
+    hits = parts.engine.search_vectors(
+        live.index, live.slot, vector, 1, generation=live.stamp_number
+    )
+    assert hits[0].document_id == "garden"
+
+
+def test_it_reads_every_document_that_has_text_and_no_other(make_parts):
+    parts, base = make_parts(teacher="none")
+    start = Start.of(parts, base=base, incumbent=base)
+    train(parts, teaching(), start, diary_of(parts), mode="small", budget_s=None)
+    (catalogue,) = parts.worker.catalogues
+    assert sorted(catalogue.documents) == sorted(WORDS)
+    assert catalogue.documents["red"].text == "the red of 42"
+
+
+def test_what_its_teachers_training_took_is_part_of_its_cost_and_of_its_budget(make_parts):
+    parts, base = make_parts()
+    start = Start.of(parts, base=base, incumbent=base)
+    candidate = train(parts, teaching(), start, diary_of(parts), mode="small", budget_s=900.0)
+    full, small = parts.worker.jobs
+    assert full.config.budget_s == 450.0
+    assert 450.0 < small.config.budget_s < 900.0
+    assert candidate.seconds >= round(900.0 - small.config.budget_s, 1)
+
+
+@pytest.mark.parametrize("teacher", ["full", "base", "none"])
+def test_its_card_names_the_teacher(make_parts, teacher):
+    parts, base = make_parts(teacher=teacher)
+    start = Start.of(parts, base=base, incumbent=base)
+    candidate = train(parts, teaching(), start, diary_of(parts), mode="small", budget_s=None)
+    manifest = parts.registry.get(candidate.fingerprint)
+    named = manifest.provenance.teacher
+    card = model_card(ModelRecord(manifest=manifest, lineage=(), judged=None, generations=()))
+    assert (
+        "taught by | no model" if teacher == "none" else f"taught by | the model {named[:12]}"
+    ) in card
+    assert (named == base) is (teacher == "base")
+
+
+def test_a_teacher_never_is_what_serves(make_parts):
+    """A chain of small encoders would hand on what people did beyond the window of the log."""
+    parts, base = make_parts(teacher="base")
+    first = train(
+        parts,
+        teaching(),
+        Start.of(parts, base=base, incumbent=base),
+        diary_of(parts),
+        mode="small",
+        budget_s=None,
+    ).fingerprint
+    start = Start.of(parts, base=base, incumbent=first)
+    train(parts, teaching(), start, diary_of(parts), mode="small", budget_s=None)
+    assert parts.worker.jobs[-1].provenance.teacher == base
+
+
+def test_auto_leaves_it_to_whoever_asks_for_it_by_name():
+    assert "small" not in AUTO

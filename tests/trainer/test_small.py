@@ -1,0 +1,334 @@
+"""A compact encoder of the catalogue's own words, small enough to be made in seconds."""
+
+import io
+import itertools
+import json
+
+import numpy as np
+import pytest
+
+from desireline.connectors.documents import TextTemplate
+from desireline.trainer.catalogue import Catalogue
+from desireline.trainer.document_text import DocumentText
+from desireline.trainer.errors import NothingToLearnError, TrainerError
+from desireline.trainer.evaluation import rank_exact
+from desireline.trainer.jobs import MOST_PARAMETERS, FitConfig, FitJob, SmallConfig
+from desireline.trainer.manifest import Provenance
+from desireline.trainer.pairs import Pair, Passage, merge
+from desireline.trainer.registry import Registry
+
+pytest.importorskip("torch", reason="needs desireline[trainer]")
+TEMPLATE = TextTemplate(fields=("title", "kind"))
+THINGS = ["teapot", "kettle", "violin", "drum", "spade", "hammer", "candle", "lantern"]
+KINDS = ["kitchen", "kitchen", "music", "music", "tools", "tools", "light", "light"]
+DOCUMENTS = {
+    thing: DocumentText(parts=(f"plain {thing} for everybody", f"of {kind}"))
+    for thing, kind in zip(THINGS, KINDS, strict=True)
+}
+NEW = {"brewing": "teapot", "concert": "violin", "digging": "spade", "wax": "candle"}
+"""What users mean by words that no document holds."""
+BOTH = ["transformer", "static"]
+
+
+def lessons():
+    asked = [*NEW.items(), *zip(THINGS, THINGS, strict=True)]
+    return merge(
+        [
+            Pair(anchor=query, positive=Passage(thing, DOCUMENTS[thing].text), source="t")
+            for query, thing in asked
+        ],
+        {},
+    )
+
+
+@pytest.fixture
+def make_job(tmp_path, exported_bert):
+    """Make a job whose base, and teacher if there is one, is the tiny BERT."""
+
+    def make(kind, *, teacher="none", out="out", budget_s=None, seed=0, **more) -> FitJob:
+        registry = Registry(tmp_path / "registry")
+        base = registry.add(
+            exported_bert,
+            template=TEMPLATE,
+            similarity="cosine",
+            provenance=Provenance(base_model="tiny", mode="base"),
+        )
+        lessons().write(tmp_path / "pairs")
+        Catalogue(documents=DOCUMENTS).write(tmp_path / "catalogue")
+        small = {
+            "kind": kind,
+            "teacher": teacher,
+            "layers": 1,
+            "width": 16,
+            "vocabulary": 200,
+            "tokens": 32,
+            "passes": 10,
+            "tuning_passes": 30,
+            "learning_rate": 0.02,
+            "tuning_learning_rate": 0.02,
+        } | more
+        return FitJob(
+            base=registry.folder(base.fingerprint),
+            pairs=tmp_path / "pairs",
+            out=tmp_path / out,
+            registry=registry.root,
+            template=TEMPLATE.fields,
+            catalogue=tmp_path / "catalogue",
+            teacher=registry.folder(base.fingerprint) if teacher != "none" else None,
+            config=FitConfig(
+                mode="small",
+                batch_documents=8,
+                max_steps=30,
+                precision="float32",
+                budget_s=budget_s,
+                seed=seed,
+                small=SmallConfig.model_validate(small),
+            ),
+            provenance=Provenance(
+                base_model="tiny",
+                parent=base.fingerprint,
+                mode="small",
+                teacher=base.fingerprint if teacher != "none" else None,
+            ),
+        )
+
+    return make
+
+
+def train(job, *arguments, **more):
+    from desireline.trainer.modes.chosen import train as real
+
+    return real(job, *arguments, **more)
+
+
+def registered(job):
+    """Do what the child process does; return what it registered."""
+    from desireline.trainer.worker import run
+
+    result = run(job, io.StringIO())
+    registry = Registry(job.registry)
+    return registry, registry.get(result["fingerprint"]), result
+
+
+def best_answers(encoder):
+    texts = {name: document.text for name, document in DOCUMENTS.items()}
+    return {query: found[0] for query, found in rank_exact(encoder, list(NEW), texts, k=1).items()}
+
+
+def parameters_of(folder):
+    from desireline.trainer.encoders.sentence_transformers import load_sentence_transformer
+
+    return sum(each.numel() for each in load_sentence_transformer(folder).parameters())
+
+
+@pytest.mark.parametrize("teacher", ["none", "base"])
+@pytest.mark.parametrize("kind", BOTH)
+def test_a_compact_encoder_learns_what_users_mean_and_is_registered_as_such(
+    make_job, kind, teacher
+):
+    job = make_job(kind, teacher=teacher)
+    registry, manifest, result = registered(job)
+    assert best_answers(registry.load(manifest.fingerprint)) == NEW
+    assert (manifest.provenance.mode, manifest.documents) == ("small", None)
+    assert manifest.provenance.teacher == (manifest.provenance.parent if job.teacher else None)
+    assert manifest.dimension == registry.get(manifest.provenance.parent).dimension
+    assert parameters_of(registry.folder(manifest.fingerprint)) < MOST_PARAMETERS
+    assert result["lowest_cosine"] > 0.9999
+
+
+@pytest.mark.parametrize("kind", BOTH)
+def test_the_exported_vectors_are_the_trained_ones(make_job, kind):
+    from sentence_transformers import SentenceTransformer
+
+    registry, manifest, _ = registered(make_job(kind, teacher="base"))
+    texts = [*NEW, *(document.text for document in DOCUMENTS.values()), "a word nobody said"]
+    plain = SentenceTransformer(str(registry.folder(manifest.fingerprint)), device="cpu")
+    np.testing.assert_allclose(
+        plain.encode(texts), registry.load(manifest.fingerprint).encode_queries(texts), atol=1e-5
+    )
+
+
+@pytest.mark.parametrize("kind", BOTH)
+def test_the_same_seed_gives_the_same_compact_encoder_and_another_seed_another(make_job, kind):
+    one, two, other = (
+        registered(make_job(kind, teacher="base", out=name, seed=seed))[1].fingerprint
+        for name, seed in (("one", 3), ("two", 3), ("other", 4))
+    )
+    assert one == two
+    assert one != other
+
+
+@pytest.mark.parametrize("kind", BOTH)
+def test_vectors_may_have_another_length_than_the_teachers(make_job, kind):
+    registry, manifest, _ = registered(make_job(kind, teacher="base", dimension=24))
+    assert manifest.dimension == 24
+    assert registry.load(manifest.fingerprint).encode_queries(["wax"]).shape == (1, 24)
+
+
+def test_without_any_click_pair_pretraining_lets_a_title_find_its_document(make_job):
+    from desireline.trainer.encoders.sentence_transformers import SentenceTransformerEncoder
+
+    texts = {name: document.text for name, document in DOCUMENTS.items()}
+    gap = {}
+    for passes in (0, 20):
+        job = make_job("static", out=f"out-{passes}", passes=passes, tuning_learning_rate=1e-9)
+        encoder = SentenceTransformerEncoder(train(job).folder)
+        likeness = encoder.encode_queries(THINGS) @ encoder.encode_documents(list(texts.values())).T
+        gap[passes] = float(np.diag(likeness).mean() - likeness.mean())
+    assert gap[20] > gap[0] + 0.1
+
+
+def test_what_was_distilled_lies_near_the_teachers_vectors(make_job):
+    from desireline.trainer.encoders.sentence_transformers import SentenceTransformerEncoder
+
+    texts = [document.text for document in DOCUMENTS.values()]
+    near = {}
+    for passes in (0, 40):
+        job = make_job(
+            "transformer",
+            teacher="base",
+            out=f"out-{passes}",
+            passes=passes,
+            tuning_learning_rate=1e-9,
+        )
+        taught = Registry(job.registry).load(job.provenance.teacher).encode_documents(texts)
+        learned = SentenceTransformerEncoder(train(job).folder).encode_documents(texts)
+        near[passes] = float((taught * learned).sum(axis=1).mean())
+    assert near[40] > 0.9
+    assert near[40] > near[0] + 0.1
+
+
+@pytest.mark.parametrize("kind", BOTH)
+def test_an_encoder_too_large_to_be_compact_is_refused_before_anything_is_trained(make_job, kind):
+    from desireline.trainer.compact.building import build
+    from desireline.trainer.compact.vocabulary import Vocabulary
+
+    vocabulary = Vocabulary.of((f"word{number}" for number in range(22_000)), most=22_000)
+    config = SmallConfig(kind=kind, width=512)
+    with pytest.raises(TrainerError, match=f"fewer than {MOST_PARAMETERS:,} are allowed"):
+        build(vocabulary, config, dimension=512, words=None)
+
+
+@pytest.mark.parametrize("kind", BOTH)
+def test_the_usual_compact_encoder_is_within_the_bound(kind):
+    from desireline.trainer.compact.building import build
+    from desireline.trainer.compact.vocabulary import Vocabulary
+
+    usual = SmallConfig(kind=kind)
+    words = (f"word{number}" for number in range(usual.vocabulary))
+    vocabulary = Vocabulary.of(words, most=usual.vocabulary)
+    model = build(vocabulary, usual, dimension=384, words=None)
+    assert len(vocabulary.tokens) == usual.vocabulary
+    assert sum(each.numel() for each in model.parameters()) < MOST_PARAMETERS
+
+
+@pytest.mark.parametrize("kind", BOTH)
+def test_a_spent_budget_ends_both_stages_in_good_order(make_job, kind):
+    ticks = itertools.count()
+    tuned = train(make_job(kind, budget_s=20.0), clock=lambda: float(next(ticks)))
+    assert 0 < tuned.steps < tuned.planned_steps
+    assert "budget spent" in tuned.sentence
+    assert tuned.folder.is_dir()
+
+
+@pytest.mark.parametrize("stage", [1, 2])
+def test_an_interrupt_of_either_stage_leaves_no_trace(make_job, tmp_path, stage):
+    job = make_job("static")
+    begun = itertools.count(1)
+    before = sorted(path.name for path in tmp_path.iterdir())
+
+    def interrupt(done, total, loss):
+        if done == 1 and next(begun) == stage:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        train(job, interrupt)
+    assert sorted(path.name for path in tmp_path.iterdir()) == before
+
+
+def test_a_compact_encoder_is_never_written_over_another(make_job):
+    job = make_job("static")
+    job.out.mkdir()
+    with pytest.raises(TrainerError, match="exists already"):
+        train(job)
+
+
+def test_documents_that_cannot_be_read_are_said(make_job, tmp_path):
+    job = make_job("static")
+    with pytest.raises(NothingToLearnError, match="cannot be read"):
+        train(job.model_copy(update={"catalogue": tmp_path / "none"}))
+
+
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        ({"catalogue": None}, "mode small needs catalogue of documents"),
+        ({"teacher": None}, "mode small needs teacher's folder"),
+        ({"config": FitConfig(mode="full"), "teacher": None}, "mode full needs no catalogue"),
+    ],
+)
+def test_a_job_names_catalogue_and_teacher_exactly_where_they_are_read(make_job, changed, said):
+    job = make_job("static", teacher="base")
+    with pytest.raises(ValueError, match=said):
+        FitJob(**{name: getattr(job, name) for name in FitJob.model_fields} | changed)
+
+
+def test_words_are_numbered_in_one_order_however_the_texts_come():
+    from desireline.trainer.compact.vocabulary import Vocabulary
+
+    texts = [document.text for document in DOCUMENTS.values()]
+    one, two = Vocabulary.of(texts, most=80), Vocabulary.of(reversed(texts), most=80)
+    assert one == two
+    assert len(one.tokens) == len(set(one.tokens))
+
+
+def test_a_word_left_out_is_read_in_pieces_and_no_known_letter_is_lost():
+    from desireline.trainer.compact.vocabulary import Vocabulary
+
+    texts = [f"{word}ing {word}er" for word in ("teach", "paint", "build", "sing", "work")] * 2
+    tokenizer = Vocabulary.of(texts, most=90).tokenizer(special=False)
+    pieces = tokenizer.encode("Kneading", add_special_tokens=False).tokens
+    assert pieces[-1].endswith("ing")
+    assert "".join(piece.removeprefix("##") for piece in pieces) == "kneading"
+
+
+def test_borrowed_words_fill_what_the_texts_leave():
+    from desireline.trainer.compact.vocabulary import Vocabulary
+
+    own = Vocabulary.of(["red shoe"], most=60)
+    more = Vocabulary.of(["red shoe"], most=60, borrowed=["shoe", "scarlet", "boot"])
+    assert set(more.tokens) - set(own.tokens) == {"scarlet", "boot"}
+    assert len(Vocabulary.of(["red shoe"], most=len(own.tokens), borrowed=["a"]).tokens) == len(
+        own.tokens
+    )
+
+
+def test_a_teacher_is_asked_once_for_each_text(exported_bert):
+    from desireline.trainer.compact.teacher import Teacher
+
+    told = Teacher(exported_bert, threads=1).documents(["red", "blue", "red"])
+    assert list(told) == ["red", "blue"]
+    assert all(np.linalg.norm(vector) == pytest.approx(1, abs=1e-5) for vector in told.values())
+
+
+def test_frequent_words_are_shorter_and_special_ones_say_nothing(exported_bert):
+    from desireline.trainer.compact.teacher import Teacher
+    from desireline.trainer.compact.vocabulary import SPECIAL, Vocabulary
+
+    teacher = Teacher(exported_bert, threads=1)
+    vocabulary = Vocabulary.of(["red " * 500 + "blue garden nurse"], most=60)
+    words = teacher.word_vectors(vocabulary, 8)
+    numbers = {token: number for number, token in enumerate(vocabulary.tokens)}
+    length = np.linalg.norm(words.table, axis=1)
+    assert not length[[numbers[token] for token in SPECIAL]].any()
+    assert length[numbers["red"]] < 0.1 * length[numbers["garden"]]
+    np.testing.assert_allclose(words.directions @ words.directions.T, np.eye(8), atol=1e-5)
+
+
+def test_progress_of_both_stages_is_told(make_job):
+    from desireline.trainer.worker import run
+
+    events = io.StringIO()
+    run(make_job("static"), events)
+    told = [json.loads(line) for line in events.getvalue().splitlines()]
+    assert sum(event["done"] == event["total"] for event in told) == 2

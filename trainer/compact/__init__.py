@@ -1,0 +1,10 @@
+"""A compact encoder made for one catalogue: its own words, few layers or none.
+
+Files, in the order in which one is made:
+
+- ``vocabulary``    the catalogue's own words and pieces of words, and the tokenizer of them
+- ``teacher``       what a large encoder makes of words and texts
+- ``building``      an untrained encoder, its size checked
+- ``tasks``         pairs that documents give by themselves
+- ``teaching``      the loss: right answers, a teacher's vectors, masked words
+"""

@@ -1,0 +1,208 @@
+"""A compact encoder of the catalogue's own words, made from nothing or from a teacher.
+
+First the words: those of the documents and of the queries that may be learned from. Then
+pre-training, by tasks that the documents give and by the teacher's vectors. Then the clicked pairs.
+Both stages go through the loop that every other mode uses.
+"""
+
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import structlog
+import torch
+
+from desireline.trainer.catalogue import Catalogue
+from desireline.trainer.compact.building import build, numbers_of_a_word
+from desireline.trainer.compact.tasks import joined, pairs_of_documents
+from desireline.trainer.compact.teacher import Teacher
+from desireline.trainer.compact.teaching import Shares, Taught, loss_maker
+from desireline.trainer.compact.vocabulary import Vocabulary
+from desireline.trainer.encoders.sentence_transformers import load_sentence_transformer
+from desireline.trainer.errors import TrainerError
+from desireline.trainer.jobs import FitConfig, FitJob
+from desireline.trainer.pairs import PairSet
+from desireline.trainer.tuning import Progress, Tuned, save_encoder, tune_pairs
+
+log = structlog.get_logger(__name__)
+
+#: Share of the time that is left when pre-training begins, and that it may take.
+_PRETRAINING = 0.6
+#: Tokens of a document that training reads at least: its own tokens are longer than a teacher's.
+_DOCUMENT_TOKENS = 64
+#: What counts beside a teacher's vectors, in pre-training and in tuning.
+_TAUGHT = Shares(answers=0.3, vectors=1.0, order=1.0)
+_TUNED = Shares(answers=1.0)
+#: What masked words count.
+_MASKED = 0.2
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Sources:
+    """What a compact encoder learns from."""
+
+    catalogue: Catalogue
+    pairs: PairSet
+    #: What the documents give by themselves, and the pairs where there is a teacher.
+    tasks: PairSet
+    teacher: Teacher | None
+
+    @classmethod
+    def of(cls, job: FitJob) -> "_Sources":
+        assert job.catalogue is not None, "the job was validated"
+        catalogue, pairs = Catalogue.read(job.catalogue), PairSet.read(job.pairs)
+        threads = job.config.threads
+        teacher = Teacher(job.teacher, threads=threads) if job.teacher else None
+        tasks = pairs_of_documents(catalogue, job.config.small, pairs, seed=job.config.seed)
+        # Whoever has a teacher learns of every query what it says, the users' own among them.
+        return cls(
+            catalogue=catalogue,
+            pairs=pairs,
+            tasks=joined(tasks, pairs) if teacher else tasks,
+            teacher=teacher,
+        )
+
+    def vocabulary(self, most: int) -> Vocabulary:
+        """Count the words of documents and queries."""
+        texts = [each.text for each in self.catalogue.documents.values()]
+        anchors = dict.fromkeys(pair.anchor for pair in self.pairs.pairs)
+        words = self.teacher.words if self.teacher else []
+        return Vocabulary.of([*texts, *anchors], most=most, borrowed=words)
+
+    def taught(self) -> Taught | None:
+        """Ask the teacher about every text of the tasks and pairs."""
+        if self.teacher is None:
+            return None
+        known = (*self.tasks.pairs, *self.pairs.pairs)
+        passages = (one for pair in known for one in (pair.positive, *pair.negatives))
+        return Taught(
+            queries=self.teacher.queries(pair.anchor for pair in known),
+            documents=self.teacher.documents(passage.text for passage in passages),
+        )
+
+
+def train(
+    job: FitJob,
+    progress: Progress | None = None,
+    *,
+    clock: Callable[[], float] = time.monotonic,
+) -> Tuned:
+    """Make, pre-train and tune a compact encoder; see `Mode`.
+
+    Raises:
+        TrainerError: beside what a mode raises, if it would be too large to be compact.
+
+    """
+    if job.out.exists():
+        raise TrainerError(f"{job.out} exists already; a trained encoder is never written over")
+    started = clock()
+    sources = _Sources.of(job)
+    with tempfile.TemporaryDirectory(prefix="desireline-small-") as name:
+        begun = _begin(job, sources, Path(name, "begun"))
+        stages = _Stages(
+            config=job.config,
+            taught=sources.taught(),
+            started=started,
+            clock=clock,
+            progress=progress,
+        )
+        known = stages.pretrain(sources.tasks, begun)
+        tuned = stages.tune(sources.pairs, known.folder if known else begun, job.out)
+    first = f"pre-training: {known.sentence}; then " if known else ""
+    return replace(tuned, seconds=clock() - started, first=first)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Stages:
+    """Pre-training and tuning, within one budget."""
+
+    config: FitConfig
+    taught: Taught | None
+    started: float
+    clock: Callable[[], float]
+    progress: Progress | None
+
+    def pretrain(self, tasks: PairSet, begun: Path) -> Tuned | None:
+        """Learn from the documents, and from the teacher; None where that is left out."""
+        small = self.config.small
+        if not small.passes or not tasks.pairs:
+            return None
+        masked = _MASKED if "masked" in small.tasks and small.kind == "transformer" else 0.0
+        config = self._config(_PRETRAINING).model_copy(
+            update={
+                "epochs": small.passes,
+                "max_steps": small.max_steps,
+                "learning_rate": small.learning_rate,
+                "alike": 1,
+                "tuned_share": 1.0,
+            }
+        )
+        shares = replace(_TAUGHT if self.taught else Shares(), masked=masked)
+        return self._stage(tasks, begun, begun.with_name("known"), config, shares)
+
+    def tune(self, pairs: PairSet, known: Path, out: Path) -> Tuned:
+        """Learn from the clicked pairs."""
+        small = self.config.small
+        config = self._config(1.0).model_copy(
+            update={"epochs": small.tuning_passes, "learning_rate": small.tuning_learning_rate}
+        )
+        return self._stage(pairs, known, out, config, _TUNED if self.taught else Shares())
+
+    def _stage(
+        self, pairs: PairSet, base: Path, out: Path, config: FitConfig, shares: Shares
+    ) -> Tuned:
+        return tune_pairs(
+            pairs,
+            base,
+            out,
+            config,
+            progress=self.progress,
+            clock=self.clock,
+            loss_of=loss_maker(shares, self.taught),
+        )
+
+    def _config(self, share: float) -> FitConfig:
+        """Let all weights train, for a share of the time left: words are most of such an encoder.
+
+        Where nothing is left, a moment is, for one step.
+        """
+        budget_s = self.config.budget_s
+        if budget_s is not None:
+            budget_s = max(1e-3, share * (self.started + budget_s - self.clock()))
+        return self.config.model_copy(
+            update={
+                "budget_s": budget_s,
+                "freeze_token_embeddings": False,
+                "frozen_layers": 0,
+                "output_dim": None,
+                "replay": 0.0,
+                "document_tokens": max(self.config.document_tokens, _DOCUMENT_TOKENS),
+            }
+        )
+
+
+def _begin(job: FitJob, sources: _Sources, folder: Path) -> Path:
+    """Write the untrained encoder."""
+    small = job.config.small
+    torch.manual_seed(job.config.seed)
+    dimension = small.dimension or _dimension_of(job.base)
+    vocabulary = sources.vocabulary(small.vocabulary)
+    numbers = numbers_of_a_word(small, dimension)
+    teacher = sources.teacher
+    words = teacher.word_vectors(vocabulary, numbers) if teacher else None
+    model = build(vocabulary, small, dimension=dimension, words=words)
+    model.similarity_fn_name = job.similarity
+    log.info(
+        "compact encoder begun",
+        kind=small.kind,
+        words=len(vocabulary.tokens),
+        parameters=sum(each.numel() for each in model.parameters()),
+    )
+    save_encoder(model, folder)
+    return folder
+
+
+def _dimension_of(base: Path) -> int:
+    return int(load_sentence_transformer(base).get_embedding_dimension() or 0)
