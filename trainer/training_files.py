@@ -1,4 +1,4 @@
-"""Rows of a file, each with its line: CSV of any dialect, NDJSON, Parquet."""
+"""Rows of a file, each with its line, one after another: CSV of any dialect, NDJSON, Parquet."""
 
 import codecs
 import csv
@@ -18,6 +18,13 @@ _TABLES = {".csv", ".tsv", ".txt"}
 _LINES = {".ndjson", ".jsonl"}
 _DELIMITERS = ",\t;|"
 _SAMPLE = 64 * 1024
+_MARKS = (
+    (codecs.BOM_UTF8, "utf-8-sig"),
+    (codecs.BOM_UTF16_LE, "utf-16"),
+    (codecs.BOM_UTF16_BE, "utf-16"),
+)
+#: Bytes, and rows of Parquet, that are in memory at a time.
+_AT_ONCE, _ROWS = 1 << 20, 4_096
 
 
 class CSVOptions(BaseModel, frozen=True, extra="forbid"):
@@ -51,12 +58,11 @@ def read_rows(path: Path, options: CSVOptions) -> Iterator[FileRow]:
     suffix = path.suffix.lower()
     try:
         if suffix in _TABLES:
-            yield from _of_table(_decoded(path, options.encoding), options)
+            yield from _of_table(path, options)
         elif suffix in _LINES:
             yield from _of_lines(path)
         elif suffix == ".parquet":
-            rows = pl.read_parquet(path).iter_rows(named=True)
-            yield from (FileRow(number, row) for number, row in enumerate(rows, 1))
+            yield from _of_parquet(path)
         else:
             raise _unreadable(path, f"its name ends in {suffix!r}")
     except (OSError, LookupError, UnicodeError, csv.Error, pl.exceptions.PolarsError) as error:
@@ -70,36 +76,49 @@ def _unreadable(path: Path, why: str) -> TrainingDataError:
     )
 
 
-def _decoded(path: Path, encoding: str) -> str:
-    raw = path.read_bytes()
+def _encoding_of(path: Path, encoding: str) -> str:
+    """Find a file's encoding by its mark; by whether all of it is UTF-8 where it has none."""
     if encoding != "auto":
-        return raw.decode(encoding)
-    for mark, name in (
-        (codecs.BOM_UTF8, "utf-8-sig"),
-        (codecs.BOM_UTF16_LE, "utf-16"),
-        (codecs.BOM_UTF16_BE, "utf-16"),
-    ):
-        if raw.startswith(mark):
-            return raw.decode(name)
-    try:
-        return raw.decode("utf-8")
-    except UnicodeDecodeError:
-        return raw.decode("cp1252")
+        return encoding
+    decoder = codecs.getincrementaldecoder("utf-8")()
+    with path.open("rb") as file:
+        start = file.read(len(codecs.BOM_UTF8))
+        for mark, name in _MARKS:
+            if start.startswith(mark):
+                return name
+        try:
+            decoder.decode(start)
+            while some := file.read(_AT_ONCE):
+                decoder.decode(some)
+            decoder.decode(b"", final=True)
+        except UnicodeDecodeError:
+            return "cp1252"
+    return "utf-8"
 
 
-def _of_table(text: str, options: CSVOptions) -> Iterator[FileRow]:
-    reader = csv.reader(io.StringIO(text, newline=""), **_dialect(text, options))
-    began = 1
-    for cells in reader:
-        if any(cell.strip() for cell in cells):
-            yield FileRow(began, tuple(cells))
-        began = reader.line_num + 1
+def _of_table(path: Path, options: CSVOptions) -> Iterator[FileRow]:
+    with path.open(encoding=_encoding_of(path, options.encoding), newline="") as file:
+        sample = file.read(_SAMPLE)
+        file.seek(0)
+        reader = csv.reader(file, **_dialect(sample, options))
+        began = 1
+        for cells in reader:
+            if any(cell.strip() for cell in cells):
+                yield FileRow(began, tuple(cells))
+            began = reader.line_num + 1
 
 
-def _dialect(text: str, options: CSVOptions) -> dict[str, Any]:
+def _of_parquet(path: Path) -> Iterator[FileRow]:
+    lazy, start = pl.scan_parquet(path), 0
+    while rows := lazy.slice(start, _ROWS).collect().to_dicts():
+        yield from (FileRow(number, row) for number, row in enumerate(rows, start + 1))
+        start += len(rows)
+
+
+def _dialect(sample: str, options: CSVOptions) -> dict[str, Any]:
     if options.dialect != "auto":
         return {"dialect": options.dialect}
-    return {"delimiter": _delimiter(text[:_SAMPLE])}
+    return {"delimiter": _delimiter(sample)}
 
 
 def _delimiter(sample: str) -> str:

@@ -246,6 +246,21 @@ def test_a_model_that_cannot_be_had_starts_nothing(reader, tmp_path, models, err
     assert not (tmp_path / "rows").exists()
 
 
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        ({"num_relations": 1}, "num_relations is 1"),
+        ({"scores": "odds", "max_pairs": 0}, "scores is 'odds'.*max_pairs is 0"),
+        ({"query_writer": "folder"}, "and a query writer as well"),
+    ],
+)
+def test_what_is_asked_wrongly_is_told_and_leaves_nothing(reader, tmp_path, more, said):
+    asked = {"relation_miner": "bm25", "cross_encoder": reader, **more}
+    with pytest.raises(SynthesisError, match=said):
+        synthesize(QUERIES, DOCUMENTS, out=tmp_path / "rows", **asked)
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_no_torch_comes_before_it_is_asked_for():
     code = (
         "import sys, desireline.trainer.synthesis.run;"

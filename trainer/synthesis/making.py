@@ -16,8 +16,8 @@ from desireline.trainer.synthesis.settings import Progress, SynthesisSettings
 from desireline.trainer.synthesis.sources import NOBODY, Documents
 from desireline.trainer.synthesis.vectors import out_of_time
 
-#: Queries that are mined together, and that are read together.
-_MINED, _READ = 512, 32
+#: Queries that are mined together; a multiple of those that are read together.
+MINED = 512
 
 Read = Callable[[Sequence[tuple[str, str]]], Sequence[float]]
 """How right each document is for its query."""
@@ -31,6 +31,8 @@ class Judge:
     read: Read
     #: Whether it says log-odds; else what it says is a margin's side as it is.
     odds: bool = True
+    #: Queries in a piece: what a kill costs at most.
+    at_once: int = 32
 
 
 @dataclass(slots=True, kw_only=True)
@@ -104,11 +106,11 @@ class Making:
             settings=self.settings,
             folder=self.folder / "found",
         )
-        for number, start in enumerate(range(0, len(self.queries), _MINED)):
-            related = miner.mine(number, self.queries[start : start + _MINED])
-            for at in range(0, len(related), _READ):
-                some = related[at : at + _READ]
-                scores = self._read((start + at) // _READ, some)
+        for number, start in enumerate(range(0, len(self.queries), MINED)):
+            related = miner.mine(number, self.queries[start : start + MINED])
+            for at in range(0, len(related), self.judge.at_once):
+                some = related[at : at + self.judge.at_once]
+                scores = self._read((start + at) // self.judge.at_once, some)
                 if scores is None:
                     return
                 yield from zip(some, scores, strict=True)

@@ -13,7 +13,7 @@ from desireline.trainer.errors import SynthesisError
 from desireline.trainer.import_model import MINILM, bring_model, packaged_minilm
 from desireline.trainer.query_writer import LocalQueryWriter
 from desireline.trainer.registry import PREFIX, Registry
-from desireline.trainer.synthesis.making import Judge, Read
+from desireline.trainer.synthesis.making import MINED, Judge, Read
 from desireline.trainer.synthesis.relations import Search
 from desireline.trainer.synthesis.run import Opened
 from desireline.trainer.synthesis.settings import BM25, QueryWriter, SynthesisModels
@@ -78,7 +78,12 @@ def _judge(
     folder = Path(name).expanduser()
     if name == MINILM or ((folder / model_files.MODULES).is_file() and not _reads_pairs(folder)):
         encoder = _encoder(name, models, fetched, device, threads)
-        return Judge(fingerprint=encoder.fingerprint, read=similarities_of(encoder), odds=False)
+        return Judge(
+            fingerprint=encoder.fingerprint,
+            read=similarities_of(encoder),
+            odds=False,
+            at_once=MINED,
+        )
     reader = CrossEncoder(folder, device=device)
     return Judge(fingerprint=reader.fingerprint, read=reader)
 
@@ -93,7 +98,10 @@ def _reads_pairs(folder: Path) -> bool:
 
 
 def similarities_of(encoder: Encoder) -> Read:
-    """Return an encoder as the teacher of a smaller one: by its own similarities."""
+    """Return an encoder as the teacher of a smaller one: by its own similarities.
+
+    What it is asked together is encoded once for all pairs, so it is asked much at a time.
+    """
 
     def read(pairs: Sequence[tuple[str, str]]) -> list[float]:
         queries = {query: at for at, query in enumerate(dict.fromkeys(q for q, _ in pairs))}

@@ -5,7 +5,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Protocol
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, ValidationError
+
+from desireline.trainer.errors import SynthesisError
 
 BM25 = "bm25"
 """The relation miner that compares words and needs no model."""
@@ -86,3 +88,22 @@ class SynthesisSettings(BaseModel, frozen=True, extra="forbid"):
     #: Columns of the documents that make their text, in order; found if left out.
     fields: tuple[str, ...] = ()
     seed: int = 0
+
+
+def settings_of(**given: object) -> SynthesisSettings:
+    """Return settings that hold together.
+
+    Raises:
+        SynthesisError: some do not; all are named.
+
+    """
+    try:
+        return SynthesisSettings.model_validate(given)
+    except ValidationError as error:
+        wrong = "; ".join(
+            f"{problem['loc'][0]} is {problem['input']!r}: {problem['msg']}"
+            for problem in error.errors()
+        )
+        raise SynthesisError(
+            f"{wrong}; nothing was made", next_step="see desireline synthesize --help"
+        ) from error

@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from desireline.trainer.devices import processor_threads, training_device
+from desireline.trainer.errors import SynthesisError
 from desireline.trainer.synthesis.deadline import Deadline
 from desireline.trainer.synthesis.opening import open_models
 from desireline.trainer.synthesis.rows import Source
@@ -13,7 +14,7 @@ from desireline.trainer.synthesis.settings import (
     Progress,
     Scores,
     SynthesisModels,
-    SynthesisSettings,
+    settings_of,
 )
 
 
@@ -81,7 +82,12 @@ def synthesize(
 
     """
     deadline = Deadline.after(budget_s, clock)
-    settings = SynthesisSettings(
+    if query_data is not None and models.query_writer is not None:
+        raise SynthesisError(
+            "queries are given, and a query writer as well; nothing was made",
+            next_step="leave one of them out",
+        )
+    settings = settings_of(
         num_relations=num_relations,
         queries_per_document=queries_per_document,
         most_queries=most_queries,
