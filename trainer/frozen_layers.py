@@ -167,14 +167,14 @@ class Kept:
 
 def _kept(model: SentenceTransformer, config: FitConfig) -> Kept | None:
     first: Any = model[0]
-    whole = getattr(first, "model", None)
+    whole: Any = getattr(first, "model", None)
     if model.device.type != "cpu" or config.dropout or not config.frozen_cache_mb:
         return None
     if not isinstance(whole, torch.nn.Module) or not hasattr(whole, "embeddings"):
         return None
     stacks = [each for each in whole.modules() if isinstance(each, torch.nn.ModuleList)]
     layers = list(stacks[0]) if stacks else []
-    parts = (whole.embeddings, *layers)
+    parts: list[Any] = [whole.embeddings, *layers]
     trains = [any(weight.requires_grad for weight in part.parameters()) for part in parts]
     frozen = trains.index(True) - 1 if True in trains else 0
     if frozen < 1:
@@ -202,9 +202,9 @@ def _vectors(model: SentenceTransformer, config: FitConfig) -> torch.Tensor:
 def _keys(features: Mapping[str, Any], lengths: torch.Tensor) -> list[bytes]:
     """Name texts by all their tokens, and by the kinds of these where they have several."""
     ids = features["input_ids"].numpy()
-    kinds = features.get("token_type_ids")
-    parted = kinds is not None and bool(kinds.any())
+    kinds: torch.Tensor | None = features.get("token_type_ids")
+    beside = kinds.numpy() if kinds is not None and bool(kinds.any()) else ids[:, :0]
     return [
-        ids[row, :length].tobytes() + (kinds[row, :length].numpy().tobytes() if parted else b"")
+        ids[row, :length].tobytes() + beside[row, :length].tobytes()
         for row, length in enumerate(lengths.tolist())
     ]

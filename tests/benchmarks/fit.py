@@ -47,6 +47,9 @@ PEER_PACKAGES = (
 )
 _SAME = {"batch": 64, "learning_rate": 2e-4, "passes": 1.0}
 _ONE = {"pairs_a_document": 1}
+_FLOAT = {"precision": "float32"}
+_FROZEN = {"frozen_layers": 3}
+_NOT_KEPT = {"frozen_cache_mb": 0}
 #: By name: who trains, and how.
 WAYS: dict[str, tuple[str, dict[str, Any]]] = {
     "sentence-transformers": ("plain", _SAME),
@@ -57,12 +60,20 @@ WAYS: dict[str, tuple[str, dict[str, Any]]] = {
     "adapter": ("ours", _SAME | {"options": {"mode": "adapter"}}),
     "static": ("static", _SAME | {"batch": 512, "learning_rate": 2e-2, "passes": 20.0}),
     "sentence-transformers, bfloat16": ("plain", _SAME | {"options": {"bf16": True}}),
-    "full without bfloat16": ("ours", _SAME | {"options": {"precision": "float32"}}),
+    "full without bfloat16": ("ours", _SAME | {"options": _FLOAT}),
+    "full, one pair a document, without bfloat16": ("ours", _SAME | {"options": _ONE | _FLOAT}),
+    "query without bfloat16": ("ours", _SAME | {"options": {"mode": "query"} | _FLOAT}),
     "full without frozen word vectors": (
         "ours",
         _SAME | {"options": {"freeze_token_embeddings": False}},
     ),
-    "full, 3 layers frozen": ("ours", _SAME | {"options": {"frozen_layers": 3}}),
+    "full, 3 layers frozen": ("ours", _SAME | {"options": _FROZEN}),
+    "full, 3 layers frozen, not kept": ("ours", _SAME | {"options": _FROZEN | _NOT_KEPT}),
+    "query, 3 layers frozen": ("ours", _SAME | {"options": {"mode": "query"} | _FROZEN}),
+    "query, 3 layers frozen, not kept": (
+        "ours",
+        _SAME | {"options": {"mode": "query"} | _FROZEN | _NOT_KEPT},
+    ),
 }
 BASELINE = "sentence-transformers"
 #: Ratio of pairs a processor second: way, to which, at least.
@@ -73,6 +84,12 @@ RATIOS = (
     ("query", "sentence-transformers", 5.0),
     ("adapter", "sentence-transformers", 1_000.0),
     ("static", "sentence-transformers", 300.0),
+)
+#: Beside those that a goal names, what a quick run measures: the same on a plainer processor.
+QUICK = (
+    "full without bfloat16",
+    "full, one pair a document, without bfloat16",
+    "query without bfloat16",
 )
 
 
@@ -204,6 +221,12 @@ def goals(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return judged
 
 
+def quick_ways() -> list[str]:
+    """Name the ways that goals are about, and a few more, in their order."""
+    meant = {name for way, other, _ in RATIOS for name in (way, other)} | set(QUICK)
+    return [name for name in WAYS if name in meant]
+
+
 def _goal(name: str, goal: str, value: float, holds: bool) -> dict[str, Any]:
     return {"name": name, "goal": goal, "value": round(value, 4), "holds": bool(holds)}
 
@@ -217,7 +240,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--peer", action="store_true", help="build and run opensearch-py-ml")
     parser.add_argument("--peer-python", default="", help="python that has opensearch-py-ml")
     parser.add_argument("--cells", type=Path, default=CELLS, help="finished ones are kept here")
-    parser.add_argument("--only", nargs="+", choices=list(WAYS), default=list(WAYS))
+    parser.add_argument("--only", nargs="+", choices=list(WAYS), help="ways, all if left out")
     parser.add_argument("--pairs", type=int, help="pairs of each round")
     parser.add_argument("--rounds", type=int, help="rounds, each with a seed of its own")
     return parser.parse_args()
@@ -228,7 +251,7 @@ def main() -> int:
     if not asked.data.exists():
         print(f"the data sets are not in {asked.data}; nothing was measured")
         return 0
-    names = list(asked.only)
+    names = list(asked.only or (quick_ways() if asked.quick else WAYS))
     missing = {}
     asked.cells.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="desireline-fit-bench-") as name:

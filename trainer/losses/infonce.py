@@ -57,6 +57,7 @@ def weighted_infonce(
     forbidden: torch.Tensor,
     scale: float,
     score: torch.Tensor | None = None,
+    unit_passages: bool = False,
 ) -> torch.Tensor:
     """Return the weighted mean of the rows' cross entropies.
 
@@ -68,10 +69,12 @@ def weighted_infonce(
         forbidden: passages left out of a row's softmax, shape (rows, passages); never a target.
         scale: what cosines are multiplied by.
         score: what the probability of the target should be, shape (rows,); 1 if left out.
+        unit_passages: whether the passages have the length 1 already.
 
     """
-    cosines = torch.nn.functional.normalize(anchors) @ torch.nn.functional.normalize(passages).T
-    scores = (scale * cosines).masked_fill(forbidden, -torch.inf)
+    known = passages if unit_passages else torch.nn.functional.normalize(passages)
+    scores = (scale * torch.nn.functional.normalize(anchors)) @ known.T
+    scores = scores.masked_fill_(forbidden, -torch.inf)
     each = torch.nn.functional.cross_entropy(scores, target, reduction="none")
     if score is not None and bool((score < 1).any()):
         each = score * each + (1 - score) * _of_the_others(scores, target)

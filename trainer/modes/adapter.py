@@ -14,13 +14,13 @@ import numpy as np
 import torch
 
 from desireline.connectors.documents import Vectors
-from desireline.trainer.devices import fast_hardware, training_device
+from desireline.trainer.devices import training_device
 from desireline.trainer.encoders.onnx import OnnxEncoder
 from desireline.trainer.jobs import FitConfig, FitJob
 from desireline.trainer.lessons import Indices
-from desireline.trainer.modes.cached_documents import CachedDocuments, Tower, budget_of, learn
+from desireline.trainer.modes.cached_documents import Tower, train_tower
 from desireline.trainer.query_map import mapped
-from desireline.trainer.tuned import Progress, Tuned, save_encoder
+from desireline.trainer.tuned import Progress, Tuned
 
 
 def train(
@@ -30,27 +30,22 @@ def train(
     clock: Callable[[], float] = time.monotonic,
 ) -> Tuned:
     """Learn the map and put it on top of the encoder in `job.base`; see `Mode`."""
-    started = clock()
-    cached = CachedDocuments.of(job)
     config = _settings(job.config)
-    torch.manual_seed(config.seed)
-    with fast_hardware(config):
+
+    def make(anchors: tuple[str, ...]) -> "QueryMap":
         # The graph that will serve: the map must fit its vectors.
-        queries = OnnxEncoder(job.base, threads=config.threads).encode_queries(
-            list(cached.lessons.anchors)
-        )
-        tower = QueryMap(queries, rank=config.adapter.rank).to(training_device(config.device))
-        training = learn(
-            tower,
-            cached,
-            config,
-            epochs=config.adapter.epochs,
-            progress=progress,
-            watchers=budget_of(config, started, clock),
-        )
-        matrix = tower.matrix(config.tuned_share)
-        save_encoder(mapped(job.base, matrix, job.similarity), job.out)
-    return Tuned.after(training, job.out, seconds=clock() - started)
+        queries = OnnxEncoder(job.base, threads=config.threads).encode_queries(list(anchors))
+        return QueryMap(queries, rank=config.adapter.rank).to(training_device(config.device))
+
+    return train_tower(
+        job,
+        config,
+        epochs=config.adapter.epochs,
+        make=make,
+        encoder_of=lambda tower: mapped(job.base, tower.matrix(config.tuned_share), job.similarity),
+        progress=progress,
+        clock=clock,
+    )
 
 
 class QueryMap(Tower):

@@ -5,12 +5,15 @@ small, and against many documents where it is not, instead of those of its batch
 """
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 import torch
+from sentence_transformers import SentenceTransformer
 
-from desireline.trainer.devices import training_device
+from desireline.trainer.devices import fast_hardware, training_device
 from desireline.trainer.document_vectors import DocumentVectors
 from desireline.trainer.errors import TrainerError
 from desireline.trainer.jobs import FitConfig, FitJob
@@ -19,8 +22,10 @@ from desireline.trainer.losses.infonce import WeightedInfoNceConfig, weighted_in
 from desireline.trainer.modes.cached_lessons import CachedLessons
 from desireline.trainer.optimising import optimiser_of, scheduler_of
 from desireline.trainer.pairs import PairSet
+from desireline.trainer.peers import peers
 from desireline.trainer.trackers import trackers_of
-from desireline.trainer.tuned import Progress
+from desireline.trainer.tuned import Progress, Tuned, save_encoder
+from desireline.trainer.utilisation import Utilisation
 from desireline.trainer.watching import Budget, Training, Watcher, diverged
 
 _MOST_NORM = 1.0
@@ -33,12 +38,20 @@ class Tower(torch.nn.Module):
         """Return the anchors' vectors, shape (anchors, dimension), of any length."""
         raise NotImplementedError
 
+    def while_training(self) -> AbstractContextManager[object]:
+        """Put on what is for the time of training alone."""
+        return nullcontext()
+
+
+T = TypeVar("T", bound=Tower)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CachedDocuments:
     """What a query side learns from."""
 
     lessons: CachedLessons
+    #: Of length 1, shape (documents, dimension).
     vectors: torch.Tensor
 
     @classmethod
@@ -56,7 +69,9 @@ class CachedDocuments:
         documents = DocumentVectors.read(job.vectors)
         return cls(
             lessons=CachedLessons.of(PairSet.read(job.pairs), documents),
-            vectors=torch.from_numpy(documents.vectors).to(training_device(job.config.device)),
+            vectors=torch.nn.functional.normalize(
+                torch.from_numpy(documents.vectors).to(training_device(job.config.device))
+            ),
         )
 
     def loss(
@@ -68,12 +83,60 @@ class CachedDocuments:
         target = np.searchsorted(candidates, lessons.positive[rows])
         return weighted_infonce(
             tower(lessons.anchor[rows]),
-            self.vectors[torch.from_numpy(candidates).to(device)],
+            self._of(candidates),
             target=torch.from_numpy(target).to(device),
             weight=torch.from_numpy(lessons.weight[rows]).to(device),
             forbidden=torch.from_numpy(lessons.forbidden(rows, candidates)).to(device),
             scale=_scale(config),
+            unit_passages=True,
         )
+
+    def _of(self, candidates: Indices) -> torch.Tensor:
+        if len(candidates) == len(self.vectors):
+            return self.vectors
+        return self.vectors[torch.from_numpy(candidates).to(self.vectors.device)]
+
+
+def train_tower(
+    job: FitJob,
+    config: FitConfig,
+    *,
+    epochs: float,
+    make: Callable[[tuple[str, ...]], T],
+    encoder_of: Callable[[T], SentenceTransformer],
+    progress: Progress | None,
+    clock: Callable[[], float],
+) -> Tuned:
+    """Make a tower for a job's anchors, train it, and write the encoder that it has become.
+
+    Raises:
+        TrainerError: several processes were started; the others see `Mode`.
+
+    """
+    if peers().count > 1:
+        raise TrainerError(
+            f"mode {config.mode} trains in one process, and {peers().count} were started; nothing"
+            " was trained",
+            next_step="start it without torchrun: it takes seconds, or take mode full",
+        )
+    started = clock()
+    cached = CachedDocuments.of(job)
+    torch.manual_seed(config.seed)
+    with fast_hardware(config):
+        tower = make(cached.lessons.anchors)
+        looking = Utilisation(device=cached.vectors.device, threads=torch.get_num_threads())
+        budget = [] if config.budget_s is None else [Budget(started + config.budget_s, clock)]
+        with tower.while_training():
+            training = learn(
+                tower,
+                cached,
+                config,
+                epochs=epochs,
+                progress=progress,
+                watchers=[looking, *budget],
+            )
+        save_encoder(encoder_of(tower), job.out)
+    return Tuned.after(training, job.out, seconds=clock() - started, busy=looking.busy)
 
 
 def learn(
@@ -123,11 +186,6 @@ def learn(
     for watcher in watchers:
         watcher.end(training)
     return training
-
-
-def budget_of(config: FitConfig, started: float, clock: Callable[[], float]) -> list[Watcher]:
-    """Return what ends a training whose time is over; nothing where it may take any."""
-    return [] if config.budget_s is None else [Budget(started + config.budget_s, clock)]
 
 
 def _batches(rows: int, size: int, epochs: float, random: np.random.Generator) -> Iterator[Indices]:

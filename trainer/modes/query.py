@@ -2,24 +2,25 @@
 
 import time
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 
 import torch
 from sentence_transformers import SentenceTransformer
 
-from desireline.trainer.batch_loading import tokenise
+from desireline.trainer.batch_loading import KnownTokens
 from desireline.trainer.devices import (
     attentions,
-    fast_hardware,
     half_precision,
     training_device,
 )
 from desireline.trainer.encoders.sentence_transformers import load_sentence_transformer
+from desireline.trainer.frozen_layers import frozen_layers_kept
 from desireline.trainer.jobs import FitConfig, FitJob
 from desireline.trainer.lessons import Indices
 from desireline.trainer.losses.embedding import embed
-from desireline.trainer.modes.cached_documents import CachedDocuments, Tower, budget_of, learn
+from desireline.trainer.modes.cached_documents import Tower, train_tower
 from desireline.trainer.preparing import prepare_weights
-from desireline.trainer.tuned import Progress, Tuned, interpolate, save_encoder
+from desireline.trainer.tuned import Progress, Tuned, interpolate
 
 
 def train(
@@ -29,51 +30,56 @@ def train(
     clock: Callable[[], float] = time.monotonic,
 ) -> Tuned:
     """Train the encoder in `job.base` as a query tower; see `Mode`."""
-    started = clock()
-    cached = CachedDocuments.of(job)
     config = _settings(job.config)
-    torch.manual_seed(config.seed)
-    with fast_hardware(config):
+
+    def make(anchors: tuple[str, ...]) -> "QueryTower":
         model = load_sentence_transformer(
             job.base, device=training_device(config.device), attentions=attentions(config)
         )
-        before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
         prepare_weights(model, config)
-        training = learn(
-            QueryTower(model, cached.lessons.anchors, config),
-            cached,
-            config,
-            epochs=config.query.epochs,
-            progress=progress,
-            watchers=budget_of(config, started, clock),
-        )
-        interpolate(model, before, config.tuned_share)
-        save_encoder(model, job.out)
-    return Tuned.after(training, job.out, seconds=clock() - started)
+        return QueryTower(model, anchors, config)
+
+    return train_tower(
+        job,
+        config,
+        epochs=config.query.epochs,
+        make=make,
+        encoder_of=QueryTower.encoder,
+        progress=progress,
+        clock=clock,
+    )
 
 
 class QueryTower(Tower):
-    """Encodes the anchors' texts as they come."""
+    """Encodes the anchors, each tokenised once."""
 
     def __init__(
         self, model: SentenceTransformer, anchors: tuple[str, ...], config: FitConfig
     ) -> None:
         super().__init__()
         self.model = model.train()
-        self._anchors = anchors
+        self._before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+        self._tokens = KnownTokens(model, anchors, task="query", most=config.query_tokens)
         self._config = config
 
     def forward(self, anchors: Indices) -> torch.Tensor:
         """Return the anchors' vectors, shape (anchors, dimension)."""
-        texts = [self._anchors[number] for number in anchors]
-        tokens = tokenise(self.model, texts, task="query", most=self._config.query_tokens)
         device = self.model.device
         features = {
             name: value.to(device) if isinstance(value, torch.Tensor) else value
-            for name, value in tokens.items()
+            for name, value in self._tokens.of(anchors.tolist()).items()
         }
         with torch.autocast(device.type, torch.bfloat16, enabled=half_precision(self._config)):
             return embed(self.model, features).float()
+
+    def while_training(self) -> AbstractContextManager[object]:
+        """Keep what frozen layers put out."""
+        return frozen_layers_kept(self.model, self._config)
+
+    def encoder(self) -> SentenceTransformer:
+        """Return the encoder with its share of the trained weights."""
+        interpolate(self.model, self._before, self._config.tuned_share)
+        return self.model
 
 
 def _settings(config: FitConfig) -> FitConfig:
