@@ -4,6 +4,7 @@ One record a target and encoder names the head; the heads themselves lie in the 
 head is never looked up but by the encoder whose vectors it reads.
 """
 
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -55,27 +56,30 @@ def appoint(target: Target, encoder: str, head: str, **told: Any) -> None:
 
 def dismiss(target: Target, head: str) -> None:
     """Let a head serve no more, and delete it."""
-    for record in _records(target):
-        if record.body["head"] == head:
-            try:
-                target.store.delete(record)
-            except StateConflictError:
-                return dismiss(target, head)
-    return heads_of(target).remove(head)
+    _forget(target, lambda body: body["head"] == head)
+    heads_of(target).remove(head)
 
 
 def sweep_heads(target: Target) -> list[str]:
     """Remove heads that serve with no registered encoder; return their digests."""
     registered = {manifest.fingerprint for manifest in target.registry.list()}
-    for record in _records(target):
-        if record.body["encoder"] not in registered:
-            dismiss(target, str(record.body["head"]))
+    _forget(target, lambda body: body["encoder"] not in registered)
     serving = {record.body["head"] for record in _records(target)}
     heads = heads_of(target)
     idle = [head for head in heads.list() if head not in serving]
     for head in idle:
         heads.remove(head)
     return idle
+
+
+def _forget(target: Target, which: Callable[[Mapping[str, Any]], bool]) -> None:
+    for record in _records(target):
+        if which(record.body):
+            try:
+                target.store.delete(record)
+            except StateConflictError:
+                return _forget(target, which)
+    return None
 
 
 def _records(target: Target) -> list[Any]:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import polars as pl
 
+from desireline.connectors.documents import Vectors
 from desireline.connectors.errors import DesirelineError
 from desireline.sidecar import retraining
 from desireline.sidecar.cycle_report import Diary
@@ -89,7 +90,8 @@ class _Night:
         )
         if not held_out.queries:
             raise IntentError("no held-out query led to a document with a category")
-        found = self._score(head, held_out)
+        vectors = self._vectors(head, held_out)
+        found = score_head(head, vectors, held_out, seed=self._seed)
         verdict = judge_head(
             found,
             score_majority(lessons, held_out, seed=self._seed),
@@ -100,7 +102,7 @@ class _Night:
             self._appoint(head, self._manifest(head, catalogue, lessons, found), note)
         self._diary.step(
             "intent",
-            told(verdict.promote, verdict.reason, found),
+            f"{told(verdict.promote, verdict.reason, found)}; {self._sure(head, vectors)}",
             promote=verdict.promote,
             head=digest,
             figures=figures_of(found),
@@ -139,10 +141,16 @@ class _Night:
             write_lessons(job.lessons, lessons, vectors)
             return read_head(job, self._target.worker.run(job, self._diary))
 
-    def _score(self, head: IntentHead, held_out: HeldOutIntents) -> IntentScore:
-        """Let a head answer by its own encoder."""
-        vectors = self._target.encoder(head.encoder).encode_queries(list(held_out.queries))
-        return score_head(head, vectors, held_out, seed=self._seed)
+    def _vectors(self, head: IntentHead, held_out: HeldOutIntents) -> Vectors:
+        """Encode the held-out queries as a head must read them."""
+        return self._target.encoder(head.encoder).encode_queries(list(held_out.queries))
+
+    def _sure(self, head: IntentHead, vectors: Vectors) -> str:
+        """Say of how many queries the head would be sure."""
+        least = self._config.min_confidence
+        intents = head.read(vectors, min_confidence=least, most=self._config.max_categories)
+        share = sum(intent.sure for intent in intents) / len(intents)
+        return f"sure of {share:.0%} of the queries by min_confidence {least:g}"
 
     def _serving_score(self, held_out: HeldOutIntents) -> IntentScore | None:
         serving = head_for(self._target, self._incumbent)
@@ -151,7 +159,7 @@ class _Night:
         head, manifest = heads_of(self._target).load(serving)
         if manifest.field != self._config.category:
             return None
-        return self._score(head, held_out)
+        return score_head(head, self._vectors(head, held_out), held_out, seed=self._seed)
 
     def _note(self, note: str, lessons: IntentLessons) -> None:
         """Note whom the head learns from, before it does: erasures find it by that."""

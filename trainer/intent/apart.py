@@ -11,7 +11,7 @@ from desireline.trainer.intent.learning import Lesson, learn_head
 from desireline.trainer.intent.lessons import IntentLessons
 from desireline.trainer.jobs import IntentJob
 
-_PARTS = ("vectors", "shares", "weights")
+_PARTS = ("vectors", "shares", "weights", "trust")
 
 
 def write_lessons(path: Path, lessons: IntentLessons, vectors: Vectors) -> None:
@@ -24,11 +24,15 @@ def write_lessons(path: Path, lessons: IntentLessons, vectors: Vectors) -> None:
 
     """
     count = len(lessons.queries)
-    queries = Lesson(vectors=vectors[:count], shares=lessons.of_queries, weights=lessons.weights)
+    queries = Lesson(
+        vectors=vectors[:count],
+        shares=lessons.of_queries,
+        weights=lessons.weights,
+        trust=lessons.trust,
+    )
+    certain = np.ones(len(lessons.titles), dtype=np.float32)
     titles = Lesson(
-        vectors=vectors[count:],
-        shares=lessons.of_titles,
-        weights=np.ones(len(lessons.titles), dtype=np.float32),
+        vectors=vectors[count:], shares=lessons.of_titles, weights=certain, trust=certain
     )
     parts = {"queries": queries, "titles": titles}
     save_file(

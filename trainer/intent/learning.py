@@ -31,11 +31,16 @@ class Lesson:
     shares: NDArray[np.float32]
     #: Shape (texts,).
     weights: NDArray[np.float32]
+    #: How likely the shares are what was meant; shape (texts,), 1 where that is certain.
+    trust: NDArray[np.float32]
 
     def only(self, rows: NDArray[np.intp]) -> "Lesson":
         """Return some of it."""
         return Lesson(
-            vectors=self.vectors[rows], shares=self.shares[rows], weights=self.weights[rows]
+            vectors=self.vectors[rows],
+            shares=self.shares[rows],
+            weights=self.weights[rows],
+            trust=self.trust[rows],
         )
 
 
@@ -111,6 +116,7 @@ def _together(queries: Lesson, titles: Lesson, share: float) -> Lesson:
         vectors=directions(np.concatenate([queries.vectors, titles.vectors])),
         shares=np.concatenate([queries.shares, titles.shares]),
         weights=np.concatenate([weights, beside]).astype(np.float32),
+        trust=np.concatenate([queries.trust, titles.trust]),
     )
 
 
@@ -146,6 +152,14 @@ def _temperature(scores: Point, lesson: Lesson) -> float:
 
 
 def _loss(scores: Point, lesson: Lesson, temperature: float) -> float:
-    found = np.log(np.maximum(probabilities((scores / temperature).astype(np.float32)), _LEAST))
-    each = -(lesson.shares * found).sum(axis=1)
+    """Return the log-loss of what clicks show, where some of them are known to be wrong.
+
+    A wrong click is taken to lie in any category as often as clicks do at all. So confidences are
+    asked to be true of what is meant, and not of the clicks (forward correction of known noise:
+    Patrini et al. 2017, here of the temperature alone).
+    """
+    found = probabilities((scores / temperature).astype(np.float32))
+    anywhere = lesson.weights @ lesson.shares / max(float(lesson.weights.sum()), _LEAST)
+    shown = lesson.trust[:, None] * found + (1 - lesson.trust[:, None]) * anywhere
+    each = -(lesson.shares * np.log(np.maximum(shown, _LEAST))).sum(axis=1)
     return float(lesson.weights @ each) / max(float(lesson.weights.sum()), _LEAST)

@@ -18,6 +18,7 @@ MOST_CATEGORIES = 500
 MOST_QUERIES = 10_000
 #: Miners that look at no click and are believed all the same: people judged.
 _BELIEVED = {"rated"}
+_LEAST_TRUST = 0.05
 
 Shares = NDArray[np.float32]
 """How much of each text belongs to each category; rows add up to 1."""
@@ -34,6 +35,8 @@ class IntentLessons:
     of_queries: Shares
     #: Between 0 and 1: how much is known of each query.
     weights: NDArray[np.float32]
+    #: How likely each query's categories are what was meant, above 0 and at most 1.
+    trust: NDArray[np.float32]
     titles: tuple[str, ...]
     #: Shape (titles, categories).
     of_titles: Shares
@@ -55,8 +58,10 @@ def intent_lessons(
     """Give each query the categories of the documents that answer it, and each title its own.
 
     A query counts w / (1 + w) for pairs of weight w in all: a few believed clicks are worth more
-    than one, and no query outweighs all others. A document of several categories counts for each
-    in equal parts. Pairs that a miner made of documents alone are left out: titles say as much.
+    than one, and no query outweighs all others. A pair's weight is how likely it is right, so the
+    mean of the weights, each counted by itself, is how far the query is trusted. A document of
+    several categories counts for each in equal parts. Pairs that a miner made of documents alone
+    are left out: titles say as much.
 
     Args:
         pairs: those that enough people stand behind; see `supported`.
@@ -67,6 +72,7 @@ def intent_lessons(
 
     """
     found = _shares_of_queries(pairs, categories)
+    trust = _trust_of_queries(pairs)
     named = _most_common(found, categories)
     known = {query: _within(shares, named) for query, shares in found.items()}
     weight = {query: sum(shares.values()) for query, shares in known.items()}
@@ -78,6 +84,7 @@ def intent_lessons(
         queries=tuple(queries),
         of_queries=_matrix([known[query] for query in queries], named),
         weights=np.array([weight[q] / (1 + weight[q]) for q in queries], dtype=np.float32),
+        trust=np.array([trust[query] for query in queries], dtype=np.float32),
         titles=tuple(drawn),
         of_titles=_matrix(list(drawn.values()), named),
     )
@@ -101,6 +108,17 @@ def _shares_of_queries(
         for category in named:
             found[pair.anchor][category] += pair.weight / len(named)
     return found
+
+
+def _trust_of_queries(pairs: Sequence[Pair]) -> dict[str, float]:
+    weights: dict[str, list[float]] = defaultdict(list)
+    for pair in pairs:
+        if _of_people(pair):
+            weights[pair.anchor].append(min(1.0, pair.weight))
+    return {
+        query: max(_LEAST_TRUST, sum(w * w for w in each) / sum(each))
+        for query, each in weights.items()
+    }
 
 
 def _of_people(pair: Pair) -> bool:

@@ -22,11 +22,12 @@ def planted(count: int, *, seed: int, sharpness: float = 12.0):
     return vectors, labels
 
 
-def lesson(vectors, labels) -> Lesson:
+def lesson(vectors, labels, trust=1.0) -> Lesson:
     return Lesson(
         vectors=vectors,
         shares=np.eye(len(CATEGORIES), dtype=np.float32)[labels],
         weights=np.ones(len(labels), dtype=np.float32),
+        trust=np.full(len(labels), trust, dtype=np.float32),
     )
 
 
@@ -56,6 +57,24 @@ def test_confidences_are_true_on_average_though_labels_are_drawn_by_chance() -> 
     for low, high in ((0, 50), (50, 100)):
         rows = (np.percentile(sure, low) <= sure) & (sure <= np.percentile(sure, high))
         assert right[rows].mean() == pytest.approx(sure[rows].mean(), abs=0.05)
+
+
+def test_where_clicks_are_known_to_err_confidences_are_true_of_what_is_meant() -> None:
+    vectors, meant = planted(4_000, seed=1, sharpness=4)
+    random = np.random.default_rng(7)
+    wrong = random.random(4_000) < 0.4
+    shown = np.where(wrong, random.integers(0, 3, 4_000), meant)
+    judging, truth = planted(2_000, seed=2, sharpness=4)
+    off = {}
+    for trust in (1.0, 0.6):
+        head = learn_head(
+            lesson(vectors, shown, trust), NO_TITLES, encoder=ENCODER, categories=CATEGORIES
+        ).head
+        confidences = head.confidences(judging)
+        right = (confidences.argmax(axis=1) == truth).mean()
+        off[trust] = right - confidences.max(axis=1).mean()
+    assert off[1.0] > 0.1
+    assert abs(off[0.6]) < 0.05
 
 
 def test_the_temperature_mends_a_head_that_is_too_sure() -> None:
@@ -101,7 +120,8 @@ def test_titles_teach_a_category_that_nobody_searched_for() -> None:
 def test_soft_labels_are_learned_as_they_are() -> None:
     vectors = np.tile(np.eye(16, dtype=np.float32)[:1], (100, 1))
     shares = np.tile(np.array([[0.7, 0.3, 0.0]], dtype=np.float32), (100, 1))
-    both = Lesson(vectors=vectors, shares=shares, weights=np.ones(100, dtype=np.float32))
+    once = np.ones(100, dtype=np.float32)
+    both = Lesson(vectors=vectors, shares=shares, weights=once, trust=once)
     head = learn_head(both, NO_TITLES, encoder=ENCODER, categories=CATEGORIES).head
     np.testing.assert_allclose(head.confidences(vectors[:1])[0], [0.7, 0.3, 0.0], atol=0.02)
 

@@ -45,6 +45,9 @@ def test_a_query_has_the_categories_of_its_clicked_documents_by_their_weight() -
     assert found.queries == ("boots", "brew")
     np.testing.assert_allclose(found.of_queries, [[0, 0.75, 0.25], [0.5, 0, 0.5]])
     np.testing.assert_allclose(found.weights, [4 / 5, 0.5 / 1.5])
+    np.testing.assert_allclose(found.trust, [1.0, 0.5])
+    found = lessons(pair("boots", "s1", 0.8), pair("boots", "t1", 0.4))
+    np.testing.assert_allclose(found.trust, [(0.64 + 0.16) / 1.2], rtol=1e-6)
 
 
 def test_documents_without_a_category_and_pairs_of_documents_alone_teach_nothing() -> None:
