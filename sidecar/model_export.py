@@ -6,11 +6,13 @@ from pathlib import Path
 from desireline.sidecar.errors import SidecarError
 from desireline.sidecar.model_card import model_card
 from desireline.sidecar.model_records import ModelRecord
-from desireline.trainer.manifest import MANIFEST
+from desireline.trainer.manifest import MANIFEST, Manifest
 from desireline.trainer.registry import Registry
 from desireline.trainer.signing import signatures_in
 
 CARD = "README.md"
+#: Holds the int8 form of the model, where one is registered.
+INT8 = "int8"
 
 
 def export_model(registry: Registry, record: ModelRecord, folder: Path) -> None:
@@ -22,17 +24,17 @@ def export_model(registry: Registry, record: ModelRecord, folder: Path) -> None:
 
     """
     fingerprint = record.manifest.fingerprint
-    registry.verify(fingerprint)
+    forms = {"": registry.verify(fingerprint)}
+    if int8 := registry.int8_of(fingerprint):
+        forms[INT8] = registry.verify(int8)
     beside = folder.with_name(f"{folder.name}.partial")
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         if folder.exists():
             raise FileExistsError(None, "it is there already")
         shutil.rmtree(beside, ignore_errors=True)
-        model = registry.folder(fingerprint)
-        for name in (*record.manifest.files, MANIFEST, *signatures_in(model)):
-            (beside / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(model / name, beside / name)
+        for name, manifest in forms.items():
+            _copy(registry, manifest, beside / name)
         (beside / CARD).write_text(model_card(record), encoding="utf-8")
         beside.rename(folder)
     except OSError as error:
@@ -42,3 +44,10 @@ def export_model(registry: Registry, record: ModelRecord, folder: Path) -> None:
             f" {error.strerror or error}; nothing was written",
             next_step="name a folder that is not there yet, on a disk with room",
         ) from error
+
+
+def _copy(registry: Registry, manifest: Manifest, folder: Path) -> None:
+    model = registry.folder(manifest.fingerprint)
+    for name in (*manifest.files, MANIFEST, *signatures_in(model)):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(model / name, folder / name)

@@ -13,7 +13,6 @@ import torch
 from sentence_transformers import SentenceTransformer
 from sentence_transformers.sentence_transformer.modules import StaticEmbedding
 
-from desireline.connectors.documents import Vectors
 from desireline.trainer.encoders.onnx import OnnxEncoder
 from desireline.trainer.encoders.sentence_transformers import (
     SentenceTransformerEncoder,
@@ -22,11 +21,14 @@ from desireline.trainer.encoders.sentence_transformers import (
 from desireline.trainer.encoders.settings import EncoderSettings, Prompts
 from desireline.trainer.errors import ParityError
 from desireline.trainer.model_files import GRAPH, SETTINGS, TOKENIZER
+from desireline.trainer.parity import cosines_of, overlap
 
 #: Least cosine between the two forms' vectors of one text.
 LOWEST_COSINE = 0.9999
 #: Largest distance between them, relative to the vector's length.
 LARGEST_DISTANCE = 0.01
+#: Least share of the first ten answers that both give.
+LOWEST_OVERLAP = 0.99
 _OPSET = 17
 _WORDS = (
     "garden nurse Software ENGINEER blue running shoe 42 cm wireless head-phones café naïve "
@@ -44,6 +46,17 @@ class ParityReport:
     lowest_cosine: float
     #: Largest distance between two vectors of one text, relative to the vector's length.
     largest_distance: float
+    #: Share of the first ten answers that both give, half of the texts asked of the other half.
+    overlap: float
+
+    @property
+    def is_near(self) -> bool:
+        """Whether the one may stand in for the other."""
+        return (
+            self.lowest_cosine >= LOWEST_COSINE
+            and self.largest_distance <= LARGEST_DISTANCE
+            and self.overlap >= LOWEST_OVERLAP
+        )
 
 
 def export_onnx(folder: Path) -> ParityReport:
@@ -61,12 +74,13 @@ def export_onnx(folder: Path) -> ParityReport:
     except BaseException:
         _remove(folder)
         raise
-    if report.lowest_cosine < LOWEST_COSINE or report.largest_distance > LARGEST_DISTANCE:
+    if not report.is_near:
         _remove(folder)
         raise ParityError(
             f"the exported encoder of {folder} gives other vectors than the trained one: lowest "
             f"cosine {report.lowest_cosine:.6f} (at least {LOWEST_COSINE}), largest relative "
-            f"distance {report.largest_distance:.6f} (at most {LARGEST_DISTANCE})",
+            f"distance {report.largest_distance:.6f} (at most {LARGEST_DISTANCE}), same answers "
+            f"{report.overlap:.4f} (at least {LOWEST_OVERLAP})",
             next_step="choose another encoder: this one does something between text and tokens, "
             "or in a module, that the export does not carry",
         )
@@ -184,17 +198,10 @@ def _compare(trained: SentenceTransformerEncoder, exported: OnnxEncoder) -> Pari
     distances = np.linalg.norm(expected - actual, axis=1) / np.where(lengths == 0, 1, lengths)
     return ParityReport(
         texts=len(texts),
-        lowest_cosine=float(_cosines(expected, actual).min()),
+        lowest_cosine=float(cosines_of(expected, actual).min()),
         largest_distance=float(distances.max()),
+        overlap=overlap(expected[:half] @ expected[half:].T, actual[:half] @ actual[half:].T),
     )
-
-
-def _cosines(left: Vectors, right: Vectors) -> Vectors:
-    """Cosine of each row with its counterpart; 1 where both are zero."""
-    product = np.linalg.norm(left, axis=1) * np.linalg.norm(right, axis=1)
-    both_zero = ~left.any(axis=1) & ~right.any(axis=1)
-    cosines = (left * right).sum(axis=1) / np.where(product == 0, 1, product)
-    return np.where(both_zero, 1, cosines).astype(np.float32)
 
 
 def parity_texts() -> list[str]:

@@ -42,9 +42,13 @@ class Template(BaseModel):
 
 
 class Provenance(BaseModel):
-    """Where a model came from; decides no vector, so it is not part of the fingerprint."""
+    """Where a model came from; decides no vector, so it is not part of the fingerprint.
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    What a newer desireline says more is passed over: machines that share models need not be
+    brought up to date at the same moment.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
 
     #: Name of the encoder it all started from.
     base_model: str

@@ -12,7 +12,7 @@ from desireline.trainer.encoders.base import Encoder
 DEPTH = 10
 #: Of the cosines, this percentile counts: one strange text is no reason, one in a hundred is.
 _PERCENTILE = 1
-#: Scores that differ by less are equal: the order of equal answers means nothing.
+#: Scores that differ by less, relative to the highest, are equal: their order means nothing.
 _TIE = 1e-6
 
 
@@ -65,16 +65,16 @@ def compare(
         raise ValueError("there is nothing to compare two encoders by")
     documents_of = (exact.encode_documents(texts), other.encode_documents(texts))
     queries_of = (exact.encode_queries(list(queries)), other.encode_queries(list(queries)))
-    cosines = np.concatenate([_cosines(*documents_of), _cosines(*queries_of)])
+    cosines = np.concatenate([cosines_of(*documents_of), cosines_of(*queries_of)])
     return Parity(
         documents=len(texts),
         queries=len(queries),
         cosine=float(np.percentile(cosines, _PERCENTILE)),
-        overlap=_overlap(queries_of[0] @ documents_of[0].T, queries_of[1] @ documents_of[1].T),
+        overlap=overlap(queries_of[0] @ documents_of[0].T, queries_of[1] @ documents_of[1].T),
     )
 
 
-def _cosines(left: Vectors, right: Vectors) -> Vectors:
+def cosines_of(left: Vectors, right: Vectors) -> Vectors:
     """Cosine of each row with its counterpart; 1 where both are zero."""
     lengths = np.linalg.norm(left, axis=1) * np.linalg.norm(right, axis=1)
     both_zero = ~left.any(axis=1) & ~right.any(axis=1)
@@ -82,12 +82,13 @@ def _cosines(left: Vectors, right: Vectors) -> Vectors:
     return np.where(both_zero, 1, cosines).astype(np.float32)
 
 
-def _overlap(exact: Vectors, other: Vectors) -> float:
-    """Return the mean share of answers kept; scores have the shape (queries, documents)."""
+def overlap(exact: Vectors, other: Vectors) -> float:
+    """Return the mean share of the first ten answers kept, of scores (queries, documents)."""
+    tie = _TIE * max(1.0, float(np.abs(exact).max()))
     depth = min(DEPTH, exact.shape[1])
     kept = []
     for row, theirs in zip(exact, other, strict=True):
         tenth = np.partition(row, -depth)[-depth]
         found = np.argpartition(theirs, -depth)[-depth:]
-        kept.append(float((row[found] >= tenth - _TIE).mean()))
+        kept.append(float((row[found] >= tenth - tie).mean()))
     return float(np.mean(kept))

@@ -119,3 +119,22 @@ def test_a_bit_is_given_up_only_where_the_processor_would_saturate(
     (tmp_path / "cpuinfo").write_text(f"processor : 0\nflags : {flags}\n")
     assert multiplies_bytes_exactly(tmp_path / "cpuinfo") is exactly
     assert not multiplies_bytes_exactly(tmp_path / "missing")
+
+
+def test_an_export_holds_the_int8_form_beside_what_it_was_made_from(
+    registry: Registry, parent: Manifest, tmp_path: Path
+) -> None:
+    from desireline.connectors.stores.memory import MemoryStore
+    from desireline.sidecar.model_export import export_model
+    from desireline.sidecar.model_records import model_record
+    from desireline.trainer.encoders.onnx import OnnxEncoder
+
+    made = quantise(registry, parent.fingerprint)
+    folder = tmp_path / "out"
+    export_model(registry, model_record(MemoryStore(), registry, parent.fingerprint), folder)
+    for form, fingerprint in ((folder, parent.fingerprint), (folder / "int8", made.fingerprint)):
+        np.testing.assert_array_equal(
+            OnnxEncoder(form, threads=1).encode_documents(TEXTS),
+            registry.load(fingerprint, threads=1).encode_documents(TEXTS),
+        )
+        assert Registry(tmp_path / "other").take(form).fingerprint == fingerprint

@@ -608,3 +608,19 @@ def test_a_registry_of_today_loads_unchanged(tmp_path: Path, exported_static: Pa
     del body["documents"]  # older ones have none
     path.write_text(json.dumps(body))
     assert registry.verify(manifest.fingerprint) == manifest
+
+
+def test_a_label_of_a_newer_desireline_stops_nobody_and_a_setting_does(
+    tmp_path: Path, exported_static: Path
+) -> None:
+    manifest = added(Registry(tmp_path / "x"), exported_static)
+    body = json.loads(manifest.model_dump_json())
+    newer = body["provenance"] | {"a_field_of_tomorrow": 1}
+    reader, fingerprint = hostile(tmp_path, exported_static, provenance=newer)
+    assert reader.bring(fingerprint).provenance.base_model == "tiny"
+    assert b"a_field_of_tomorrow" in (reader.folder(fingerprint) / MANIFEST).read_bytes()
+    (tmp_path / "2").mkdir()
+    reader, fingerprint = hostile(tmp_path / "2", exported_static, decides_vectors="tomorrow")
+    with pytest.raises(ModelChangedError) as caught:
+        reader.bring(fingerprint)
+    assert "as new as its maker" in caught.value.next_step
