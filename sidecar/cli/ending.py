@@ -33,11 +33,17 @@ def _show_measures(report: CycleReport, terminal: Terminal) -> None:
         return
     names = list(dict.fromkeys(name for row in report.measures.values() for name in row))
     rows = [
-        [ranker, *(_cell(row.get(name)) for name in names)]
-        for ranker, row in report.measures.items()
+        [
+            name,
+            *(_cell(row.get(name)) for row in report.measures.values()),
+            _cell(report.gain.get(name), "+.3f"),
+        ]
+        for name in names
     ]
-    terminal.table(["on held-out clicks", *names], rows)
+    terminal.table(["on held-out queries", *report.measures, "gain"], rows)
 
 
-def _cell(found: Interval | None) -> str:
-    return "" if found is None else f"{found.value:.3f} [{found.low:.3f}, {found.high:.3f}]"
+def _cell(found: Interval | None, form: str = ".3f") -> str:
+    if found is None:
+        return ""
+    return f"{found.value:{form}} [{found.low:{form}}, {found.high:{form}}]"

@@ -36,7 +36,7 @@ def show_ladder(ladder: Ladder, terminal: Terminal) -> None:
 def plot(rungs: Sequence[Rung]) -> list[str]:
     """Draw gain upwards and seconds to the right, by tens; nothing below two points.
 
-    A rung is its first letter, a small one where the gate refused it.
+    A rung is its first letter, in lower case where the gate refused it.
     """
     points = [
         (rung.cost_s, rung.gain.value, rung)
@@ -65,7 +65,7 @@ def plot(rungs: Sequence[Rung]) -> list[str]:
 
 def _legend(points: Sequence[tuple[float, float, Rung]]) -> str:
     named = ", ".join(f"{_letter(rung)} {rung.mode}" for _, _, rung in points)
-    return named + ("" if all(rung.promote for _, _, rung in points) else "; small: refused")
+    return named + ("" if all(rung.promote for _, _, rung in points) else "; lower case: refused")
 
 
 def _line(value: float, low: float, high: float) -> int:

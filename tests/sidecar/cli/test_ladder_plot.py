@@ -40,9 +40,9 @@ def test_the_plot_puts_better_above_and_dearer_to_the_right():
     assert [name in scale for name in ("1 s", "10 s", "1 min", "10 min", "1 h")] == [1, 1, 1, 1, 0]
 
 
-def test_what_the_gate_refused_is_a_small_letter_and_a_loss_lies_below_zero():
+def test_what_the_gate_refused_is_in_lower_case_and_a_loss_lies_below_zero():
     legend, *lines, _ = plot([rung("adapter", 0.02, 2), rung("full", -0.02, 60, promote=False)])
-    assert "A adapter, f full; small: refused" in legend
+    assert "A adapter, f full; lower case: refused" in legend
     zero = next(n for n, line in enumerate(lines) if line.lstrip().startswith("0 |"))
     assert place_of("A", lines)[0] < zero < place_of("f", lines)[0]
 
