@@ -10,7 +10,21 @@ from typing import Any
 
 HERE = Path(__file__)
 #: A quick run of all is a quarter of an hour, of which each of these takes a good part for itself.
-LONG = frozenset({"demo_miners", "fit", "gate", "miners", "own_data", "poisoning", "tuning"})
+LONG = frozenset(
+    {
+        "demo_miners",
+        "first_night",
+        "fit",
+        "forgetting",
+        "gate",
+        "miners",
+        "own_data",
+        "poisoning",
+        "synthesis",
+        "small",
+        "tuning",
+    }
+)
 
 
 def main() -> int:

@@ -58,6 +58,10 @@ def test_documents_teach_others_judge_and_the_gate_decides(product, silent):
     assert 0.05 < len(asked) / len(titles) < 0.15
     for query, grades in teaching.truth.qrels.items():
         assert all(set(query.split()) <= titles[document_id] for document_id in grades)
+    assert teaching.texts is not None
+    held = {str(each.fields["title"]) for each in documents() if each.document_id in asked}
+    assert len(teaching.texts) == len(titles) - len(held)
+    assert not any(text.startswith(title) for text in teaching.texts for title in held)
     again = learn_from_documents(product.parts, live, told)
     assert (again.truth, again.pairs.pairs) == (teaching.truth, teaching.pairs.pairs)
     assert teaching.sessions.frame.is_empty()
@@ -78,3 +82,18 @@ def test_documents_alone_replace_the_encoder_as_it_came_and_no_other(product, si
     assert "the encoder that serves has learned already" in report.reason
     without_log = run_cycle(replace(product.parts, log_source=None), silent)
     assert without_log.reason == report.reason
+
+
+def test_the_documents_that_may_teach_are_read_before_their_pairs(make_product, silent, tiny_bert):
+    extra = f"hold = '0s'\n[targets.{TARGET}.tune]\nwithout_clicks = true\nbudget = '5m'"
+    reading = "self_supervised = { objective = 'tsdae', max_steps = 3 }"
+    product = make_product(model=str(tiny_bert), extra=extra, fit=reading)
+    product.parts.engine.create_index(product.index, ["title", "description"])
+    product.parts.engine.index_documents(product.index, documents())
+    product.sidecar.reindex(TARGET, None, silent)
+    (product.folder / "clicks.ndjson").write_text("")
+    report = product.sidecar.tune(TARGET, silent)
+    assert report.outcome in {Outcome.WENT_LIVE, Outcome.KEPT_INCUMBENT}, report.reason
+    fitted = next(step.sentence for step in report.steps if step.name == "fit")
+    assert "tsdae 3 steps" in fitted
+    assert "then pairs: " in fitted
