@@ -3,7 +3,7 @@
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 import structlog
 
@@ -200,6 +200,29 @@ def answer(
         hits = _nearest(engine, live, vector[0], k, None)
         return Answered(live=live, hits=hits, intent=applied, use="unfiltered")
     return Answered(live=live, hits=applied.reordered(hits), intent=applied, use=applied.use)
+
+
+def intent_body(live: LiveGeneration, served: ServedHead, intents: list[Intent]) -> dict[str, Any]:
+    """Return what queries mean as plain values, for every door."""
+    return {
+        "target": live.target,
+        "field": served.manifest.field,
+        "generation": live.number,
+        "fingerprint": live.fingerprint,
+        "head": served.manifest.head,
+        "data": [
+            {
+                "index": place,
+                "sure": intent.sure,
+                "confidence": round(intent.confidence, 4),
+                "categories": [
+                    {"category": each.category, "confidence": round(each.confidence, 4)}
+                    for each in intent.guesses
+                ],
+            }
+            for place, intent in enumerate(intents)
+        ],
+    }
 
 
 def _nearest(

@@ -6,7 +6,6 @@ import typer
 
 from desireline.sidecar.cli.arguments import TargetArgument
 from desireline.sidecar.cli.session import opened, terminal_of
-from desireline.sidecar.http.intent import intent_body
 
 
 def intent(
@@ -24,6 +23,8 @@ def intent(
 
     Next: `use = "filter"` or `"boost"` in the target's `intent` lets searches make use of it.
     """
+    from desireline.sidecar.intent_serving import intent_body  # noqa: PLC0415 - --help needs none
+
     terminal = terminal_of(ctx)
     with opened(ctx, target) as (_, sidecar):
         live = sidecar.live(target)

@@ -4,7 +4,6 @@
 answer names the generation whose encoder read the queries, and the head.
 """
 
-from typing import Any
 from urllib.parse import quote
 
 import orjson
@@ -16,10 +15,8 @@ from desireline.sidecar.http.operations import Operations
 from desireline.sidecar.http.refusals import NotFoundError, RequestRefusedError, TooLargeError
 from desireline.sidecar.http.requests import Call, json_object
 from desireline.sidecar.http.settings import HttpSettings
-from desireline.sidecar.intent_serving import Applied, ServedHead, Use
-from desireline.sidecar.serving import LiveGeneration
+from desireline.sidecar.intent_serving import Applied, Use, intent_body
 from desireline.sidecar.telemetry import Metrics
-from desireline.trainer.intent.head import Intent
 
 _KNOWN = frozenset({"target", "query"})
 
@@ -92,29 +89,6 @@ class IntentAnswers:
                     f"query[{place}] is longer than {longest:,} characters", parameter="query"
                 )
         return texts
-
-
-def intent_body(live: LiveGeneration, served: ServedHead, intents: list[Intent]) -> dict[str, Any]:
-    """Return the answer as plain values."""
-    return {
-        "target": live.target,
-        "field": served.manifest.field,
-        "generation": live.number,
-        "fingerprint": live.fingerprint,
-        "head": served.manifest.head,
-        "data": [
-            {
-                "index": place,
-                "sure": intent.sure,
-                "confidence": round(intent.confidence, 4),
-                "categories": [
-                    {"category": each.category, "confidence": round(each.confidence, 4)}
-                    for each in intent.guesses
-                ],
-            }
-            for place, intent in enumerate(intents)
-        ],
-    }
 
 
 def intent_headers(applied: Applied, use: Use) -> dict[str, str]:
