@@ -54,6 +54,7 @@ def examine(config: Config, targets: Sequence[str]) -> Iterator[Check]:
         yield _failed("cluster", error)
         return
     try:
+        yield from _registry(sidecar)
         for name in targets:
             yield from _target(sidecar, name)
     finally:
@@ -86,6 +87,18 @@ def _cluster(config: Config) -> Iterator[Check]:
             "the cluster has no k-NN plugin, so it cannot search vectors",
             "install the opensearch-knn plugin on every node and restart them",
         )
+
+
+def _registry(sidecar: Sidecar) -> Iterator[Check]:
+    place = sidecar.exchange.place
+    if not place:
+        return
+    try:
+        count = len(sidecar.exchange.fingerprints())
+    except DesirelineError as error:
+        yield _warn("registry", f"{error}; what is on this machine serves", error.next_step)
+    else:
+        yield _ok("registry", f"{place} can be read and holds {count} encoders")
 
 
 def _target(sidecar: Sidecar, name: str) -> Iterator[Check]:

@@ -215,3 +215,21 @@ def test_the_commands_make_a_key_share_sign_take_and_prove(
         signature.unlink()
     configure("fourth", *strict)
     assert "signed by none" in str(run("import", "out", code=1)["error"])
+
+
+def test_the_doctor_says_whether_the_shared_registry_can_be_read(
+    tmp_path: Path, exported_static: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    configure("ours", f'url = "file://{tmp_path}/shared/models"')
+
+    def said() -> dict[str, str]:
+        done = CliRunner().invoke(app, ["doctor", "--json"])
+        checks = json.loads(done.stdout)["checks"]
+        (found,) = [check for check in checks if check["name"] == "registry"]
+        return dict(found)
+
+    assert (said()["state"], "holds 0 encoders" in said()["sentence"]) == ("ok", True)
+    (tmp_path / "shared").write_text("a file where the folder should be")
+    assert said()["state"] == "warn"
+    assert "what is on this machine serves" in said()["sentence"]
