@@ -5,7 +5,6 @@ from contextlib import contextmanager
 from typing import Literal
 
 import torch
-from transformers.utils.import_utils import is_flash_attn_2_available
 
 from desireline.trainer.errors import TrainerError
 from desireline.trainer.jobs import FitConfig
@@ -46,13 +45,11 @@ def half_precision(config: FitConfig) -> bool:
 def attentions(config: FitConfig) -> tuple[str, ...]:
     """Name transformers' kinds of attention to train with, the fastest first.
 
-    On a GPU the fused ones; on a processor the plain one, since the backward pass of the fused
-    one makes bfloat16 slower there.
+    On a GPU torch's fused one, which takes its flash kernel where it can: that of the package
+    flash_attn reads half precision alone, and an encoder is measured in float32. On a processor the
+    plain one, since the backward pass of the fused one makes bfloat16 slower there.
     """
-    if training_device(config.device) != "cuda":
-        return ("eager",)
-    flash = half_precision(config) and is_flash_attn_2_available()
-    return (*(("flash_attention_2",) if flash else ()), "sdpa", "eager")
+    return ("sdpa", "eager") if training_device(config.device) == "cuda" else ("eager",)
 
 
 @contextmanager
