@@ -95,7 +95,9 @@ def test_every_wrong_field_is_named_at_once_with_what_was_expected() -> None:
         ({"targets": target(tune={"click_model": "x"})}, "tune.click_model", "pbm"),
         ({"targets": target(tune={"miners": ["x"]})}, "tune.miners.0", "skipped_above"),
         ({"targets": target(tune={"fit": {"seed": 1}})}, "tune", "tune.seed"),
-        ({"targets": target(tune={"mode": "small"})}, "tune.mode", "'auto'"),
+        ({"targets": target(tune={"mode": "huge"})}, "tune.mode", "'auto'"),
+        ({"targets": target(tune={"modes": []})}, "tune.modes", "at least one"),
+        ({"targets": target(tune={"modes": ["huge"]})}, "tune.modes.0", "'adapter'"),
         ({"targets": target(gate={"measure": "x@1"})}, "gate.measure", "found 'x@1'"),
         ({"cluster": {"engine": "opensearch"}}, "cluster", "needs url"),
         ({"cluster": {"engine": "lancedb", "url": "http://x"}}, "cluster", "takes path"),
@@ -274,3 +276,16 @@ def test_whatever_stands_in_a_file_is_answered_by_sentences(junk: object) -> Non
         else:
             said = "desireline.toml: right"
         assert said.startswith("desireline.toml: ")
+
+
+@pytest.mark.parametrize(
+    ("tune", "tried"),
+    [
+        ({}, ("adapter", "query", "lora", "full")),
+        ({"modes": ["full", "adapter", "full"]}, ("adapter", "full")),
+        ({"mode": "query", "modes": ["full"]}, ("query",)),
+        ({"mode": "small"}, ("small",)),
+    ],
+)
+def test_whoever_sets_no_mode_gets_the_ladder_cheapest_first(tune, tried):
+    assert parsed(targets=target(tune=tune)).target("products").tune.tried == tried
