@@ -261,7 +261,7 @@ def _traffic(parts: Target, occupations: Occupations, url: str, key: str) -> Tra
 
 
 class _StartsTraffic:
-    """Tells the reporter everything, and starts the application once training is over."""
+    """Tells the reporter everything, and starts the application once every mode was tried."""
 
     def __init__(self, reporter: Reporter, traffic: Traffic) -> None:
         self._reporter = reporter
@@ -269,7 +269,7 @@ class _StartsTraffic:
 
     def step(self, name: str, sentence: str, **keys: object) -> None:
         """Pass it on."""
-        if name == "fit":
+        if name == "mode":
             self._traffic.start()
         self._reporter.step(name, sentence, **keys)
 

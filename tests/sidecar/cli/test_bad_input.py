@@ -66,6 +66,13 @@ def test_an_unknown_target_is_named_before_anything_is_connected(command_line) -
     assert result.stderr.startswith("error: no target is called 'shop'; configured: jobs")
 
 
+def test_a_mode_that_is_none_is_refused_with_those_that_are(command_line) -> None:
+    command_line.write(NO_CLUSTER)
+    result = command_line("tune", "jobs", "--mode", "huge")
+    assert result.exit_code == ExitCode.USAGE
+    assert all(f"'{mode}'" in result.stderr for mode in ("huge", "adapter", "full", "auto"))
+
+
 @pytest.mark.parametrize(
     "command",
     [
