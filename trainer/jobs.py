@@ -49,8 +49,9 @@ class SmallConfig(BaseModel, frozen=True, extra="forbid"):
     """How a compact encoder is made for one catalogue."""
 
     kind: Literal["transformer", "static"] = Field(
-        default="transformer",
-        description="A small BERT, or a table of word vectors that encodes many times faster.",
+        default="static",
+        description="A table of word vectors, which encodes hundreds of times faster than a"
+        " usual encoder, or a small BERT.",
     )
     teacher: Literal["full", "base", "none"] = Field(
         default="full",
@@ -81,12 +82,29 @@ class SmallConfig(BaseModel, frozen=True, extra="forbid"):
         default=4, ge=1, description="Queries that are made of a title."
     )
     passes: float = Field(
-        default=4.0, ge=0, description="Times pre-training sees every pair; 0 leaves it out."
+        default=20.0, ge=0, description="Times pre-training sees every pair; 0 leaves it out."
     )
     max_steps: int = Field(default=2_000, ge=1, description="Pre-training ends here at the latest.")
-    learning_rate: float = Field(default=1e-3, gt=0, description="Of pre-training, at its peak.")
+    learning_rate: float | None = Field(
+        default=None,
+        gt=0,
+        examples=[0.003],
+        description="Of pre-training, at its peak; left out: .003 for a table of word vectors,"
+        " .0005 for a transformer.",
+    )
     tuning_passes: float = Field(default=4.0, gt=0, description="Times every pair is seen after.")
-    tuning_learning_rate: float = Field(default=3e-4, gt=0, description="At its peak, then.")
+    tuning_learning_rate: float | None = Field(
+        default=None,
+        gt=0,
+        examples=[0.003],
+        description="Of tuning, at its peak; left out: as in pre-training.",
+    )
+
+    @property
+    def learning_rates(self) -> tuple[float, float]:
+        """Of pre-training and of tuning."""
+        usual = self.learning_rate or (0.003 if self.kind == "static" else 0.0005)
+        return usual, self.tuning_learning_rate or usual
 
 
 TrainedMode = Literal["adapter", "query", "lora", "full", "small"]

@@ -138,7 +138,7 @@ class MaskedWords(torch.nn.Module):
         drawn = torch.rand(ids.shape).to(ids.device) < self._share
         chosen = open_to & drawn
         if not bool(chosen.any()):
-            return ids.new_zeros((), dtype=torch.float32)
+            return torch.zeros((), device=ids.device)
         hidden = self._trunk[0](features | {_IDS: ids.masked_fill(chosen, self._mask)})
         told = self.head(hidden["token_embeddings"][chosen].float())
         words: torch.Tensor = self._words.weight

@@ -134,7 +134,7 @@ class _Stages:
             update={
                 "epochs": small.passes,
                 "max_steps": small.max_steps,
-                "learning_rate": small.learning_rate,
+                "learning_rate": small.learning_rates[0],
                 "alike": 1,
                 "tuned_share": 1.0,
             }
@@ -146,7 +146,7 @@ class _Stages:
         """Learn from the clicked pairs."""
         small = self.config.small
         config = self._config(1.0).model_copy(
-            update={"epochs": small.tuning_passes, "learning_rate": small.tuning_learning_rate}
+            update={"epochs": small.tuning_passes, "learning_rate": small.learning_rates[1]}
         )
         return self._stage(pairs, known, out, config, _TUNED if self.taught else Shares())
 
