@@ -86,7 +86,8 @@ def tell(settings: DemoSettings, reporter: Reporter) -> Iterator[Demo]:
         server = stack.enter_context(answering(sidecar, config.server, port=port))
         key = sidecar.api_keys().create("demo", ["admin"])
         traffic = _traffic(parts, occupations, server.url, key)
-        cycle = sidecar.tune(TARGET, _StartsTraffic(reporter, traffic))
+        modes = len(parts.config.tune.tried)
+        cycle = sidecar.tune(TARGET, _StartsTraffic(reporter, traffic, modes=modes))
         swap = _let_it_settle(sidecar, parts, traffic)
         examined = _examine(parts, occupations, base, cycle, reporter)
         report = DemoReport(
@@ -261,16 +262,19 @@ def _traffic(parts: Target, occupations: Occupations, url: str, key: str) -> Tra
 
 
 class _StartsTraffic:
-    """Tells the reporter everything, and starts the application once every mode was tried."""
+    """Tells the reporter everything, and starts the application once the last mode is trained."""
 
-    def __init__(self, reporter: Reporter, traffic: Traffic) -> None:
+    def __init__(self, reporter: Reporter, traffic: Traffic, *, modes: int) -> None:
         self._reporter = reporter
         self._traffic = traffic
+        self._left = modes
 
     def step(self, name: str, sentence: str, **keys: object) -> None:
         """Pass it on."""
-        if name == "mode":
-            self._traffic.start()
+        if name == "fit":
+            self._left -= 1
+            if self._left <= 0:
+                self._traffic.start()
         self._reporter.step(name, sentence, **keys)
 
     def progress(self, name: str, done: int, total: int, **keys: object) -> None:
