@@ -8,5 +8,6 @@
 - ``lora``            low-rank changes of both sides
 - ``full``            all weights of both sides
 - ``small``           a compact encoder, made anew
+- ``read_first``      texts teach before the pairs of such a mode
 - ``chosen``          the mode that a job asks for
 """
