@@ -4,7 +4,7 @@ Nothing remembers what is left to share: it is what generations use and the shar
 not hold, looked up anew each time. So no crash loses it.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import structlog
@@ -55,6 +55,34 @@ def in_use(store: StateStore) -> set[str]:
         for record in store.list(GENERATION)
         if record.body["state"] in IN_USE
     }
+
+
+def still_shared(registry: Registry, learned: Iterable[str]) -> Iterator[str]:
+    """Yield what an erasure does not reach in the shared registry, and what to do about it.
+
+    Args:
+        registry: of this machine.
+        learned: fingerprints of models here that learned from what was erased.
+
+    """
+    if registry.shared is None:
+        return
+    place = registry.shared.name
+    try:
+        there = set(registry.shared.fingerprints())
+    except DesirelineError:
+        yield f"{place} could not be looked at: models in it may have learned from it"
+        return
+    for fingerprint in sorted(there.intersection(learned)):
+        yield (
+            f"the model {fingerprint[:12]} learned from it and is shared: delete"
+            f" {place}/{fingerprint} when no machine serves it any more"
+        )
+    if gone := there.difference(registry.names()):
+        yield (
+            f"{place} holds {len(gone)} models that this machine no longer has or never had, and"
+            " nobody here can say what they learned from: delete those that no machine serves"
+        )
 
 
 def _shared(registry: Registry, fingerprint: str, *, vouch: bool) -> Sharing:

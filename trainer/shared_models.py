@@ -19,7 +19,6 @@ from desireline.trainer.disk_sync import sync_path
 from desireline.trainer.errors import (
     ModelChangedError,
     ModelMissingError,
-    SignatureError,
     TrainerError,
 )
 from desireline.trainer.manifest import FINGERPRINT, MANIFEST, PENDING, Manifest
@@ -131,8 +130,6 @@ class SharedModels:
                 return self._taken(fingerprint, digest, scratch)
             except ModelMissingError:
                 continue  # an upload under way, or one that died
-            except (ModelChangedError, SignatureError) as error:
-                refused = error
             except TrainerError as error:
                 log.warning("a shared model was refused", model=fingerprint, reason=str(error))
                 refused = error

@@ -18,6 +18,7 @@ from desireline.sidecar.generations import Generations, State
 from desireline.sidecar.model_exchange import ModelExchange
 from desireline.sidecar.retention import sweep
 from desireline.sidecar.shared_registry import open_registry, signing_key
+from desireline.sidecar.sharing import still_shared
 from desireline.sidecar.signing_keys import make_key
 from desireline.trainer.errors import SignatureError
 from desireline.trainer.manifest import Provenance
@@ -233,3 +234,20 @@ def test_the_doctor_says_whether_the_shared_registry_can_be_read(
     (tmp_path / "shared").write_text("a file where the folder should be")
     assert said()["state"] == "warn"
     assert "what is on this machine serves" in said()["sentence"]
+
+
+def test_an_erasure_names_the_shared_models_that_it_does_not_reach(
+    tmp_path: Path, exported_static: Path
+) -> None:
+    ours = over(tmp_path, "a")
+    base = added(ours, exported_static, "title")
+    taught = [added(ours, exported_static, field, parent=base) for field in ("x", "y", "z")]
+    assert list(still_shared(Registry(tmp_path / "a"), taught)) == []
+    ModelExchange(MemoryStore(), ours).push(taught[1:])
+    ours.remove(taught[2])
+    named, unknown = still_shared(ours, taught[:2])
+    assert f"/{taught[1]} when no machine serves it" in named
+    assert "holds 1 models that this machine no longer has" in unknown
+    (tmp_path / "dead").write_text("a file where the folder should be")
+    (dead,) = still_shared(over(tmp_path, "a", f"{tmp_path}/dead/models"), taught)
+    assert "could not be looked at" in dead
