@@ -127,6 +127,7 @@ class Bench:
     """What all ways of a run share."""
 
     world: str
+    split: str
     data: Path
     pairs: int
     rounds: int
@@ -141,6 +142,8 @@ class Bench:
             turn = seed % len(names)
             for name in names[turn:] + names[:turn]:
                 of = {"world": self.world, "pairs": self.pairs, "seed": seed, "way": name}
+                if self.split != "test":
+                    of["split"] = self.split
                 one = self.cells.get(of | WAYS[name][1], partial(self._one, name, seed))
                 row = found[name]
                 row.rates.append(one["pairs_a_second"])
@@ -157,7 +160,7 @@ class Bench:
             "world": self.world,
             "data": str(self.data),
             "kind": "true",
-            "split": "test",
+            "split": self.split,
             "seed": seed,
             "most": self.pairs,
             "pairs": str(pairs),
@@ -236,6 +239,9 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--quick", action="store_true", help="one round of fewer pairs")
     parser.add_argument("--json", type=Path, help="write the numbers to this file")
     parser.add_argument("--world", choices=("onet", "tldr"), default="onet")
+    parser.add_argument(
+        "--split", choices=("test", "dev"), default="test", help="dev is for choices"
+    )
     parser.add_argument("--data", type=Path, default=DATA, help="folder of the data sets")
     parser.add_argument("--peer", action="store_true", help="build and run opensearch-py-ml")
     parser.add_argument("--peer-python", default="", help="python that has opensearch-py-ml")
@@ -262,6 +268,7 @@ def main() -> int:
             missing["opensearch-py-ml"] = "not asked for; --peer builds its environment"
         bench = Bench(
             world=asked.world,
+            split=asked.split,
             data=asked.data,
             pairs=asked.pairs or (1_280 if asked.quick else 6_400),
             rounds=asked.rounds or (1 if asked.quick else 3),

@@ -38,8 +38,6 @@ class Rows:
         """Look the rows of these numbers up."""
         passages = lessons.passages_of(numbers)
         forbidden = lessons.forbidden(numbers, passages)
-        anchors = np.array([lessons.anchors[number] for number in numbers], dtype=object)
-        texts = np.array([lessons.passages[number].text for number in passages], dtype=object)
         row, column, margin = _own(lessons, numbers, passages)
         fair = ~forbidden[row, column]
 
@@ -54,7 +52,7 @@ class Rows:
             target=there(np.searchsorted(passages, lessons.positive[numbers])),
             forbidden=there(forbidden),
             document=there(lessons.document[passages]),
-            same_text=there((anchors[:, None] == texts).astype(np.bool_)),
+            same_text=there(_same_text(lessons, numbers, passages)),
             own=(there(row[fair]), there(column[fair]), there(margin[fair])),
         )
 
@@ -79,6 +77,14 @@ class Rows:
         """Return the mean of one number a row, each counted by its weight."""
         total = self.weight.sum().clamp(min=torch.finfo(self.weight.dtype).tiny)
         return (self.weight * of_rows).sum() / total
+
+
+def _same_text(lessons: Lessons, numbers: list[int], passages: Indices) -> NDArray[np.bool_]:
+    """Compare by numbers: a large batch has millions of pairs of texts."""
+    known: dict[str, int] = {}
+    texts = [known.setdefault(lessons.passages[each].text, len(known)) for each in passages]
+    anchors = [known.get(lessons.anchors[number], -1) for number in numbers]
+    return np.asarray(np.array(anchors)[:, None] == np.array(texts))
 
 
 def _own(
