@@ -142,6 +142,7 @@ def test_relative_paths_are_read_from_the_folder_of_the_file() -> None:
         targets=target(
             model="./models/mine",
             gate={"golden": "golden.tsv"},
+            tune={"fit": {"replay": 0.5, "replay_texts": "general.txt"}},
             logs={"kind": "files", "path": ["clicks/*.ndjson", "s3://bucket/clicks.csv"]},
         ),
     )
@@ -149,6 +150,8 @@ def test_relative_paths_are_read_from_the_folder_of_the_file() -> None:
     assert config.cluster.ca_certs == Path("/etc/desireline/ca.pem")
     assert config.target("products").model == "/etc/desireline/models/mine"
     assert config.target("products").gate.golden == Path("/etc/desireline/golden.tsv")
+    fit = config.target("products").tune.fit_config
+    assert fit.replay_texts == Path("/etc/desireline/general.txt")
     assert config.target("products").logs.path == (
         "/etc/desireline/clicks/*.ndjson",
         "s3://bucket/clicks.csv",
