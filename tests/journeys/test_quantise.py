@@ -35,6 +35,8 @@ def test_int8_goes_live_by_the_gate_and_by_nothing_else(product, silent) -> None
     report = made.sidecar.quantise(TARGET, silent)
     assert report.outcome is Outcome.WENT_LIVE, report.sentence
     assert report.measures.keys() >= {"candidate", "incumbent"}
+    names = [step.name for step in report.steps]
+    assert names.index("quantise") < names.index("parity") < names.index("gate")
     live = made.parts.generations.live()
     assert made.parts.registry.get(live.fingerprint).provenance.parent == fp32
     assert made.parts.engine.coverage("jobs", live.slot, live.number).complete
@@ -58,6 +60,7 @@ def test_where_nothing_may_get_worse_int8_is_kept_out(product, silent) -> None:
     assert made.parts.generations.live().number == 1
 
 
+@pytest.mark.slow
 def test_a_form_that_finds_other_answers_is_kept_out_before_the_gate_is_asked(
     product, silent
 ) -> None:

@@ -174,6 +174,22 @@ def test_the_way_is_told_with_its_reason(shop: Shop) -> None:
     assert sentence.startswith("slot: one copy of each document")
 
 
+def test_an_encoder_is_shared_before_it_embeds_and_the_run_goes_on_where_it_was_not(
+    shop: Shop,
+) -> None:
+    asked: list[tuple[str, list[Step]]] = []
+
+    def share(fingerprint: str) -> list[str]:
+        asked.append((fingerprint, list(shop.steps)))
+        return ["the shared registry is dead; it is tried again later"]
+
+    shop.target = replace(shop.target, share=share)
+    assert shop.reindex() == 1
+    assert asked == [(FIRST, [Step.GENERATION_CREATED])]
+    assert shop.told.said("registry") == ["the shared registry is dead; it is tried again later"]
+    shop.assert_live_everywhere(1)
+
+
 def test_a_cancelled_run_ends_before_its_next_batch_and_what_serves_is_unchanged(
     shop: Shop,
 ) -> None:
