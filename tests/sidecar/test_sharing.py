@@ -3,6 +3,8 @@
 import json
 from datetime import UTC, datetime
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from typer.testing import CliRunner
@@ -10,20 +12,23 @@ from typer.testing import CliRunner
 from desireline.connectors.documents import TextTemplate
 from desireline.connectors.shared_folder import SharedFolder
 from desireline.connectors.stores.memory import MemoryStore
+from desireline.sidecar.base_encoder import resolve
 from desireline.sidecar.cli.app import app
 from desireline.sidecar.config import Config, parse_config
 from desireline.sidecar.config_errors import ConfigError
 from desireline.sidecar.embedding_cache import EmbeddingCache
 from desireline.sidecar.generations import Generations, State
 from desireline.sidecar.model_exchange import ModelExchange
+from desireline.sidecar.reporting import SilentReporter
 from desireline.sidecar.retention import sweep
 from desireline.sidecar.shared_registry import open_registry, signing_key
 from desireline.sidecar.sharing import still_shared
 from desireline.sidecar.signing_keys import make_key
 from desireline.trainer.errors import SignatureError
-from desireline.trainer.manifest import Provenance
+from desireline.trainer.manifest import MANIFEST, Provenance
 from desireline.trainer.registry import Registry
 from desireline.trainer.shared_models import SharedModels
+from desireline.trainer.signing import PublicKey, Trust
 
 NOW = datetime(2026, 11, 21, 2, 0, tzinfo=UTC)
 TARGET = {"index": "jobs", "text": ["title"]}
@@ -251,3 +256,42 @@ def test_an_erasure_names_the_shared_models_that_it_does_not_reach(
     (tmp_path / "dead").write_text("a file where the folder should be")
     (dead,) = still_shared(over(tmp_path, "a", f"{tmp_path}/dead/models"), taught)
     assert "could not be looked at" in dead
+
+
+def a_target(registry: Registry, asked: list[Any]) -> Any:
+    """As much of a target as finding its base encoder needs."""
+    template = TextTemplate(fields=("title",))
+    worker = SimpleNamespace(run=lambda job, _: asked.append(job) or {"fingerprint": "f" * 64})
+    return SimpleNamespace(
+        registry=registry, config=SimpleNamespace(template=template), worker=worker
+    )
+
+
+def test_a_base_encoder_that_another_machine_imported_is_taken_and_not_imported_again(
+    tmp_path: Path, exported_static: Path
+) -> None:
+    ours, asked = over(tmp_path, "a"), []
+    other = added(ours, exported_static, "other")
+    base = added(ours, exported_static, "title")
+    ModelExchange(MemoryStore(), ours).push([other, base])
+    theirs = a_target(over(tmp_path, "b"), asked)
+    assert resolve(theirs, "tiny", SilentReporter()) == base
+    assert theirs.registry.names() == [base]
+    assert asked == []
+    dead = a_target(over(tmp_path, "c", f"{ours.root}/{base}/{MANIFEST}/x"), asked)
+    assert resolve(dead, "tiny", SilentReporter()) == "f" * 64
+    assert len(asked) == 1
+
+
+def test_where_signatures_are_needed_an_unsigned_encoder_is_imported_only_by_who_can_sign(
+    tmp_path: Path,
+) -> None:
+    asked: list[Any] = []
+    key = PublicKey("MCowBQYDK2VwAyEA11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo=")
+    strict = Registry(tmp_path / "a", trust=Trust(keys=(key,), required=True))
+    with pytest.raises(SignatureError, match="tiny is signed by nobody"):
+        resolve(a_target(strict, asked), "tiny", SilentReporter())
+    assert asked == []
+    signing = Registry(tmp_path / "b", trust=Trust(keys=(key,), required=True, signs=True))
+    resolve(a_target(signing, asked), "tiny", SilentReporter())
+    assert len(asked) == 1
