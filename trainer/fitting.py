@@ -32,10 +32,11 @@ from desireline.trainer.import_model import bring_model
 from desireline.trainer.jobs import FitConfig
 from desireline.trainer.losses.names import settings_of_loss
 from desireline.trainer.peers import peers
-from desireline.trainer.training_data import Source, TrainingData, read_training_data
 from desireline.trainer.trackers import open_trackers
+from desireline.trainer.training_data import Source, TrainingData, read_training_data
 from desireline.trainer.training_files import CSVOptions
-from desireline.trainer.tuning import Progress, Tuned, tune_pairs
+from desireline.trainer.tuned import Progress, Tuned
+from desireline.trainer.tuning import tune_pairs
 
 Options = Mapping[str, Any]
 

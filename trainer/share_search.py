@@ -30,7 +30,7 @@ from desireline.trainer.measures.ndcg import Ndcg
 from desireline.trainer.modes.chosen import train
 from desireline.trainer.pairs import PairSet
 from desireline.trainer.peers import peers
-from desireline.trainer.tuning import Progress, Tuned, interpolate, save_encoder
+from desireline.trainer.tuned import Progress, Tuned, interpolate, save_encoder
 
 _MEASURE = Ndcg(10)
 _DEVELOPMENT = 0.05

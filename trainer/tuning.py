@@ -20,7 +20,6 @@ from desireline.trainer.devices import (
     attentions,
     fast_hardware,
     half_precision,
-    processor_threads,
     training_device,
 )
 from desireline.trainer.encoders.sentence_transformers import load_sentence_transformer
@@ -39,20 +38,6 @@ from desireline.trainer.trackers import trackers_of
 from desireline.trainer.tuned import Progress, Tuned, interpolate, save_encoder
 from desireline.trainer.utilisation import Utilisation
 from desireline.trainer.watching import Budget, Training, Watcher, diverged
-
-__all__ = [
-    "Dress",
-    "Progress",
-    "Tuned",
-    "half_precision",
-    "interpolate",
-    "prepare_weights",
-    "processor_threads",
-    "save_encoder",
-    "training_device",
-    "tune",
-    "tune_pairs",
-]
 
 log = structlog.get_logger(__name__)
 

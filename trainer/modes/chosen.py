@@ -8,7 +8,7 @@ from desireline.trainer.modes import adapter, full, lora, query, small
 from desireline.trainer.modes.base import Mode
 from desireline.trainer.modes.read_first import read_first
 from desireline.trainer.trackers import open_trackers
-from desireline.trainer.tuning import Progress, Tuned
+from desireline.trainer.tuned import Progress, Tuned
 
 MODES: Mapping[TrainedMode, Mode] = {
     "adapter": adapter.train,

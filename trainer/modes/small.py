@@ -24,7 +24,8 @@ from desireline.trainer.encoders.sentence_transformers import load_sentence_tran
 from desireline.trainer.errors import TrainerError
 from desireline.trainer.jobs import FitConfig, FitJob
 from desireline.trainer.pairs import PairSet
-from desireline.trainer.tuning import Progress, Tuned, save_encoder, tune_pairs
+from desireline.trainer.tuned import Progress, Tuned, save_encoder
+from desireline.trainer.tuning import tune_pairs
 
 log = structlog.get_logger(__name__)
 

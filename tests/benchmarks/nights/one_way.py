@@ -36,7 +36,7 @@ from desireline.trainer.self_supervised.reading import learn_from_texts
 from desireline.trainer.self_supervised_config import write_texts
 from desireline.trainer.sessions import to_sessions
 from desireline.trainer.share_search import train_with_share
-from desireline.trainer.tuning import Tuned
+from desireline.trainer.tuned import Tuned
 
 
 def main() -> None:
