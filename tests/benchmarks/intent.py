@@ -27,6 +27,7 @@ from typing import Any
 import numpy as np
 import torch
 from meaning.peers import NEIGHBOURS, SHARPNESS, by_words, shares_of, vote
+from meaning.told import goals, show
 from meaning.trunks import Remembered, Trunk, base_trunk, tuned_trunk
 from mining.worlds import World, load
 from resuming.cells import Cells
@@ -39,8 +40,6 @@ from desireline.trainer.intent.head import IntentHead
 from desireline.trainer.intent.learning import Lesson, learn_head
 from desireline.trainer.intent.lessons import IntentLessons, intent_lessons
 from desireline.trainer.intent.scoring import (
-    FIGURES,
-    RARE,
     HeldOutIntents,
     IntentScore,
     difference,
@@ -66,7 +65,6 @@ TAUGHT = 5_000
 BOOSTS = (0.02, 0.05, 0.1, 0.2, 0.4)
 SURE, MOST, LEAST_HITS, DEPTH = 0.9, 3, 5, 20
 QUERIES = 1_500
-CALIBRATED = 0.05
 
 
 @dataclass(frozen=True)
@@ -260,50 +258,6 @@ def _plain(found: IntentScore) -> dict[str, Any]:
         part: {name: asdict(figure) for name, figure in figures.items()}
         for part, figures in found.parts.items()
     }
-
-
-def goals(found: dict[str, dict[str, Any]]) -> list[dict[str, Any]]:
-    """Say which goals hold."""
-    told = []
-    for name, cell in found.items():
-        error = cell["figures"]["head, base"]["all"]["calibration error"]["value"]
-        filtered = cell["searches"]["base"]["filter"]["high"]
-        over = cell["accuracy over"]
-        checks = [
-            (f"accuracy over: {who}", "lower bound above 0", over[who]["low"], over[who]["low"] > 0)
-            for who in ("majority", "vote of documents", "words")
-        ]
-        near = over["vote of taught queries"]["high"]
-        checks += [
-            ("accuracy over: vote of taught queries", "upper bound not below 0", near, near >= 0),
-            ("calibration error", "at most 0.05", error, error <= CALIBRATED),
-            ("mRR@20 by filter", "upper bound not below 0", filtered, filtered >= 0),
-        ]
-        told += [
-            {"name": f"{name}: {what}", "goal": goal, "value": round(value, 4), "holds": holds}
-            for what, goal, value, holds in checks
-        ]
-    return told
-
-
-def show(name: str, cell: dict[str, Any]) -> None:
-    """Print one cell as rows of a Markdown table."""
-    print(
-        f"\n{name}: {cell['taught']:,} queries teach, {cell['queries']:,} are asked,"
-        f" {cell['categories']} categories\n"
-    )
-    print("| | " + " | ".join(FIGURES) + " | accuracy, rare categories |")
-    print("|---" * (len(FIGURES) + 2) + "|")
-    for who, parts in cell["figures"].items():
-        cells = [_cell(parts["all"][figure]) for figure in FIGURES]
-        cells.append(_cell(parts[RARE]["accuracy"]) if RARE in parts else "")
-        print(f"| {who} | " + " | ".join(cells) + " |")
-    for trunk, told in cell["searches"].items():
-        print(f"\nmRR@20, {trunk} trunk: {json.dumps(told)}", flush=True)
-
-
-def _cell(figure: dict[str, float]) -> str:
-    return f"{figure['value']:.3f} [{figure['low']:.3f}, {figure['high']:.3f}]"
 
 
 def main() -> int:
