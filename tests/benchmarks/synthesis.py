@@ -7,7 +7,8 @@ query is looked at: queries are words of titles, or the train queries without th
 pupil is a table of word vectors (wordllama), the teacher MiniLM by its similarities (no package
 carries a cross-encoder; `--teacher FOLDER` takes one). Every way is stopped by the dev queries and
 measured once on the test queries, over all 1,016 documents; intervals are of the gain in mRR@20
-over the pupil as it comes, bootstrapped over queries with the seeds' mean. One thread.
+over the pupil as it comes, bootstrapped over queries with the mean of the seeds. Rows are of seed
+0; the seeds are of the training. One thread.
 """
 
 import argparse
@@ -64,6 +65,8 @@ def main() -> int:
     for name, row in found.items():
         tell(line(name, row))
     goals = goals_of(found)
+    for row in found.values():
+        row.pop("values", None)
     for goal in goals:
         tell(f"{'holds ' if goal['holds'] else 'missed'}  {goal['name']}: {goal['value']}")
     if options.json:
@@ -130,7 +133,7 @@ def cell(
         for query, right in sorted(world.dev.items())
         for one in sorted(right)
     ]
-    out = scratch / f"{made.parent.name}-{of['way'].replace(' ', '-')}"
+    out = scratch / f"{made.parent.name}-{of['way'].replace(' ', '-')}-{of['seed']}"
     told = {"seed": of["seed"], "threads": 1, "epochs": EPOCHS, "batch_size": BATCH, **recipe}
     run = fit(pupil, rows, dev, out=out, **told)
     return {
@@ -149,7 +152,7 @@ def synthesised(
 ) -> tuple[Path, dict[str, Any]]:
     """Return the file of the rows and their card."""
     teacher = Path(of.get("teacher", "minilm"))
-    out = folder / f"{of['from']}-{of['relations']}-{of['seed']}-{of['most']}-{teacher.name}"
+    out = folder / f"{of['from']}-{of['relations']}-{of['most']}-{teacher.name}"
     if out.exists():
         return out / "pairs.ndjson", json.loads((out / "card.json").read_text())
     documents = [
@@ -159,7 +162,7 @@ def synthesised(
     queries = None
     if of["from"] == "queries":
         known = sorted(world.train)
-        drawn = np.random.default_rng(of["seed"]).permutation(len(known))[: of["most"]]
+        drawn = np.random.default_rng(0).permutation(len(known))[: of["most"]]
         queries = [known[at] for at in drawn]
     made = synthesize(
         queries,
@@ -168,7 +171,6 @@ def synthesised(
         num_relations=of["relations"],
         out=out,
         max_pairs=of["most"] * (of["relations"] - 1),
-        seed=of["seed"],
         threads=1,
     )
     return made.file, made.card
@@ -193,7 +195,7 @@ def mean_row(runs: list[dict[str, Any]], base: dict[str, list[float]]) -> dict[s
     """Return the mean over seeds, query by query, and the gain over the base with its interval."""
     mean = {name: np.mean([run["values"][name] for run in runs], axis=0).tolist() for name in base}
     gain = compare(as_evaluation(mean), as_evaluation(base)).of(MEASURES[0]).gain
-    row = base_row(mean)
+    row = base_row(mean) | {"values": mean}
     row["gain"] = [gain.mean, gain.low, gain.high]
     row["seeds"] = [float(np.mean(run["values"][str(MEASURES[0])])) for run in runs]
     row["rows"] = runs[0]["rows"]
@@ -214,15 +216,17 @@ def goals_of(found: dict[str, Any]) -> list[dict[str, Any]]:
     """Say whether margins teach more than the same rows without them."""
     goals = []
     for source in FROM:
-        softmax = found[f"{source}, in-batch softmax"]["mrr@20"]
+        softmax = found[f"{source}, in-batch softmax"]["values"]
         named = [name for name in found if name.startswith(f"{source}, MarginMSE")]
-        best = max(found[name]["mrr@20"] for name in named)
+        best = max(named, key=lambda name: found[name]["mrr@20"])
+        told = compare(as_evaluation(found[best]["values"]), as_evaluation(softmax))
+        gain = told.of(MEASURES[0]).gain
         goals.append(
             {
                 "name": f"margins over softmax on the same rows, from {source}",
-                "goal": "> 0 in mRR@20",
-                "value": round(best - softmax, 4),
-                "holds": best > softmax,
+                "goal": "lower bound above 0 in mRR@20",
+                "value": [round(each, 4) for each in (gain.mean, gain.low, gain.high)],
+                "holds": gain.low > 0,
             }
         )
         low = min(found[name]["gain"][1] for name in named)
