@@ -58,7 +58,7 @@ def _example(example: ChangedQuery, changes: AnswerChanges, *, opened: bool) -> 
 def _column(title: str, answers: Sequence[Answer], *, after: bool) -> Markup:
     rows = [_answer(answer, after=after) for answer in answers]
     content = element("ol", rows) if rows else element("p", "Nothing was found.", class_="quiet")
-    return element("section", element("h4", title), content, class_="answers")
+    return element("section", element("h4", title), content, class_="ranking")
 
 
 def _answer(answer: Answer, *, after: bool) -> Markup:
