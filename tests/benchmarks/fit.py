@@ -74,6 +74,7 @@ WAYS: dict[str, tuple[str, dict[str, Any]]] = {
         "ours",
         _SAME | {"options": {"mode": "query"} | _FROZEN | _NOT_KEPT},
     ),
+    "query, 5 layers frozen": ("ours", _SAME | {"options": {"mode": "query", "frozen_layers": 5}}),
 }
 BASELINE = "sentence-transformers"
 #: Ratio of pairs a processor second: way, to which, at least.
