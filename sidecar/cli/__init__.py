@@ -17,7 +17,8 @@
 - ``waiting``         for the end of a process that serves
 - ``demo``, ``init``, ``doctor``, ``logs``, ``mine``, ``synthesize``, ``fit``, ``tune``,
   ``quantise``, ``reindex``, ``serve``, ``status``, ``generations``, ``revert``, ``verify``,
-  ``search``, ``intent``, ``simulate``, ``erase``, ``keys``, ``judgments``, ``models``   the commands
+  ``search``, ``intent``, ``simulate``, ``erase``, ``keys``, ``judgments``, ``models``   the
+  commands
 - ``steering``        ``pause``, ``resume``, ``throttle``, ``postpone``, ``cut-over``, ``cancel``
 - ``app``             all commands, in the order one meets them
 """
