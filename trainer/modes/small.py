@@ -35,7 +35,7 @@ _PRETRAINING = 0.6
 _DOCUMENT_TOKENS = 64
 #: What counts beside a teacher's vectors, in pre-training and in tuning.
 _TAUGHT = Shares(answers=0.3, vectors=1.0, order=1.0)
-_TUNED = Shares(answers=1.0)
+_TUNED = Shares(answers=1.0, vectors=0.5, order=1.0)
 #: What masked words count.
 _MASKED = 0.2
 
