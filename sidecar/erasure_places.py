@@ -173,46 +173,42 @@ class IntentHeadsPlace:
         return [head for head in heads if noted.learned(head, self._digests)]
 
 
-class LogReportPlace:
+class _KeptRecordPlace:
+    """A record that may name queries; it is forgotten whole, and its next maker makes another."""
+
+    _kept: Callable[[StateStore, str], Mapping[str, Any] | None]
+    _forget: Callable[[StateStore, str], bool]
+
+    def __init__(self, store: StateStore, target: str, subject: Subject) -> None:
+        self._store = store
+        self._target = target
+        self._subject = subject
+
+    def count(self) -> int:
+        """Count strings."""
+        wanted = {*self._subject.names, self._subject.text} - {""}
+        return sum(text in wanted for text in _strings(self._kept(self._store, self._target)))
+
+    def remove(self) -> None:
+        """Forget the whole record."""
+        if self.count():
+            self._forget(self._store, self._target)
+
+
+class LogReportPlace(_KeptRecordPlace):
     """The health report kept last; it may name queries that many typed."""
 
     name = "report of the click log"
-
-    def __init__(self, store: StateStore, target: str, subject: Subject) -> None:
-        self._store = store
-        self._target = target
-        self._subject = subject
-
-    def count(self) -> int:
-        """Count strings."""
-        wanted = {*self._subject.names, self._subject.text} - {""}
-        return sum(text in wanted for text in _strings(kept_report(self._store, self._target)))
-
-    def remove(self) -> None:
-        """Forget the whole report; the next reading of the log makes another."""
-        if self.count():
-            forget_report(self._store, self._target)
+    _kept = staticmethod(kept_report)
+    _forget = staticmethod(forget_report)
 
 
-class ChangesPlace:
+class ChangesPlace(_KeptRecordPlace):
     """The examples of changed answers of the last cycle; they name queries that many typed."""
 
     name = "examples of changed answers"
-
-    def __init__(self, store: StateStore, target: str, subject: Subject) -> None:
-        self._store = store
-        self._target = target
-        self._subject = subject
-
-    def count(self) -> int:
-        """Count strings."""
-        wanted = {*self._subject.names, self._subject.text} - {""}
-        return sum(text in wanted for text in _strings(kept_changes(self._store, self._target)))
-
-    def remove(self) -> None:
-        """Forget all examples; the next cycle makes others."""
-        if self.count():
-            forget_changes(self._store, self._target)
+    _kept = staticmethod(kept_changes)
+    _forget = staticmethod(forget_changes)
 
 
 class JudgmentsPlace:
