@@ -11,8 +11,6 @@ have half as many steps. Each cell runs in a process of its own with one thread 
 """
 
 import argparse
-import json
-import os
 import sys
 import tempfile
 import time
@@ -20,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from nights.table import UNTRAINED, Bench, Row, goal, shown
+from nights.table import UNTRAINED, Bench, Row, conclude, goal, shown
 from resuming.cells import Cells
 
 HERE = Path(__file__).parent
@@ -157,14 +155,7 @@ def main() -> int:
             table = rows(bench, world, asked)
             told += report(world, table)
             judged += goals(world, table)
-    for each in judged:
-        holds = "holds" if each["holds"] else "MISSED"
-        print(f"{holds:7} {each['name']}: {each['value']} (goal {each['goal']})")
-    if asked.json:
-        machine = {"cores": os.cpu_count(), "load": os.getloadavg(), "quick": asked.quick}
-        content = {"benchmark": "first_night", "machine": machine, "rows": told, "goals": judged}
-        asked.json.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
-    return 0 if all(each["holds"] for each in judged) else 1
+    return conclude("first_night", told, judged, quick=asked.quick, file=asked.json)
 
 
 if __name__ == "__main__":

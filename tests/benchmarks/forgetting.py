@@ -10,8 +10,6 @@ Each cell runs in a process of its own with one thread and is kept in `--cells`.
 """
 
 import argparse
-import json
-import os
 import sys
 import tempfile
 import time
@@ -19,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from nights.table import Bench, Row, goal, shown
+from nights.table import Bench, Row, conclude, goal, shown
 from resuming.cells import Cells
 
 HERE = Path(__file__).parent
@@ -148,14 +146,7 @@ def main() -> int:
         )
         table = rows(bench, asked)
     told, judged = report(table), goals(table)
-    for each in judged:
-        holds = "holds" if each["holds"] else "MISSED"
-        print(f"{holds:7} {each['name']}: {each['value']} (goal {each['goal']})")
-    if asked.json:
-        machine = {"cores": os.cpu_count(), "load": os.getloadavg(), "quick": asked.quick}
-        content = {"benchmark": "forgetting", "machine": machine, "rows": told, "goals": judged}
-        asked.json.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
-    return 0 if all(each["holds"] for each in judged) else 1
+    return conclude("forgetting", told, judged, quick=asked.quick, file=asked.json)
 
 
 if __name__ == "__main__":
