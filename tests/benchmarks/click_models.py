@@ -10,8 +10,6 @@ users have today, `as ranked` needs no click.
 """
 
 import argparse
-import json
-import os
 import sys
 import time
 from collections import defaultdict
@@ -24,6 +22,7 @@ from typing import Any
 
 import numpy as np
 import polars as pl
+from goals.held import conclude
 from recovered.picture import draw
 from recovered.worlds import USERS, Truth, World, esci, onet, tldr
 from resuming.cells import Cells
@@ -198,15 +197,9 @@ def main() -> int:
     charts = table(rows)
     judged = goals(charts, sizes)
     report(rows, charts, sizes)
-    for goal in judged:
-        print(f"{'holds' if goal['holds'] else 'MISSED':7} {goal['name']}: {goal['value']}")
     if asked.picture:
         asked.picture.write_text(draw(charts, sizes), encoding="utf-8")
-    if asked.json:
-        machine = {"cores": os.cpu_count(), "load": os.getloadavg(), "quick": asked.quick}
-        content = {"benchmark": "click_models", "machine": machine, "rows": rows, "goals": judged}
-        asked.json.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
-    return 0 if all(goal["holds"] for goal in judged) else 1
+    return conclude("click_models", judged, quick=asked.quick, file=asked.json, rows=rows)
 
 
 if __name__ == "__main__":

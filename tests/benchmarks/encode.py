@@ -21,6 +21,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from goals.held import conclude, goal
 from numpy.typing import NDArray
 from sentence_transformers import SentenceTransformer
 
@@ -140,27 +141,30 @@ def goals(timings: list[Timing]) -> list[dict[str, Any]]:
         best = max((timing for timing in rows if timing is not ours), key=lambda row: row.best)
         ratio = ours.best / best.best
         judged.append(
-            _goal(f"encode {mixture}: times {best.candidate}", ">= 1.0", ratio, ratio >= 1)
+            goal(
+                f"encode {mixture}: times {best.candidate}",
+                ">= 1.0",
+                ratio,
+                holds=ratio >= 1,
+                digits=9,
+            )
         )
     difference = max(timing.max_cosine_difference for timing in timings)
-    judged.append(_goal("largest cosine difference", "<= 0.0001", difference, difference <= 1e-4))
+    judged.append(
+        goal(
+            "largest cosine difference", "<= 0.0001", difference, holds=difference <= 1e-4, digits=9
+        )
+    )
     return judged
 
 
-def _goal(name: str, goal: str, value: float, holds: bool) -> dict[str, Any]:
-    return {"name": name, "goal": goal, "value": round(value, 9), "holds": bool(holds)}
-
-
-def report(timings: list[Timing], missing: dict[str, str], judged: list[dict[str, Any]]) -> None:
+def report(timings: list[Timing], missing: dict[str, str]) -> None:
     print(f"{'mixture':12}{'candidate':38}{'best':>8}{'median':>8}{'per cpu-s':>10}   docs/s")
     for row in timings:
         cpu = statistics.median(row.cpu_docs_per_s)
         print(f"{row.mixture:12}{row.candidate:38}{row.best:8.0f}{row.median:8.0f}{cpu:10.0f}")
     for name, reason in missing.items():
         print(f"not run: {name}: {reason}")
-    for goal in judged:
-        holds = "holds" if goal["holds"] else "MISSED"
-        print(f"{holds:7} {goal['name']}: {goal['value']} (goal {goal['goal']})")
 
 
 def main() -> int:
@@ -176,19 +180,11 @@ def main() -> int:
         encoders, missing = candidates(folder)
         timings = measure(encoders, texts, rounds=3 if asked.quick else 5)
     judged = goals(timings)
-    report(timings, missing, judged)
-    if asked.json:
-        machine = {"cores": os.cpu_count(), "load": os.getloadavg(), "quick": asked.quick}
-        rows = [asdict(row) | {"best": row.best, "median": row.median} for row in timings]
-        content = {
-            "benchmark": "encode",
-            "machine": machine,
-            "timings": rows,
-            "not_run": missing,
-            "goals": judged,
-        }
-        asked.json.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
-    return 0 if all(goal["holds"] for goal in judged) else 1
+    report(timings, missing)
+    rows = [asdict(row) | {"best": row.best, "median": row.median} for row in timings]
+    return conclude(
+        "encode", judged, quick=asked.quick, file=asked.json, timings=rows, not_run=missing
+    )
 
 
 if __name__ == "__main__":

@@ -18,7 +18,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from nights.table import UNTRAINED, Bench, Row, conclude, goal, shown
+from goals.held import conclude, goal
+from nights.table import UNTRAINED, Bench, Row, shown
 from resuming.cells import Cells
 
 HERE = Path(__file__).parent
@@ -155,7 +156,7 @@ def main() -> int:
             table = rows(bench, world, asked)
             told += report(world, table)
             judged += goals(world, table)
-    return conclude("first_night", told, judged, quick=asked.quick, file=asked.json)
+    return conclude("first_night", judged, quick=asked.quick, file=asked.json, rows=told)
 
 
 if __name__ == "__main__":

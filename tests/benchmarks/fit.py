@@ -16,8 +16,6 @@ runs its own `train()`. Rows called "without ..." are ours with one shortcut tak
 """
 
 import argparse
-import json
-import os
 import shutil
 import statistics
 import subprocess
@@ -29,6 +27,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from goals.held import conclude, goal
 from resuming.cells import Cells
 from training.child import run_apart
 
@@ -216,12 +215,14 @@ def goals(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
         if way in by_name and other in by_name:
             rates = [statistics.median(by_name[n]["pairs_a_cpu_second"]) for n in (way, other)]
             value = rates[0] / rates[1]
-            judged.append(_goal(f"{way}: times {other}", f">= {least:g}", value, value >= least))
+            judged.append(
+                goal(f"{way}: times {other}", f">= {least:g}", value, holds=value >= least)
+            )
     for way in ("full", "full, one pair a document"):
         distance = by_name.get(way, {}).get("over_trainer")
         if distance:
             name = f"{way}: held-out nDCG@10 over the Trainer's"
-            judged.append(_goal(name, "not below", distance[0], distance[2] >= 0))
+            judged.append(goal(name, "not below", distance[0], holds=distance[2] >= 0))
     return judged
 
 
@@ -229,10 +230,6 @@ def quick_ways() -> list[str]:
     """Name the ways that goals are about, and a few more, in their order."""
     meant = {name for way, other, _ in RATIOS for name in (way, other)} | set(QUICK)
     return [name for name in WAYS if name in meant]
-
-
-def _goal(name: str, goal: str, value: float, holds: bool) -> dict[str, Any]:
-    return {"name": name, "goal": goal, "value": round(value, 4), "holds": bool(holds)}
 
 
 def arguments() -> argparse.Namespace:
@@ -282,20 +279,7 @@ def main() -> int:
     for name, reason in missing.items():
         print(f"not run: {name}: {reason}")
     judged = goals(rows)
-    for goal in judged:
-        holds = "holds" if goal["holds"] else "MISSED"
-        print(f"{holds:7} {goal['name']}: {goal['value']} (goal {goal['goal']})")
-    if asked.json:
-        machine = {"cores": os.cpu_count(), "load": os.getloadavg(), "quick": asked.quick}
-        content = {
-            "benchmark": "fit",
-            "machine": machine,
-            "rows": rows,
-            "not_run": missing,
-            "goals": judged,
-        }
-        asked.json.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
-    return 0 if all(goal["holds"] for goal in judged) else 1
+    return conclude("fit", judged, quick=asked.quick, file=asked.json, rows=rows, not_run=missing)
 
 
 if __name__ == "__main__":

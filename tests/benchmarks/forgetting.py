@@ -17,7 +17,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from nights.table import Bench, Row, conclude, goal, shown
+from goals.held import conclude, goal
+from nights.table import Bench, Row, shown
 from resuming.cells import Cells
 
 HERE = Path(__file__).parent
@@ -146,7 +147,7 @@ def main() -> int:
         )
         table = rows(bench, asked)
     told, judged = report(table), goals(table)
-    return conclude("forgetting", told, judged, quick=asked.quick, file=asked.json)
+    return conclude("forgetting", judged, quick=asked.quick, file=asked.json, rows=told)
 
 
 if __name__ == "__main__":

@@ -10,11 +10,13 @@ is not trained and nothing is chosen by the test queries; the sample of them is 
 
 import argparse
 import json
+import sys
 import tempfile
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from goals.held import conclude, goal
 from mining.worlds import World, load
 
 from desireline.connectors.documents import TextTemplate
@@ -66,18 +68,18 @@ def goals(found: list[dict[str, Any]]) -> list[dict[str, Any]]:
     gate = GateConfig()
     asked = (("cosine_p1", gate.int8_cosine), ("overlap@10", gate.int8_overlap))
     return [
-        {
-            "name": f"int8 of MiniLM on {each['set']}: {name}",
-            "goal": least,
-            "value": each[name],
-            "holds": each[name] >= least,
-        }
+        goal(
+            f"int8 of MiniLM on {each['set']}: {name}",
+            f">= {least}",
+            each[name],
+            holds=each[name] >= least,
+        )
         for each in found
         for name, least in asked
     ]
 
 
-def main() -> None:
+def main() -> int:
     """Measure every set and say what was found."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--quick", action="store_true", help="fewer queries, one set")
@@ -89,10 +91,8 @@ def main() -> None:
             measured(load(name, DATA), registry, most_queries=300 if options.quick else 1_000)
             for name in (WORLDS[:1] if options.quick else WORLDS)
         ]
-    if options.json:
-        content = {"goals": goals(found), "sets": found}
-        options.json.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+    return conclude("int8", goals(found), quick=options.quick, file=options.json, sets=found)
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -10,8 +10,6 @@ tunes in seconds.
 """
 
 import argparse
-import json
-import os
 import statistics
 import sys
 import time
@@ -24,6 +22,7 @@ from typing import Any
 
 import numpy as np
 import polars as pl
+from goals.held import conclude, goal
 from mining.static_encoder import Recipe, StaticEncoder, train
 from poisoned.attacks import KINDS, PATIENT, Campaign, Force, attack, draw_campaigns
 from poisoned.picture import Line, draw
@@ -302,20 +301,16 @@ def goals(outcomes: Sequence[Outcome], rows: Sequence[Row]) -> list[dict[str, An
         )
         * 2
     )
-    judged = [_goal("mRR lost on clean data", f"<= {MOST_PRICE}", price, price <= MOST_PRICE)]
+    judged = [goal("mRR lost on clean data", f"<= {MOST_PRICE}", price, holds=price <= MOST_PRICE)]
     for kind in KINDS:
         met = [row.left for row in rows if row.kind == kind and row.share >= FROM_SHARE]
         if kind not in UNSTOPPED:
             name = f"lift left to {kind}, from {FROM_SHARE:.0%} of clients on, at worst"
-            judged.append(_goal(name, f"<= {MOST_LEFT}", max(met), max(met) <= MOST_LEFT))
+            judged.append(goal(name, f"<= {MOST_LEFT}", max(met), holds=max(met) <= MOST_LEFT))
     return judged
 
 
-def _goal(name: str, goal: str, value: float, holds: bool) -> dict[str, Any]:
-    return {"name": name, "goal": goal, "value": round(value, 4), "holds": bool(holds)}
-
-
-def report(rows: Sequence[Row], judged: Sequence[Mapping[str, Any]]) -> None:
+def report(rows: Sequence[Row]) -> None:
     print(
         "\n| attack | share of clients | in top 10, open | defended | rank, open | defended"
         " | lift left | of what judges, open | defended |"
@@ -330,9 +325,6 @@ def report(rows: Sequence[Row], judged: Sequence[Mapping[str, Any]]) -> None:
             f" | {row.rank_open:.1f} | {row.rank_defended:.1f} | {left}"
             f" | {row.judging_open:.1%} | {row.judging_defended:.1%} |"
         )
-    for goal in judged:
-        holds = "holds" if goal["holds"] else "MISSED"
-        print(f"{holds:7} {goal['name']}: {goal['value']} (goal {goal['goal']})")
 
 
 def _spread(mean: float, seeds: Sequence[float]) -> str:
@@ -372,19 +364,17 @@ def main() -> int:
     )
     rows = table(outcomes)
     judged = goals(outcomes, rows)
-    report(rows, judged)
+    report(rows)
     if asked.picture:
         asked.picture.write_text(draw(lines_of(rows)), encoding="utf-8")
-    if asked.json:
-        content = {
-            "benchmark": "poisoning",
-            "machine": {"cores": os.cpu_count(), "load": os.getloadavg(), "quick": asked.quick},
-            "outcomes": [asdict(each) for each in outcomes],
-            "rows": [asdict(row) for row in rows],
-            "goals": judged,
-        }
-        asked.json.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
-    return 0 if all(goal["holds"] for goal in judged) else 1
+    return conclude(
+        "poisoning",
+        judged,
+        quick=asked.quick,
+        file=asked.json,
+        outcomes=[asdict(each) for each in outcomes],
+        rows=[asdict(row) for row in rows],
+    )
 
 
 if __name__ == "__main__":

@@ -5,25 +5,29 @@
 Every number is of held-out queries over all documents of a set. "true" learns from the right
 answers of other queries; "clicks" from what the miners find in clicks that are SIMULATED on the
 base encoder's answers. "plain" is sentence-transformers' Trainer by its documentation on the very
-same pairs. Each cell (set, kind of pairs, way, seed) runs in a process of its own with one thread;
-finished ones are kept in `--cells`, so that a killed run goes on. Our learning rate is the
+same 6,000 pairs that most ways share; "all pairs" are all that the set has. Each cell (set, kind
+of pairs, way, seed) runs in a process of its own with one thread, as many at once as there are
+cores; finished ones are kept in `--cells`, so that a killed run goes on. Our learning rate is the
 default. Intervals are paired bootstrap intervals over queries,
 whose values are the mean over the seeds. Processor seconds are those of training alone.
 """
 
 import argparse
-import json
 import os
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 import numpy as np
+from goals.held import conclude
 from resuming.cells import Cells
 from training.child import run_apart
 from training.gains import MEASURES, Row, goals, picture, put_together, report
@@ -108,6 +112,13 @@ class Bench:
     until: float
     #: Python of an environment that holds opensearch-py-ml; without one it is left out.
     peer_python: str = ""
+    #: Held while the pairs of that name are drawn, which several cells may want.
+    drawing: dict[str, Lock] = field(default_factory=lambda: defaultdict(Lock))
+
+    def measure(self, cells: Sequence[Cell], *, at_once: int) -> None:
+        """Measure what there is time for, some at once, in their order."""
+        with ThreadPoolExecutor(at_once) as pool:
+            list(pool.map(self.get, cells))
 
     def get(self, cell: Cell) -> dict[str, Any] | None:
         """Return what was found for a cell; None if there is no time left for it."""
@@ -121,7 +132,8 @@ class Bench:
         who = OTHERS.get(cell.way, "ours")
         if time.monotonic() >= self.until or (who == "peer" and not self.peer_python):
             raise NotMeasuredError
-        pairs = self.scratch / f"{cell.world}-{cell.kind}-{cell.seed}-{cell.most}"
+        name = f"{cell.world}-{cell.kind}-{cell.seed}-{cell.most}"
+        pairs = self.scratch / name
         job = {
             "way": cell.way,
             "world": cell.world,
@@ -135,8 +147,9 @@ class Bench:
             "recipe_of": who,
             "peer_python": self.peer_python,
         }
-        if cell.way in WAYS and not pairs.exists():
-            run_apart(job | {"way": "pairs"}, self.scratch)
+        with self.drawing[name]:
+            if cell.way in WAYS and not pairs.exists():
+                run_apart(job | {"way": "pairs"}, self.scratch)
         found = run_apart(job, self.scratch)
         print(f"{cell.world} {cell.kind} seed {cell.seed} {cell.way}: {_told(found)}", flush=True)
         return found
@@ -160,7 +173,7 @@ def cells(worlds: list[str], kinds: list[str], ways: list[str], seeds: list[int]
 
 
 def rows(bench: Bench, asked: list[Cell]) -> list[Row]:
-    """Measure what there is time for and put the seeds together."""
+    """Put together the seeds of what was measured, or is now."""
     found: dict[tuple[str, str, str], list[dict[str, Any]]] = {}
     for cell in asked:
         one = bench.get(cell)
@@ -186,6 +199,7 @@ def main() -> int:
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
     parser.add_argument("--ways", nargs="+", choices=list(WAYS), default=list(WAYS))
     parser.add_argument("--peer-python", default="", help="python that has opensearch-py-ml")
+    parser.add_argument("--at-once", type=int, default=os.cpu_count() or 1, help="cells at once")
     parser.add_argument("--minutes", type=float, default=1e9, help="begin no cell after these")
     asked = parser.parse_args()
     if not asked.data.exists():
@@ -205,19 +219,13 @@ def main() -> int:
             until=time.monotonic() + 60 * asked.minutes,
             peer_python=asked.peer_python,
         )
+        bench.measure(wanted, at_once=asked.at_once)
         table = rows(bench, wanted)
     told = report(table)
     judged = goals(table)
-    for goal in judged:
-        holds = "holds" if goal["holds"] else "MISSED"
-        print(f"{holds:7} {goal['name']}: {goal['value']} (goal {goal['goal']})")
     if asked.picture:
         asked.picture.write_text(picture(table), encoding="utf-8")
-    if asked.json:
-        machine = {"cores": os.cpu_count(), "load": os.getloadavg(), "quick": asked.quick}
-        content = {"benchmark": "tuning", "machine": machine, "rows": told, "goals": judged}
-        asked.json.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
-    return 0 if all(goal["holds"] for goal in judged) else 1
+    return conclude("tuning", judged, quick=asked.quick, file=asked.json, rows=told)
 
 
 if __name__ == "__main__":

@@ -110,27 +110,3 @@ def interval(gain: Values) -> tuple[float, float, float]:
 def shown(gain: tuple[float, float, float]) -> str:
     """Write a gain with its interval."""
     return f"{gain[0]:+.3f} [{gain[1]:+.3f}, {gain[2]:+.3f}]"
-
-
-def goal(name: str, asked: str, value: float, *, holds: bool) -> dict[str, Any]:
-    """Hold a figure against what was asked."""
-    return {"name": name, "goal": asked, "value": round(value, 4), "holds": bool(holds)}
-
-
-def conclude(
-    benchmark: str,
-    rows: list[dict[str, Any]],
-    goals: list[dict[str, Any]],
-    *,
-    quick: bool,
-    file: Path | None,
-) -> int:
-    """Say which goals hold, write all figures where asked; return the exit code."""
-    for each in goals:
-        holds = "holds" if each["holds"] else "MISSED"
-        print(f"{holds:7} {each['name']}: {each['value']} (goal {each['goal']})")
-    if file:
-        machine = {"cores": os.cpu_count(), "load": os.getloadavg(), "quick": quick}
-        content = {"benchmark": benchmark, "machine": machine, "rows": rows, "goals": goals}
-        file.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
-    return 0 if all(each["holds"] for each in goals) else 1

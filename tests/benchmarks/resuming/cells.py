@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 
@@ -10,11 +11,13 @@ class Cells:
     """Finished cells in a file, a JSON line each; without a file they are not kept.
 
     A cell says what was measured, not by which code: a file serves the commit that began it. A
-    line that a kill cut short is dropped, and measured again.
+    line that a kill cut short is dropped, and measured again. Several threads may ask at once, each
+    for cells of its own.
     """
 
     def __init__(self, path: Path | None) -> None:
         self._path = path
+        self._writing = Lock()
         self._found: dict[str, Any] = {}
         if path and path.exists():
             whole, end, _ = path.read_text(encoding="utf-8").rpartition("\n")
@@ -31,7 +34,7 @@ class Cells:
         if key not in self._found:
             self._found[key] = measure()
             if self._path:
-                with self._path.open("a", encoding="utf-8") as file:
+                with self._writing, self._path.open("a", encoding="utf-8") as file:
                     file.write(json.dumps({"of": dict(of), "found": self._found[key]}) + "\n")
         return self._found[key]
 

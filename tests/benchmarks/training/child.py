@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +13,12 @@ PROGRAM = Path(__file__).parent / "one_way.py"
 
 def run_apart(job: dict[str, Any], scratch: Path) -> dict[str, Any]:
     """Do a job on one thread; see `one_way.py`."""
-    path = scratch / "job.json"
-    path.write_text(json.dumps(job), encoding="utf-8")
+    with tempfile.NamedTemporaryFile(
+        "w", dir=scratch, suffix=".json", delete=False, encoding="utf-8"
+    ) as file:
+        file.write(json.dumps(job))
     done = subprocess.run(
-        [sys.executable, str(PROGRAM), str(path)],
+        [sys.executable, str(PROGRAM), file.name],
         stdout=subprocess.PIPE,
         check=True,
         text=True,

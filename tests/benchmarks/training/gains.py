@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from goals.held import goal
 from numpy.typing import NDArray
 from training.gain_picture import Point, draw
 
@@ -115,7 +116,7 @@ def goals(table: Sequence[Row]) -> list[dict[str, Any]]:
         if plain:
             better = plain[0] >= 0 or plain[2] >= 0
             judged.append(
-                _goal(f"{name}: mRR@20 over the plain recipe", "no loss", plain[0], better)
+                goal(f"{name}: mRR@20 over the plain recipe", "no loss", plain[0], holds=better)
             )
         base = find(table, row.world, "", "base")
         if base:
@@ -124,10 +125,12 @@ def goals(table: Sequence[Row]) -> list[dict[str, Any]]:
                 value = float(row.values[measure].mean()) / before - 1
                 holds = value >= share or before * (1 + share) > 1
                 text = f">= {share:.3f}, or no room"
-                judged.append(_goal(f"{name}: relative gain in {measure}", text, value, holds))
+                judged.append(goal(f"{name}: relative gain in {measure}", text, value, holds=holds))
         if row.kind == "true":
             value, least = float(row.values["mrr@20"].mean()), FIRST_TRY[row.world]
-            judged.append(_goal(f"{name}: mRR@20", f">= {least}", value, round(value, 3) >= least))
+            judged.append(
+                goal(f"{name}: mRR@20", f">= {least}", value, holds=round(value, 3) >= least)
+            )
         judged += _of_adapters(table, row)
     return judged
 
@@ -147,14 +150,10 @@ def _of_adapters(table: Sequence[Row], full: Row) -> list[dict[str, Any]]:
         share, cost = gains[0] / gains[1], row.cpu_s / full.cpu_s
         name = f"{full.world}, {full.kind}: {way}"
         judged += [
-            _goal(f"{name}: share of the gain of full", ">= 0.5", share, share >= 0.5),
-            _goal(f"{name}: share of its processor seconds", "<= 0.02", cost, cost <= 0.02),
+            goal(f"{name}: share of the gain of full", ">= 0.5", share, holds=share >= 0.5),
+            goal(f"{name}: share of its processor seconds", "<= 0.02", cost, holds=cost <= 0.02),
         ]
     return judged
-
-
-def _goal(name: str, goal: str, value: float, holds: bool) -> dict[str, Any]:
-    return {"name": name, "goal": goal, "value": round(value, 4), "holds": bool(holds)}
 
 
 def picture(table: Sequence[Row]) -> str:
