@@ -1,5 +1,6 @@
 """Port: texts become a loss, and nobody has to know an answer."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -12,7 +13,7 @@ from desireline.trainer.losses.base import Features
 from desireline.trainer.self_supervised_config import SelfSupervisedConfig
 
 
-class Objective(torch.nn.Module):
+class Objective(torch.nn.Module, ABC):
     """Holds the encoder, and weights of its own that are thrown away afterwards.
 
     Whatever it draws, it draws from torch's own generator, so that a resumed training draws on.
@@ -23,9 +24,9 @@ class Objective(torch.nn.Module):
         self.model = model
         self._tokens = tokens
 
+    @abstractmethod
     def forward(self, texts: Sequence[str]) -> torch.Tensor:
         """Return the loss of some texts, each of them once."""
-        raise NotImplementedError
 
     def features(self, texts: Sequence[str]) -> Features:
         """Return the tokens of documents on the encoder's device."""
