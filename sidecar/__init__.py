@@ -57,6 +57,8 @@ Files; first what everything stands on, then the data's way, then the doors:
 - ``trained_on``        what cycles learned from, as digests
 - ``anonymising``       what happens to events before they touch our disk
 - ``event_ledger``      which files of an event archive count, and the cursor with them
+- ``event_files``       the Parquet files of an archive, a part each
+- ``archived_events``   what an archive holds: counted, scanned, read
 - ``event_archive``     pulled events by day, and how far the log was read
 - ``event_sample``      as much of an archive as memory holds
 - ``event_shelves``     rows put to disk by what they belong to

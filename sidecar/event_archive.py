@@ -13,30 +13,24 @@ holds what one `keep` was given; compaction streams.
 import fcntl
 import os
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, timedelta
 from itertools import groupby
 from pathlib import Path
 
 import polars as pl
-import polars.selectors as cs
 import structlog
-from polars.exceptions import PolarsError
 
 from desireline.connectors.log_source import Cursor
-from desireline.sidecar.errors import ArchiveBrokenError, SidecarError
+from desireline.sidecar.archived_events import ArchivedEvents
+from desireline.sidecar.event_files import Change, by_day, merge, remove_unnamed, told, write
 from desireline.sidecar.event_ledger import Ledger, Part, read_ledger, write_ledger
-from desireline.trainer.disk_sync import sync_path
-from desireline.trainer.log_frames import SCHEMAS, LogFrames, cleaned
 
 log = structlog.get_logger(__name__)
 
 #: Parts of one day and table that are put together while a pull still goes on.
 _MOST_PARTS = 32
-
-Change = Callable[[str, pl.LazyFrame], pl.LazyFrame]
-"""Takes a table's name and its rows, returns the rows that stay."""
 
 
 class EventArchive:
@@ -60,7 +54,7 @@ class EventArchive:
             yield ArchivePull(self, source, None if window is None else window.total_seconds())
 
     @contextmanager
-    def reading(self) -> Iterator["ArchivedEvents"]:
+    def reading(self) -> Iterator[ArchivedEvents]:
         """Lend the events as they are now; no file goes away meanwhile."""
         with self._locked("files.lock", shared=True):
             yield ArchivedEvents(self.folder, read_ledger(self.folder))
@@ -94,7 +88,7 @@ class EventArchive:
             gone: list[Part] = []
             added: list[Part] = []
             for part in ledger.parts:
-                made = self._write(ledger.following + len(added), (part,), change)
+                made = merge(self.folder, ledger.following + len(added), (part,), change)
                 if made.rows == part.rows:
                     (self.folder / made.name).unlink()
                     continue
@@ -119,33 +113,20 @@ class EventArchive:
         for _, same in groupby(by_place, key=lambda part: (part.day, part.table)):
             parts = tuple(same)
             if len(parts) > beyond:
-                ledger = ledger.exchanging(parts, (self._write(ledger.following, parts),))
+                ledger = ledger.exchanging(parts, (merge(self.folder, ledger.following, parts),))
                 went += len(parts) - 1
         if went:
             self._commit(ledger)
         return went
 
-    def _write(self, number: int, parts: tuple[Part, ...], change: Change | None = None) -> Part:
-        """Stream parts of one day and table into one file, in the order they were pulled."""
-        first = parts[0]
-        made = Part(table=first.table, day=first.day, number=number, rows=0)
-        rows = scan(self.folder, parts)
-        with _told(self.folder):
-            path = self.folder / made.name
-            (change(first.table, rows) if change else rows).sink_parquet(path)
-            sync_path(path)
-            sync_path(path.parent)
-            count = pl.scan_parquet(path, glob=False).select(pl.len()).collect().item()
-        return Part(table=first.table, day=first.day, number=number, rows=count)
-
     def _commit(self, ledger: Ledger) -> None:
-        with self._locked("files.lock"), _told(self.folder):
+        with self._locked("files.lock"), told(self.folder):
             write_ledger(self.folder, ledger)
             remove_unnamed(self.folder, ledger)
 
     @contextmanager
     def _locked(self, name: str, *, shared: bool = False) -> Iterator[None]:
-        with _told(self.folder):
+        with told(self.folder):
             self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             held = os.open(self.folder / name, os.O_RDWR | os.O_CREAT, 0o600)
         try:
@@ -194,133 +175,10 @@ class ArchivePull:
         """
         added: list[Part] = []
         for table, rows in tables.items():
-            for day, of_day in _by_day(rows):
+            for day, of_day in by_day(rows):
                 number = self._ledger.following + len(added)
                 part = Part(table=table, day=day, number=number, rows=of_day.height)
-                self._put(part, of_day)
+                write(self._archive.folder, part, of_day)
                 added.append(part)
         self._archive.keep(self._ledger.having(tuple(added), cursor, defects, today))
         self._ledger = read_ledger(self._archive.folder)
-
-    def _put(self, part: Part, rows: pl.DataFrame) -> None:
-        path = self._archive.folder / part.name
-        with _told(self._archive.folder):
-            path.parent.mkdir(mode=0o700, exist_ok=True)
-            rows.write_parquet(path)
-            sync_path(path)
-            sync_path(path.parent)
-
-
-class ArchivedEvents:
-    """What an archive holds, while it is lent."""
-
-    def __init__(self, folder: Path, ledger: Ledger) -> None:
-        self._folder, self._ledger = folder, ledger
-
-    @property
-    def days(self) -> tuple[date, ...]:
-        """The days that have events, oldest first."""
-        return tuple(sorted({part.day for part in self._ledger.parts}))
-
-    @property
-    def rows(self) -> dict[str, int]:
-        """How many rows each table has."""
-        counted = Counter(dict.fromkeys(SCHEMAS, 0))
-        for part in self._ledger.parts:
-            counted[part.table] += part.rows
-        return dict(counted)
-
-    @property
-    def defects(self) -> dict[str, int]:
-        """Defects met while these events were pulled, by name."""
-        met: Counter[str] = Counter()
-        for counts in self._ledger.defects.values():
-            met.update(counts)
-        return dict(met)
-
-    def scan(self, table: str, since: datetime | None = None) -> pl.LazyFrame:
-        """Return a table's events from `since` on, lazily, in the order of their days."""
-        first = None if since is None else since.astimezone(UTC).date()
-        parts = [
-            part
-            for part in sorted(self._ledger.parts, key=lambda part: (part.day, part.number))
-            if part.table == table and (first is None or part.day >= first)
-        ]
-        if not parts:
-            return pl.LazyFrame(schema=SCHEMAS[table])
-        rows = scan(self._folder, tuple(parts))
-        return rows if since is None else rows.filter(pl.col("at") >= since)
-
-    def slices(self, table: str, since: datetime | None, most: int) -> Iterator[pl.DataFrame]:
-        """Yield a table's events from `since` on, in the order of `scan`, so many at once."""
-        first = None if since is None else since.astimezone(UTC).date()
-        for part in sorted(self._ledger.parts, key=lambda part: (part.day, part.number)):
-            if part.table != table or (first is not None and part.day < first):
-                continue
-            rows = scan(self._folder, (part,))
-            for start in range(0, part.rows, most):
-                with _told(self._folder):
-                    some = rows.slice(start, most).collect()
-                yield some if since is None else some.filter(pl.col("at") >= since)
-
-    def joined_rows(self, since: datetime | None = None) -> int:
-        """Return how many rows the joined log would have, about, without holding it."""
-        shown = self.scan("queries", since).select(pl.col("shown").list.len().sum())
-        others = [self.scan(name, since).select(pl.len()) for name in ("impressions", "actions")]
-        counted = pl.collect_all([shown, *others], engine="streaming")
-        return sum(int(frame.item() or 0) for frame in counted)
-
-    def frames(self, since: datetime | None = None) -> LogFrames:
-        """Read the events from `since` on as `log_frames.gather` reads a log."""
-        with _told(self._folder):
-            tables = {name: self.scan(name, since).collect(engine="streaming") for name in SCHEMAS}
-        return cleaned(tables, self.defects)
-
-
-def scan(folder: Path, parts: tuple[Part, ...]) -> pl.LazyFrame:
-    """Return parts of one table as one, with the columns of today: new ones of text are empty."""
-    return pl.scan_parquet(
-        [folder / part.name for part in parts],
-        glob=False,
-        schema=SCHEMAS[parts[0].table],
-        missing_columns="insert",
-        extra_columns="ignore",
-    ).with_columns(cs.string().fill_null(""))
-
-
-def remove_unnamed(folder: Path, ledger: Ledger) -> None:
-    """Remove the files of a write that was not finished, or is no longer wanted."""
-    named = {folder / part.name for part in ledger.parts}
-    for path in folder.glob("*/*.parquet"):
-        if path not in named:
-            path.unlink()
-    for day in folder.glob("????-??-??"):
-        if not any(day.iterdir()):
-            day.rmdir()
-
-
-def _by_day(rows: pl.DataFrame) -> Iterator[tuple[date, pl.DataFrame]]:
-    dated = rows.with_columns(day=pl.col("at").dt.date())
-    for (day,), of_day in dated.partition_by(
-        "day", as_dict=True, include_key=False, maintain_order=True
-    ).items():
-        yield day, of_day
-
-
-@contextmanager
-def _told(folder: Path) -> Iterator[None]:
-    """Turn what a disk can refuse into our errors."""
-    try:
-        yield
-    except PolarsError as error:
-        raise ArchiveBrokenError(
-            f"an event file in {folder} cannot be read: {str(error).splitlines()[0]};"
-            " the click log itself is unchanged",
-            next_step=f"remove {folder}: the next pull reads the log again",
-        ) from error
-    except OSError as error:
-        raise SidecarError(
-            f"the event archive in {folder} cannot be used: {error.strerror or error};"
-            " what was kept before is whole",
-            next_step="free some disk or mend the folder, then run the command again",
-        ) from error

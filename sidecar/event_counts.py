@@ -19,7 +19,7 @@ from pathlib import Path
 import polars as pl
 import structlog
 
-from desireline.sidecar.event_archive import ArchivedEvents
+from desireline.sidecar.archived_events import ArchivedEvents
 from desireline.sidecar.event_shelves import Shelves
 from desireline.trainer.bots import UsualClient, activity_of, bot_clients
 from desireline.trainer.log_frames import SCHEMAS, LogFrames, cleaned

@@ -9,7 +9,7 @@ from datetime import datetime
 import polars as pl
 import structlog
 
-from desireline.sidecar.event_archive import ArchivedEvents
+from desireline.sidecar.archived_events import ArchivedEvents
 from desireline.trainer.log_frames import LogFrames, cleaned
 
 log = structlog.get_logger(__name__)
