@@ -23,6 +23,7 @@ from desireline.sidecar.reporting import Reporter
 from desireline.sidecar.target import Target
 from desireline.sidecar.training import Start
 from desireline.trainer.gate import GateConfig
+from desireline.trainer.query_vectors import RememberingEncoder
 from desireline.trainer.sessions import Sessions, to_sessions
 
 
@@ -119,8 +120,14 @@ def _teaching(target: Target, sessions: Sessions, incumbent: str, diary: Diary) 
         trusted_sessions(target, sessions, diary)
         return learn_from_documents(target, incumbent, diary)
     split = split_sessions(target, sessions, diary)
-    pairs = mine_pairs(target, split.train, incumbent, diary)
-    return Teaching(pairs=pairs, truth=held_out_truth(target, split), sessions=sessions)
+    encoder = RememberingEncoder(target.encoder(incumbent))
+    pairs = mine_pairs(target, split.train, encoder, diary)
+    return Teaching(
+        pairs=pairs,
+        truth=held_out_truth(target, split),
+        sessions=sessions,
+        queries=encoder.remembered([pair.anchor for pair in pairs.pairs]),
+    )
 
 
 def _gate(target: Target, diary: Diary) -> GateConfig | None:

@@ -22,6 +22,7 @@ from desireline.trainer.miners.base import Material, find
 from desireline.trainer.miners.pseudo_queries import PseudoQueries, PseudoQueriesConfig
 from desireline.trainer.miners.voting import weigh
 from desireline.trainer.pairs import PairSet
+from desireline.trainer.query_vectors import QueryVectors
 from desireline.trainer.sessions import Sessions, to_sessions
 
 #: Miners that look at documents and at nothing else.
@@ -42,6 +43,8 @@ class Teaching:
     sessions: Sessions
     #: Rendered documents that may be read before the pairs; None for all of the target's.
     texts: tuple[str, ...] | None = None
+    #: What the incumbent made of the anchors, as far as it was asked.
+    queries: QueryVectors | None = None
 
 
 def learn_from_documents(target: Target, incumbent: str, diary: Diary) -> Teaching:

@@ -21,6 +21,7 @@ from desireline.sidecar.pulling import pull_into
 from desireline.sidecar.target import Target
 from desireline.trainer.log_frames import LogFrames, gather
 from desireline.trainer.pairs import PairSet
+from desireline.trainer.query_vectors import RememberingEncoder
 from desireline.trainer.sessions import Sessions, join_sessions
 from desireline.trainer.shown_ids import without_document_numbers
 from desireline.trainer.splits import Split, split_forward
@@ -110,9 +111,11 @@ def split_sessions(target: Target, sessions: Sessions, diary: Diary) -> Split:
     )
 
 
-def mine_pairs(target: Target, sessions: Sessions, incumbent: str, diary: Diary) -> PairSet:
+def mine_pairs(
+    target: Target, sessions: Sessions, encoder: RememberingEncoder, diary: Diary
+) -> PairSet:
     """Judge what was shown, and let every miner look for pairs."""
-    mining = mine_target(target, sessions, incumbent)
+    mining = mine_target(target, sessions, encoder)
     judgments = mining.material.judgments
     left_out = (
         f"; {mining.left_out:,} pairs are left out, for too few clients stand behind them"

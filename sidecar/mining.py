@@ -20,6 +20,7 @@ from desireline.trainer.miners.voting import Found, weigh
 from desireline.trainer.pair_features import describe_pairs
 from desireline.trainer.pairs import Pair, PairSet
 from desireline.trainer.query_text import normalise
+from desireline.trainer.query_vectors import RememberingEncoder
 from desireline.trainer.sessions import Sessions
 from desireline.trainer.supported_pairs import supported
 
@@ -46,16 +47,16 @@ class Mining:
         return f"{len(self.pairs.pairs):,} pairs" + (f"; believed: {believed}" if believed else "")
 
 
-def mine_target(target: Target, sessions: Sessions, incumbent: str) -> Mining:
+def mine_target(target: Target, sessions: Sessions, encoder: RememberingEncoder) -> Mining:
     """Judge what was shown, and let every configured miner look for pairs.
 
     Args:
         target: whose log, documents and engine.
         sessions: the training part; nothing of what is held out.
-        incumbent: fingerprint of the encoder that serves.
+        encoder: the one that serves; it remembers what it made of the queries.
 
     """
-    material = with_related(_material(target, sessions, incumbent))
+    material = with_related(_material(target, sessions, encoder))
     found = tuple(finding for miner in miners_of(target) for finding in find(material, miner))
     mined = weigh(found, material.judgments, material.related)
     pairs = supported(mined.pairs, sessions, target.config.session_config.min_pair_clients)
@@ -147,9 +148,8 @@ def _sentence(kept: int, hidden: int) -> str:
     )
 
 
-def _material(target: Target, sessions: Sessions, incumbent: str) -> Material:
-    documents = document_texts(target, incumbent)
-    encoder = target.encoder(incumbent)
+def _material(target: Target, sessions: Sessions, encoder: RememberingEncoder) -> Material:
+    documents = document_texts(target, encoder.fingerprint)
     features = describe_pairs(sessions.frame, documents, encoder)
     judgments = judge(sessions, _click_model(target), features, target.config.tune.evidence)
     slot = target.generations.live()

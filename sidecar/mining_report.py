@@ -8,6 +8,7 @@ from desireline.sidecar.errors import SidecarError
 from desireline.sidecar.learning import pull_sessions
 from desireline.sidecar.mining import Mining, explain, mine_target
 from desireline.sidecar.target import Target
+from desireline.trainer.query_vectors import RememberingEncoder
 from desireline.trainer.splits import split_forward
 from desireline.trainer.trust import trust
 
@@ -38,7 +39,7 @@ def mining_report(target: Target, query: str | None = None) -> dict[str, Any]:
         seed=tune.seed,
         judges=target.config.trust.judges,
     )
-    mining = mine_target(target, split.train, live.fingerprint)
+    mining = mine_target(target, split.train, RememberingEncoder(target.encoder(live.fingerprint)))
     return {
         "target": target.name,
         "pairs": len(mining.pairs.pairs),

@@ -14,12 +14,14 @@ from desireline.trainer.document_vectors import DocumentVectors, choose_document
 from desireline.trainer.jobs import LEAVE_DOCUMENTS, FitConfig, FitJob, TrainedMode
 from desireline.trainer.manifest import Manifest, Provenance
 from desireline.trainer.pairs import PairSet
+from desireline.trainer.query_vectors import QueryVectors
 from desireline.trainer.self_supervised_config import write_texts
 from desireline.trainer.sessions import Sessions
 
 #: A query side learns against no more document vectors than these and those of its pairs.
 _MOST_VECTORS = 20_000
 _TEXTS = "texts.parquet"
+_QUERIES = "queries.safetensors"
 #: A compact encoder learns the words of no more documents than these and those of its pairs.
 _MOST_DOCUMENTS = 100_000
 #: Share of a compact encoder's budget that its teacher may take.
@@ -92,6 +94,9 @@ def train(
         if config.leaves_documents:
             vectors = _vectors(target, start.documents, teaching.pairs)
             vectors.write(Path(folder, "vectors"))
+        queries = _known_queries(target, teaching, start) if mode == "adapter" else None
+        if queries is not None:
+            queries.write(Path(folder, _QUERIES))
         if mode == "small":
             _catalogue(target, start.base, teaching.pairs).write(Path(folder, "catalogue"))
         learned_from = _provenance(
@@ -177,9 +182,10 @@ def _job(
     target: Target, config: FitConfig, folder: Path, start: Start, provenance: Provenance
 ) -> FitJob:
     manifest = target.registry.get(start.of_mode(config.mode))
+    base = _with_weights(manifest)
     stay = config.leaves_documents
     return FitJob(
-        base=target.registry.folder(_with_weights(manifest)),
+        base=target.registry.folder(base),
         pairs=Path(folder, "pairs"),
         out=Path(folder, "candidate"),
         registry=target.registry.root,
@@ -189,6 +195,8 @@ def _job(
         config=config,
         documents=start.documents if stay else None,
         vectors=Path(folder, "vectors") if stay else None,
+        encoder=base,
+        queries=Path(folder, _QUERIES) if Path(folder, _QUERIES).exists() else None,
         catalogue=Path(folder, "catalogue") if config.mode == "small" else None,
         teacher=target.registry.folder(provenance.teacher) if provenance.teacher else None,
         texts=Path(folder, _TEXTS) if config.reads_texts else None,
@@ -210,6 +218,16 @@ def _with_weights(manifest: Manifest) -> str:
     provenance = manifest.provenance
     quantised = provenance.precision == "int8" and provenance.parent is not None
     return str(provenance.parent) if quantised else manifest.fingerprint
+
+
+def _known_queries(target: Target, teaching: Teaching, start: Start) -> QueryVectors | None:
+    """Return what the encoder that an adapter is put on has made of queries already, if it has.
+
+    Where an adapter serves, it was that one which was asked.
+    """
+    base = _with_weights(target.registry.get(start.documents))
+    known = teaching.queries
+    return known if known is not None and known.encoder == base else None
 
 
 def _vectors(target: Target, fingerprint: str, pairs: PairSet) -> DocumentVectors:

@@ -32,6 +32,7 @@ Files, in the order the data meets them:
 - ``click_truth``    held-out clicks as a truth that favours nobody
 - ``pairs``          anchor, positive, negatives, weight
 - ``document_vectors``  a catalogue as it is in its index
+- ``query_vectors``  queries as their encoder sees them, each encoded once
 - ``catalogue``      its documents as texts
 - ``label_model``    how far each source of pairs can be trusted
 - ``miners``         sessions, judgments or documents become pairs

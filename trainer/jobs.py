@@ -307,6 +307,11 @@ class FitJob(BaseModel, frozen=True, extra="forbid"):
     documents: str | None = None
     #: Folder written by `DocumentVectors.write`: those vectors.
     vectors: Path | None = None
+    #: Fingerprint of the encoder in `base`, whose vectors of anchors may be taken.
+    encoder: str | None = None
+    #: File written by `QueryVectors.write`: anchors' vectors, for the mode adapter; what is missing
+    #: there, or not of that encoder, is encoded.
+    queries: Path | None = None
     #: Folder written by `Catalogue.write`: the documents that a compact encoder is made for.
     catalogue: Path | None = None
     #: Folder of the registered encoder that a compact one learns from.
@@ -327,6 +332,14 @@ class FitJob(BaseModel, frozen=True, extra="forbid"):
                 f"mode {self.config.mode} needs "
                 + ("" if self.config.leaves_documents else "neither ")
                 + "the documents' encoder and their vectors"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _queries_of_a_known_encoder(self) -> "FitJob":
+        if self.queries is not None and (self.encoder is None or self.config.mode != "adapter"):
+            raise ValueError(
+                "vectors of queries are taken by mode adapter, with the fingerprint of its base"
             )
         return self
 

@@ -19,6 +19,7 @@ from desireline.sidecar.http.app import create_app
 from desireline.sidecar.learning import pull_sessions
 from desireline.sidecar.mining import mine_target
 from desireline.sidecar.telemetry import configure_logs
+from desireline.trainer.query_vectors import RememberingEncoder
 
 TARGET = "jobs"
 POPULAR, CLIENTS_EACH, CLICKS_EACH = 150, 8, 6
@@ -173,7 +174,8 @@ def tuned(make_product, silent, tmp_path, monkeypatch):
 def learned_from(product) -> Iterator[str]:
     """Yield what the cycle learned from, and what it tells of it."""
     sessions = pull_sessions(product.parts)
-    mining = mine_target(product.parts, sessions, product.parts.generations.live().fingerprint)
+    live = product.parts.generations.live().fingerprint
+    mining = mine_target(product.parts, sessions, RememberingEncoder(product.parts.encoder(live)))
     assert mining.pairs.pairs
     yield from (sessions.frame.write_ndjson(), repr(mining.pairs), repr(mining.found))
     told = (product.sidecar.read_logs(TARGET), product.sidecar.mine(TARGET))

@@ -4,6 +4,7 @@ import json
 
 import numpy as np
 import pytest
+from structlog.testing import capture_logs
 
 from desireline.connectors.documents import TextTemplate
 from desireline.trainer.document_vectors import DocumentVectors, choose_documents
@@ -12,6 +13,7 @@ from desireline.trainer.evaluation import rank_exact
 from desireline.trainer.jobs import AdapterConfig, FitConfig, FitJob, LoraConfig, QueryTowerConfig
 from desireline.trainer.manifest import Provenance
 from desireline.trainer.pairs import Pair, Passage, merge
+from desireline.trainer.query_vectors import QueryVectors
 from desireline.trainer.registry import Registry
 
 pytest.importorskip("torch", reason="needs desireline[trainer]")
@@ -342,3 +344,73 @@ def test_progress_of_a_query_side_is_told_after_every_step(make_job):
     told = [json.loads(line) for line in events.getvalue().splitlines()]
     assert [event["done"] for event in told] == list(range(1, result["steps"] + 1))
     assert told[-1]["total"] == result["steps"]
+
+
+def with_vectors_of_queries(job, *, encoder=None, spoil=lambda vectors: vectors):
+    """Hand the base's own vectors of all anchors to a job, or what is made of them."""
+    anchors = sorted({pair.anchor for pair in lessons().pairs})
+    vectors = Registry(job.registry).load(job.documents).encode_queries(anchors)
+    path = job.out.with_name("queries.safetensors")
+    QueryVectors.of(job.documents, anchors, spoil(vectors)).write(path)
+    return job.model_copy(update={"queries": path, "encoder": encoder or job.documents})
+
+
+def learned_map(job, name):
+    from safetensors.numpy import load_file
+
+    folder = train(job.model_copy(update={"out": job.out.with_name(name)})).folder
+    return load_file(max(folder.glob("*_Dense/model.safetensors")))["linear.weight"]
+
+
+@pytest.mark.parametrize("family", ["exported_static", "exported_bert"])
+def test_an_adapter_learns_the_same_map_from_vectors_that_it_is_handed(make_job, request, family):
+    job = make_job("adapter", encoder=request.getfixturevalue(family))
+    handed = with_vectors_of_queries(job)
+    with capture_logs() as said:
+        found = learned_map(handed, "handed")
+    assert not [each for each in said if "encodes anchors" in each["event"]], "all were there"
+    np.testing.assert_allclose(found, learned_map(job, "encoded"), atol=1e-6)
+    if family == "exported_static":
+        np.testing.assert_array_equal(found, learned_map(job, "again"))
+
+
+@pytest.mark.parametrize(
+    ("handed", "reason"),
+    [
+        ({"encoder": "f" * 64}, "not ffffffffffff"),
+        ({"spoil": lambda vectors: vectors * np.nan}, "no finite number"),
+        ({"spoil": lambda vectors: vectors[:, 1:]}, "16 numbers each"),
+    ],
+)
+def test_vectors_of_queries_that_do_not_fit_are_not_taken_and_the_log_says_why(
+    make_job, handed, reason
+):
+    job = make_job("adapter")
+    with capture_logs() as said:
+        found = learned_map(with_vectors_of_queries(job, **handed), "handed")
+    told = [each["reason"] for each in said if each["log_level"] == "warning"]
+    assert len(told) == 1
+    assert reason in told[0]
+    np.testing.assert_array_equal(found, learned_map(job, "encoded"))
+
+
+def test_an_anchor_that_is_missing_among_the_vectors_is_encoded(make_job):
+    job = with_vectors_of_queries(make_job("adapter"))
+    more = [
+        *lessons().pairs,
+        Pair(anchor="42", positive=DOCUMENTS["software"], source="t"),
+    ]
+    merge(more, {}).write(job.pairs)
+    with capture_logs() as said:
+        found = learned_map(job, "handed")
+    assert [each["anchors"] for each in said if "anchors" in each] == [1]
+    np.testing.assert_array_equal(
+        found, learned_map(job.model_copy(update={"queries": None}), "encoded")
+    )
+
+
+def test_vectors_of_queries_are_for_an_adapter_of_a_known_encoder(make_job, tmp_path):
+    job = make_job("adapter")
+    for wrong in ({"encoder": None}, {"config": config("query"), "encoder": "0" * 64}):
+        with pytest.raises(ValueError, match="taken by mode adapter"):
+            FitJob.model_validate(dict(job) | {"queries": tmp_path} | wrong)

@@ -8,19 +8,25 @@ with the catalogue.
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
+import structlog
 import torch
 
 from desireline.connectors.documents import Vectors
 from desireline.trainer.devices import training_device
 from desireline.trainer.encoders.onnx import OnnxEncoder
+from desireline.trainer.encoders.settings import EncoderSettings
+from desireline.trainer.errors import QueryVectorsError
 from desireline.trainer.jobs import FitConfig, FitJob
 from desireline.trainer.lessons import Indices
 from desireline.trainer.modes.cached_documents import Tower, train_tower
 from desireline.trainer.query_map import mapped
+from desireline.trainer.query_vectors import QueryVectors
 from desireline.trainer.tuned import Progress, Tuned
+
+log = structlog.get_logger(__name__)
 
 
 def train(
@@ -33,8 +39,7 @@ def train(
     config = _settings(job.config)
 
     def make(anchors: tuple[str, ...]) -> "QueryMap":
-        # The graph that will serve: the map must fit its vectors.
-        queries = OnnxEncoder(job.base, threads=config.threads).encode_queries(list(anchors))
+        queries = _vectors(job, anchors, threads=config.threads)
         return QueryMap(queries, rank=config.adapter.rank).to(training_device(config.device))
 
     return train_tower(
@@ -78,6 +83,32 @@ class QueryMap(Tower):
             change = change @ factor
         whole: torch.Tensor = torch.eye(len(change), device=change.device) + share * change
         return np.asarray(whole.detach().cpu().numpy(), dtype=np.float32)
+
+
+def _vectors(job: FitJob, anchors: Sequence[str], *, threads: int | None) -> Vectors:
+    """Return the anchors' vectors by the graph that serves, for the map must fit those.
+
+    What the job brings is taken; that graph is opened only where something is missing.
+    """
+
+    def encode(queries: Sequence[str]) -> Vectors:
+        log.info("the base encodes anchors", anchors=len(queries), of=len(anchors))
+        return OnnxEncoder(job.base, threads=threads).encode_queries(queries)
+
+    if job.queries is None or job.encoder is None:
+        return encode(anchors)
+    settings = EncoderSettings.read(job.base)
+    try:
+        known = QueryVectors.read(
+            job.queries,
+            encoder=job.encoder,
+            dimension=settings.dimension,
+            unit=settings.similarity == "cosine",
+        )
+    except QueryVectorsError as error:
+        log.warning("the vectors of queries are not taken", reason=str(error))
+        return encode(anchors)
+    return known.complete(anchors, encode)
 
 
 def _settings(config: FitConfig) -> FitConfig:

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from datasets import Dataset
 from mining.static_encoder import StaticEncoder
@@ -29,8 +29,11 @@ from desireline.trainer.jobs import FitConfig, FitJob
 from desireline.trainer.manifest import Provenance
 from desireline.trainer.modes import chosen
 from desireline.trainer.pairs import PairSet
+from desireline.trainer.query_vectors import QueryVectors
 
 HERE = Path(__file__).parent
+#: Stands for the fingerprint of the base, which is not registered here.
+_BASE = "0" * 64
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,6 +50,8 @@ class Recipe:
     seed: int = 0
     #: Of ours: further fields of `FitConfig`.
     options: dict[str, Any] = field(default_factory=dict)
+    #: Of ours in mode adapter: whether the anchors' vectors are `found` or `made` in training.
+    vectors: Literal["found", "made"] = "made"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -156,8 +161,13 @@ def plain(task: Task, recipe: Recipe) -> Trained:
 
 
 def ours(task: Task, recipe: Recipe, *, base: Path | None = None) -> Trained:
-    """The product's own training, in the mode that the recipe's options name."""
-    known = len(PairSet.read(task.pairs).pairs)
+    """The product's own training, in the mode that the recipe's options name.
+
+    A query side finds the documents' vectors, and an adapter the anchors' too, as in a cycle: there
+    they were made for what is known of pairs before anything is trained. Making them is not timed.
+    """
+    pairs_read = PairSet.read(task.pairs).pairs
+    known = len(pairs_read)
     settings = {
         "batch_documents": recipe.batch,
         "epochs": recipe.passes,
@@ -170,13 +180,17 @@ def ours(task: Task, recipe: Recipe, *, base: Path | None = None) -> Trained:
     }
     config = FitConfig.model_validate(settings | recipe.options)
     query_side = config.leaves_documents
-    vectors = task.out.with_name("vectors")
+    vectors, queries = task.out.with_name("vectors"), task.out.with_name("queries.safetensors")
+    finds_queries = config.mode == "adapter" and recipe.vectors == "found"
     if query_side:
+        encoder = OnnxEncoder(task.exported(), threads=1)
         names = list(task.documents)
-        encoded = OnnxEncoder(task.exported(), threads=1).encode_documents(
-            [task.documents[name] for name in names]
-        )
+        encoded = encoder.encode_documents([task.documents[name] for name in names])
         DocumentVectors(document_ids=tuple(names), vectors=encoded).write(vectors)
+        if finds_queries:
+            anchors = list(dict.fromkeys(pair.anchor for pair in pairs_read))
+            made = encoder.encode_queries(anchors)
+            QueryVectors.of(_BASE, anchors, made).write(queries)
     job = FitJob(
         base=task.exported() if query_side else base or packaged_minilm(),
         pairs=task.pairs,
@@ -184,8 +198,10 @@ def ours(task: Task, recipe: Recipe, *, base: Path | None = None) -> Trained:
         registry=task.out.parent,
         template=("title",),
         config=config,
-        documents="0" * 64 if query_side else None,
+        documents=_BASE if query_side else None,
         vectors=vectors if query_side else None,
+        encoder=_BASE if query_side else None,
+        queries=queries if finds_queries else None,
         provenance=Provenance(base_model="minilm"),
     )
     marks = Steps()
