@@ -8,6 +8,9 @@ from numpy.typing import NDArray
 
 from desireline.trainer.lessons import Indices, Lessons
 
+MOST_AGAIN = 5
+"""How many times as often as asked for pairs are seen at most where they make few batches."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BatchPlan:
@@ -27,6 +30,7 @@ def schedule(
     *,
     steps: int,
     epochs: float,
+    least_steps: int = 1,
     likeness: NDArray[np.float32] | None,
     seed: int,
 ) -> list[Indices]:
@@ -36,7 +40,9 @@ def schedule(
         lessons: the pairs.
         plan: how a batch is put together.
         steps: most batches.
-        epochs: most times that every pair is seen; there is always one batch.
+        epochs: times that every pair is seen; there is always one batch.
+        least_steps: while there are fewer batches, pairs are seen more often, up to `MOST_AGAIN`
+            times as often.
         likeness: documents (by number) as unit vectors, shape (documents, dimension); None
             draws every document by itself.
         seed: of the draw.
@@ -47,7 +53,8 @@ def schedule(
     seen = 0
     while len(batches) < steps:
         for batch in _epoch(lessons, plan, likeness, random):
-            if batches and seen + len(batch) > epochs * len(lessons.anchors):
+            again = 1 if len(batches) >= least_steps else MOST_AGAIN
+            if batches and seen + len(batch) > again * epochs * len(lessons.anchors):
                 return batches
             batches.append(batch)
             seen += len(batch)

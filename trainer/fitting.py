@@ -163,6 +163,7 @@ def fit(
         hard_negatives=max((len(pair.negatives) for pair in pairs.pairs), default=0),
         max_steps=_MOST_STEPS,
         epochs=epochs,
+        least_steps=1,
         budget_s=seconds_left(budget_s, done_by),
         learning_rate=learning_rate or _RATE,
         warmup_share=float(of_scheduler.pop("warmup_share", 0.1)),

@@ -99,6 +99,12 @@ class SmallConfig(BaseModel, frozen=True, extra="forbid"):
         examples=[0.003],
         description="Of tuning, at its peak; left out: as in pre-training.",
     )
+    intent_weight: float = Field(
+        default=0.0,
+        ge=0,
+        description="What the category that a query means counts in tuning beside its document,"
+        " where intent.category names a field; 0: it is not taught.",
+    )
 
     @property
     def learning_rates(self) -> tuple[float, float]:
@@ -142,10 +148,16 @@ class FitConfig(BaseModel, frozen=True, extra="forbid"):
     hard_negatives: int = Field(
         default=0, ge=0, description="Mined negatives that each pair brings into its batch."
     )
-    max_steps: int = Field(
-        default=60, ge=1, description="Training ends here, or at epochs or budget_s before."
+    epochs: float = Field(default=2.0, gt=0, description="Times every pair is seen.")
+    least_steps: int = Field(
+        default=60,
+        ge=1,
+        description="Few pairs are seen more often, until there were this many steps, but no"
+        " more than five times as often.",
     )
-    epochs: float = Field(default=10.0, gt=0, description="Most times every pair is seen.")
+    max_steps: int = Field(
+        default=5_000, ge=1, description="Training ends here, or at budget_s before."
+    )
     budget_s: float | None = Field(
         default=None, gt=0, examples=[3600], description="Most seconds training may take."
     )

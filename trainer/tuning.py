@@ -119,6 +119,7 @@ def tune_pairs(
             _plan(config),
             steps=config.max_steps,
             epochs=config.epochs,
+            least_steps=config.least_steps,
             likeness=_likeness(model, lessons, config),
             seed=config.seed,
         )

@@ -170,6 +170,8 @@ seed = {settings.seed}
 # What is to be seen is a live index embedded again. Leave this out, and the cheapest mode that
 # helps is kept: on this log an adapter on queries, for which nothing is embedded.
 mode = "full"
+# Half of what an encoder would take by itself, so that nobody waits long.
+fit = {{ max_steps = 60 }}
 """
 
 

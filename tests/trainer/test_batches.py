@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from desireline.trainer.batches import BatchPlan, schedule
+from desireline.trainer.batches import MOST_AGAIN, BatchPlan, schedule
 from desireline.trainer.errors import NothingToLearnError
 from desireline.trainer.lessons import Lessons
 from desireline.trainer.pairs import Pair, Passage, merge
@@ -47,6 +47,17 @@ def test_the_schedule_ends_at_its_steps_or_its_epochs():
     assert len(drawn(TABLE, steps=7, epochs=50)) == 7
     assert sum(map(len, drawn(TABLE, epochs=2.5))) <= 2.5 * len(TABLE.anchors)
     assert len(drawn(TABLE, steps=3, epochs=1e-9)) == 1
+
+
+def test_few_pairs_are_seen_again_until_there_are_enough_steps_but_not_for_ever():
+    once = len(drawn(TABLE, epochs=1.0))
+    again = drawn(TABLE, epochs=1.0, least_steps=3 * once)
+    assert len(again) >= 3 * once
+    assert len(again) < 3 * once + once
+    always = drawn(TABLE, epochs=1.0, least_steps=1_000)
+    assert MOST_AGAIN - 1 < sum(map(len, always)) / len(TABLE.anchors) <= MOST_AGAIN
+    assert len(drawn(TABLE, epochs=1.0, least_steps=once)) == once
+
 
 
 def test_the_same_seed_draws_the_same_batches_and_another_draws_others():

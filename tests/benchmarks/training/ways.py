@@ -171,6 +171,7 @@ def ours(task: Task, recipe: Recipe, *, base: Path | None = None) -> Trained:
     settings = {
         "batch_documents": recipe.batch,
         "epochs": recipe.passes,
+        "least_steps": 1,
         "max_steps": 1_000_000,
         "learning_rate": recipe.learning_rate,
         "query_tokens": recipe.query_tokens,
