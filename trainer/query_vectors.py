@@ -7,10 +7,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
@@ -44,11 +42,14 @@ class QueryVectors:
     def write(self, path: Path) -> None:
         """Write what `read` reads."""
         digests = np.frombuffer(b"".join(self.digests), dtype=np.uint8)
-        tensors: dict[str, NDArray[Any]] = {
-            _DIGESTS: digests.reshape(-1, _DIGEST_BYTES).copy(),
-            _VECTORS: np.ascontiguousarray(self.vectors, dtype=np.float32),
-        }
-        save_file(tensors, path, metadata={_ENCODER: self.encoder})
+        save_file(
+            {
+                _DIGESTS: digests.reshape(-1, _DIGEST_BYTES).copy(),
+                _VECTORS: np.ascontiguousarray(self.vectors, dtype=np.float32),
+            },
+            path,
+            metadata={_ENCODER: self.encoder},
+        )
 
     @classmethod
     def read(cls, path: Path, *, encoder: str, dimension: int, unit: bool) -> "QueryVectors":
