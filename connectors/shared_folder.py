@@ -11,7 +11,7 @@ import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any, TypeVar, cast
+from typing import IO, Any, Protocol, TypeVar, cast
 from urllib.parse import urlsplit
 
 import fsspec
@@ -97,16 +97,28 @@ class SharedFolder:
         """Copy a file here, hashed as it arrives; not one byte more than `most` + 1.
 
         Returns None where there is none.
-        """
 
-        def fetched(system: Any, root: str, beat: _Beat) -> Content | None:
+        Raises:
+            OSError: this machine cannot write it, which is not the shared folder's fault.
+            SharedFolderError: it could not be read.
+
+        """
+        with target.open("wb") as here:
+            return self._read_through(path, most + 1, _OwnFile(here))
+
+    def content(self, path: str, *, most: int) -> Content | None:
+        """Read a file there and keep nothing but its digest; None where there is none."""
+        return self._read_through(path, most + 1, _Nowhere())
+
+    def _read_through(self, path: str, most: int, target: "_Writable") -> Content | None:
+        def read(system: Any, root: str, beat: _Beat) -> Content | None:
             try:
-                with system.open(_join(root, path), "rb") as source, target.open("wb") as here:
-                    return _copied(source, here, beat, most=most + 1)
+                with system.open(_join(root, path), "rb") as source:
+                    return _copied(source, target, beat, most=most)
             except FileNotFoundError:
                 return None
 
-        return self._ask("read", fetched)
+        return self._ask("read", read)
 
     def send(self, source: Path, path: str) -> Content:
         """Copy a file there, hashed as it leaves."""
@@ -125,6 +137,8 @@ class SharedFolder:
         if not attempt.ends(self._limit_s):
             self._stuck = attempt.thread
             raise self._refusal(what, f"nothing moved for {self._limit_s:g} s")
+        if isinstance(attempt.error, _OwnDiskError):
+            raise attempt.error.cause
         if attempt.error is not None:
             raise self._refusal(what, _said(attempt.error)) from None
         return cast("_T", attempt.result)
@@ -138,6 +152,42 @@ class SharedFolder:
             f"{self.name} could not be {what}: {why}",
             next_step="see that its address, its credentials and the network are right",
         )
+
+
+class _Writable(Protocol):
+    """Takes the blocks of a file, one after the other."""
+
+    def write(self, block: bytes, /) -> object: ...
+
+
+class _OwnDiskError(Exception):
+    """A file of this machine could not be written."""
+
+    def __init__(self, cause: OSError) -> None:
+        super().__init__(str(cause))
+        self.cause = cause
+
+
+class _OwnFile:
+    """A file of this machine; what fails with it is told apart from what fails there."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self._file = file
+
+    def write(self, block: bytes, /) -> None:
+        """Write a block down to the system, so that a full disk is met here."""
+        try:
+            self._file.write(block)
+            self._file.flush()
+        except OSError as error:
+            raise _OwnDiskError(error) from error
+
+
+class _Nowhere:
+    """Takes blocks that are only to be counted and hashed."""
+
+    def write(self, block: bytes, /) -> None:
+        """Forget a block."""
 
 
 class _Attempt:
@@ -207,7 +257,7 @@ def _opened_to_write(system: Any, path: str) -> IO[bytes]:
 
 
 def _copied(
-    source: IO[bytes], target: IO[bytes], beat: _Beat, *, most: int | None = None
+    source: IO[bytes], target: _Writable, beat: _Beat, *, most: int | None = None
 ) -> Content:
     digest, count = hashlib.sha256(), 0
     while block := source.read(_BLOCK if most is None else min(_BLOCK, most - count)):

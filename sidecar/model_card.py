@@ -1,15 +1,28 @@
 """A model's card: what it is, what it learned from, how it was judged, how to load it."""
 
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 
 from desireline.sidecar.cycle_report import CycleReport, Interval
 from desireline.sidecar.model_records import ModelRecord
 from desireline.trainer.manifest import Manifest
-from desireline.trainer.model_files import GRAPH, MODULES
+from desireline.trainer.model_files import GRAPH
+from desireline.trainer.model_settings import MODULES
 
 #: Digits by which people tell models apart.
 SHORT = 12
+#: A name that needs no quotes in the head of a card.
+_NAME = re.compile(r"[A-Za-z0-9][\w.+ -]{0,60}", re.ASCII)
+#: What of an encoder a mode trains.
+_TRAINED = {
+    "adapter": "a map on the query vectors (adapter)",
+    "bridge": "a map from new queries to old vectors (bridge)",
+    "query": "the query tower (query)",
+    "lora": "low-rank changes of all layers (lora)",
+    "full": "all weights (full)",
+    "small": "a compact encoder from the start (small)",
+}
 _CLICKS = (
     "Measured on held-out clicks, corrected for position; clicks are weak evidence. Brackets hold"
     " 95 % bootstrap intervals over queries."
@@ -20,13 +33,12 @@ def model_card(record: ModelRecord) -> str:
     """Return the card as Markdown; it holds no query, no document and no client."""
     manifest = record.manifest
     sections = [
-        _front_matter(manifest),
-        f"# {manifest.provenance.base_model}, tuned by desireline"
-        if manifest.provenance.parent
-        else f"# {manifest.provenance.base_model}",
+        _front_matter(record),
+        f"# {_plain(manifest.provenance.base_model)}"
+        + (", tuned by desireline" if manifest.provenance.parent else ""),
         _table(("", ""), _facts(record)),
         "## How it was judged",
-        *_judged(record.judged),
+        *_judged(record),
         "## Where it served",
         _list(
             (
@@ -46,10 +58,12 @@ def model_card(record: ModelRecord) -> str:
     return "\n\n".join(sections) + "\n"
 
 
-def _front_matter(manifest: Manifest) -> str:
-    trained = MODULES in manifest.files
+def _front_matter(record: ModelRecord) -> str:
+    trained = MODULES in record.manifest.files
     library = "library_name: sentence-transformers\n" if trained else "library_name: onnx\n"
-    return f"---\n{library}pipeline_tag: sentence-similarity\ntags: [desireline]\n---"
+    found = _licence_of(record)
+    licence = f"license: {found}\n" if found and _NAME.fullmatch(found) else ""
+    return f"---\n{library}{licence}pipeline_tag: sentence-similarity\ntags: [desireline]\n---"
 
 
 def _facts(record: ModelRecord) -> Iterator[tuple[str, str]]:
@@ -60,6 +74,9 @@ def _facts(record: ModelRecord) -> Iterator[tuple[str, str]]:
     if manifest.documents is not None:
         yield "encodes", f"queries alone; documents by the model {manifest.documents}"
     yield "licence", _licence(record)
+    yield "base", f"{made.base_model}{_base_of(record)}"
+    if made.parent is not None and made.mode in _TRAINED:
+        yield "trained", _TRAINED[made.mode]
     yield "weights", made.precision
     yield "dimension", f"{manifest.dimension}, {manifest.settings.similarity}"
     yield "reads", f"at most {manifest.settings.max_seq_length or 'any number of'} tokens"
@@ -76,20 +93,28 @@ def _facts(record: ModelRecord) -> Iterator[tuple[str, str]]:
         yield "seed", str(made.seed)
 
 
+def _base_of(record: ModelRecord) -> str:
+    """Name the registered model that the line begins with, unless it is this one."""
+    return f", the model {record.lineage[-1].fingerprint}" if record.lineage else ""
+
+
 def _licence(record: ModelRecord) -> str:
-    """Name the licence of the nearest model in the line that has one: what is tuned keeps it."""
+    found, base = _licence_of(record), record.manifest.provenance.base_model
+    return f"{found}, that of {base}" if found else f"not known; see {base}"
+
+
+def _licence_of(record: ModelRecord) -> str | None:
+    """Return the licence of the nearest model in the line that has one: what is tuned keeps it."""
     line = (record.manifest, *record.lineage)
-    named = [each.provenance.licence for each in line if each.provenance.licence]
-    base = record.manifest.provenance.base_model
-    return f"{named[0]}, that of {base}" if named else f"not known; see {base}"
+    return next((each.provenance.licence for each in line if each.provenance.licence), None)
 
 
-def _judged(report: CycleReport | None) -> Iterator[str]:
+def _judged(record: ModelRecord) -> Iterator[str]:
+    report = record.judged
     if report is None:
-        yield "No gate has judged it."
+        yield _tried(record)
         return
-    gate = [step.sentence for step in report.steps if step.name == "gate"]
-    yield f"{_day(report.started_at)}, target {report.target}: {(gate or [report.reason])[-1]}."
+    yield f"{_of_cycle(report)}: {_verdict(record, report)}."
     if not report.measures:
         return
     names = list(next(iter(report.measures.values())))
@@ -98,6 +123,31 @@ def _judged(report: CycleReport | None) -> Iterator[str]:
     rows.append(("candidate minus incumbent", *(_cell(each, "+.3f") for each in gains)))
     yield _table(("", *names), rows)
     yield _CLICKS
+
+
+def _tried(record: ModelRecord) -> str:
+    """Say how a model did that was tried beside others, and whose numbers were not kept."""
+    made_in = record.manifest.provenance.cycle_id
+    if record.tried is None and made_in is None:
+        return "No gate has judged it."
+    if record.tried is None:
+        return f"How the cycle {made_in} judged it is not known here."
+    report, rung = record.tried
+    return f"{_of_cycle(report)}, tried as {rung.mode} beside other modes: {_plain(rung.reason)}."
+
+
+def _verdict(record: ModelRecord, report: CycleReport) -> str:
+    """Return the gate's sentence on this model: a night that tries several modes has several."""
+    if record.tried is not None and record.tried[0].cycle == report.cycle:
+        rung = record.tried[1]
+        decided = "promote" if rung.promote else "keep the incumbent"
+        return f"{decided}: {_plain(rung.reason)}"
+    gate = [step.sentence for step in report.steps if step.name == "gate"]
+    return _plain((gate or [report.reason])[-1])
+
+
+def _of_cycle(report: CycleReport) -> str:
+    return f"{_day(report.started_at)}, target {report.target}, cycle {report.cycle}"
 
 
 def _loading(manifest: Manifest) -> Iterator[str]:

@@ -1,11 +1,13 @@
 """A registered model as a folder for others: its files, its manifest, its card."""
 
 import shutil
+import tempfile
 from pathlib import Path
 
 from desireline.sidecar.errors import SidecarError
 from desireline.sidecar.model_card import model_card
 from desireline.sidecar.model_records import ModelRecord
+from desireline.trainer.disk_sync import sync
 from desireline.trainer.manifest import MANIFEST, Manifest
 from desireline.trainer.registry import Registry
 from desireline.trainer.signing import signatures_in
@@ -27,18 +29,21 @@ def export_model(registry: Registry, record: ModelRecord, folder: Path) -> None:
     forms = {"": registry.verify(fingerprint)}
     if int8 := registry.int8_of(fingerprint):
         forms[INT8] = registry.verify(int8)
-    beside = folder.with_name(f"{folder.name}.partial")
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
-        if folder.exists():
+        if folder.exists() or folder.is_symlink():
             raise FileExistsError(None, "it is there already")
-        shutil.rmtree(beside, ignore_errors=True)
-        for name, manifest in forms.items():
-            _copy(registry, manifest, beside / name)
-        (beside / CARD).write_text(model_card(record), encoding="utf-8")
-        beside.rename(folder)
+        # A name that nobody else has: two exports at once mix nothing, and nothing is removed.
+        with tempfile.TemporaryDirectory(
+            prefix=f".{folder.name[:100]}-", dir=folder.parent, ignore_cleanup_errors=True
+        ) as beside:
+            whole = Path(beside, "whole")
+            for name, manifest in forms.items():
+                _copy(registry, manifest, whole / name)
+            (whole / CARD).write_text(model_card(record), encoding="utf-8")
+            sync(whole)
+            whole.rename(folder)
     except OSError as error:
-        shutil.rmtree(beside, ignore_errors=True)
         raise SidecarError(
             f"the model {fingerprint[:12]} cannot be written to {folder}:"
             f" {error.strerror or error}; nothing was written",

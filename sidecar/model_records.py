@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from desireline.connectors.state_store import StateStore
-from desireline.sidecar.cycle_report import CYCLE, CycleReport
+from desireline.sidecar.cycle_report import CYCLE, CycleReport, Rung
 from desireline.sidecar.generations import GENERATION, Generation
 from desireline.trainer.manifest import Manifest
 from desireline.trainer.registry import Registry
@@ -19,6 +19,8 @@ class ModelRecord:
     lineage: tuple[Manifest, ...]
     #: The newest cycle that judged it; None for one that no gate has seen.
     judged: CycleReport | None
+    #: The newest cycle that tried it on the ladder, and how; kept or not.
+    tried: tuple[CycleReport, Rung] | None = None
     #: Where it serves or has served, oldest first, of any target.
     generations: tuple[Generation, ...]
 
@@ -26,7 +28,13 @@ class ModelRecord:
 def model_records(store: StateStore, registry: Registry) -> list[ModelRecord]:
     """Return every registered model, newest first."""
     manifests = {manifest.fingerprint: manifest for manifest in registry.list()}
-    judged = {report.candidate: report for report in _cycles(store)}
+    reports = list(_cycles(store))
+    judged = {report.candidate: report for report in reports}
+    tried = {
+        rung.candidate: (report, rung)
+        for report in reports
+        for rung in (report.ladder.rungs if report.ladder else ())
+    }
     generations = [
         Generation.model_validate(dict(record.body)) for record in store.list(GENERATION)
     ]
@@ -35,6 +43,7 @@ def model_records(store: StateStore, registry: Registry) -> list[ModelRecord]:
             manifest=manifest,
             lineage=tuple(_lineage(manifest, manifests)),
             judged=judged.get(manifest.fingerprint),
+            tried=tried.get(manifest.fingerprint),
             generations=tuple(g for g in generations if g.fingerprint == manifest.fingerprint),
         )
         for manifest in reversed(manifests.values())

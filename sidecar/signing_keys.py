@@ -40,8 +40,9 @@ def read_key(file: Path) -> SigningKey:
 
     """
     try:
-        others_may_read = stat.S_IMODE(file.stat().st_mode) & _OTHERS
-        pem = file.read_text(encoding="ascii")
+        with file.open(encoding="ascii") as opened:  # asked of the file that is read, not its name
+            others_may_read = stat.S_IMODE(os.fstat(opened.fileno()).st_mode) & _OTHERS
+            pem = opened.read()
     except (OSError, UnicodeDecodeError) as error:
         raise SignatureError(
             f"the signing key {file} cannot be read ({type(error).__name__}); nothing was signed",

@@ -38,6 +38,7 @@ Files, in the order the data meets them:
 - ``miners``         sessions, judgments or documents become pairs
 - ``supported_pairs``  the pairs that enough people stand behind
 - ``presentable``    what of a truth may be shown to people
+- ``model_settings`` what in a model's JSON would fetch, unpickle or run code
 - ``model_files``    which files a model may consist of
 - ``encoders``       text in, vectors out: ONNX Runtime, sentence-transformers, fake
 - ``manifest``       what a registered model is

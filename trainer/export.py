@@ -20,7 +20,8 @@ from desireline.trainer.encoders.sentence_transformers import (
 )
 from desireline.trainer.encoders.settings import EncoderSettings, Prompts
 from desireline.trainer.errors import ParityError
-from desireline.trainer.model_files import GRAPH, SETTINGS, TOKENIZER
+from desireline.trainer.model_files import GRAPH, SETTINGS
+from desireline.trainer.model_settings import TOKENIZER
 from desireline.trainer.parity import cosines_of, overlap
 
 #: Least cosine between the two forms' vectors of one text.

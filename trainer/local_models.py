@@ -7,6 +7,7 @@ from typing import Any
 from transformers import AutoTokenizer
 
 from desireline.trainer.errors import UnsafeModelError
+from desireline.trainer.model_settings import refuse_code
 
 #: Files that decide what a model says.
 _DECIDING = {".json", ".model", ".safetensors", ".txt"}
@@ -21,9 +22,11 @@ def load_local(folder: Path, architecture: Any, what: str) -> tuple[Any, Any]:
         what: it is, for whoever reads the error.
 
     Raises:
-        UnsafeModelError: the folder holds no model that can be loaded without running its code.
+        UnsafeModelError: the folder holds no model that can be loaded without running its code,
+            or opening a pickle.
 
     """
+    refuse_code(folder)
     safe = {"local_files_only": True, "trust_remote_code": False}
     try:
         tokenizer = AutoTokenizer.from_pretrained(str(folder), **safe)

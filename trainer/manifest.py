@@ -7,11 +7,12 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AwareDatetime, BaseModel, ConfigDict
 
 from desireline.connectors.documents import TextTemplate
 from desireline.trainer.encoders.settings import EncoderSettings
-from desireline.trainer.model_files import GRAPH, TOKENIZER
+from desireline.trainer.model_files import GRAPH
+from desireline.trainer.model_settings import TOKENIZER
 
 FORMAT = 1
 #: The manifest's own file in a model's folder.
@@ -85,7 +86,7 @@ class Manifest(BaseModel):
     #: query-side model, embeds queries alone.
     documents: str | None = None
     provenance: Provenance
-    created_at: datetime = Field(description="aware")
+    created_at: AwareDatetime
 
     @classmethod
     def of(

@@ -18,7 +18,8 @@ from desireline.trainer import model_files
 from desireline.trainer.encoders.onnx import OnnxEncoder
 from desireline.trainer.errors import ParityError
 from desireline.trainer.manifest import Manifest, Provenance
-from desireline.trainer.model_files import GRAPH, SETTINGS, TOKENIZER
+from desireline.trainer.model_files import GRAPH, SETTINGS
+from desireline.trainer.model_settings import TOKENIZER
 from desireline.trainer.registry import Registry
 
 _FLOAT32 = 1

@@ -7,6 +7,7 @@ can know what another sidecar serves.
 """
 
 import re
+import shutil
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -14,15 +15,20 @@ from pathlib import Path
 
 import structlog
 
-from desireline.connectors.shared_folder import SharedFolder
+from desireline.connectors.shared_folder import Content, SharedFolder
 from desireline.trainer.disk_sync import sync_path
 from desireline.trainer.errors import (
     ModelChangedError,
     ModelMissingError,
     TrainerError,
 )
-from desireline.trainer.manifest import FINGERPRINT, MANIFEST, PENDING, Manifest
-from desireline.trainer.signing import SigningKey, Trust, signatures_in
+from desireline.trainer.manifest import FINGERPRINT, MANIFEST, PENDING, FileRecord, Manifest
+from desireline.trainer.signing import (
+    MOST_SIGNATURE_BYTES,
+    SigningKey,
+    Trust,
+    signatures_in,
+)
 from desireline.trainer.taking import digest_of, manifest_text, parsed, take
 
 log = structlog.get_logger()
@@ -68,6 +74,11 @@ class SharedModels:
         self._signing_key = signing_key
         self._most_bytes = most_bytes
 
+    @property
+    def beside(self) -> tuple[SharedFolder, Trust, Callable[[], SigningKey | None]]:
+        """The place, whose signatures count and who signs: for what else is shared there."""
+        return self._folder, self._trust, self._signing_key
+
     def fingerprints(self) -> list[str]:
         """Fingerprints that have a folder; whether a whole model is in it shows when it is read."""
         return [name for name in self._folder.names() if FINGERPRINT.fullmatch(name)]
@@ -82,8 +93,8 @@ class SharedModels:
 
         Args:
             model: its folder here, verified.
-            vouch: sign it even where it is shared already, perhaps by another machine: somebody
-                asked for it by name.
+            vouch: look at every file, and sign it, even where it is shared already, perhaps by
+                another machine: somebody asked for it. What is damaged there is sent anew.
 
         Raises:
             SharedFolderError: it could not be written; nobody sees it.
@@ -95,21 +106,25 @@ class SharedModels:
         manifest = parsed(text, str(model))
         place = f"{manifest.fingerprint}/{digest_of(text)}"
         is_there = manifest_text(self._folder, place) == text
-        key = self._signing_key() if vouch or not is_there else None
+        if is_there and not vouch:
+            return self._held()
+        key = self._signing_key()
         if not is_there and key is None and self._described(manifest.fingerprint):
-            is_there = True  # with another label: the same vectors all the same
-        if is_there and key is None:
-            return Pushed(sent=False, sentence=f"{self.name} holds it already")
+            return self._held()  # with another label: the same vectors all the same
         if key is not None:
             _sign(model, text, key)
-        if not is_there:
-            self._send_files(model, place, manifest)
-        self._send_signatures(model, place)
+        sent = self._send_files(model, place, manifest, damaged_alone=is_there)
+        sent += self._send_signatures(model, place)
         if not is_there:
             self._folder.send(model / MANIFEST, f"{place}/{MANIFEST}")
-        log.info("model shared", model=manifest.fingerprint, registry=self.name)
+        elif not sent and key is None:
+            return self._held()
+        log.info("model shared", model=manifest.fingerprint, registry=self.name, files=sent)
         signed = f", signed by the key {key.public.id}" if key is not None else ""
         return Pushed(sent=True, sentence=f"{self.name} holds it now{signed}")
+
+    def _held(self) -> Pushed:
+        return Pushed(sent=False, sentence=f"{self.name} holds it already")
 
     def pull(self, fingerprint: str, scratch: Path) -> Path:
         """Bring a model into a new folder in `scratch`, proved; return that folder.
@@ -133,6 +148,7 @@ class SharedModels:
             except TrainerError as error:
                 log.warning("a shared model was refused", model=fingerprint, reason=str(error))
                 refused = error
+                shutil.rmtree(scratch / digest, ignore_errors=True)  # room for the next
         if refused is not None:
             raise refused
         raise ModelMissingError(f"{self.name} holds no whole model {fingerprint[:12]}")
@@ -172,32 +188,48 @@ class SharedModels:
                 found.append(manifest)
         return found
 
-    def _send_files(self, model: Path, place: str, manifest: Manifest) -> None:
+    def _send_files(
+        self, model: Path, place: str, manifest: Manifest, *, damaged_alone: bool
+    ) -> int:
+        """Send the files, or those that are not there as they should be; return how many."""
+        sent = 0
         for name, record in manifest.files.items():
-            left = self._folder.send(model / name, f"{place}/{name}")
-            if (left.sha256, left.bytes) != (record.sha256, record.bytes):
+            path = f"{place}/{name}"
+            if damaged_alone and _is(record, self._folder.content(path, most=record.bytes)):
+                continue
+            if not _is(record, self._folder.send(model / name, path)):
                 raise ModelChangedError(
                     f"{name} of the model {manifest.fingerprint[:12]} is not as it was"
                     " registered; it was not shared",
                     next_step="add or import it again: a damaged copy is replaced",
                 )
+            sent += 1
+        return sent
 
-    def _send_signatures(self, model: Path, place: str) -> None:
-        there = set(self._folder.names(place))
-        for name in signatures_in(model):
-            if name not in there:
+    def _send_signatures(self, model: Path, place: str) -> int:
+        """Send the signatures that are not there, or are not what they are here."""
+        sent = 0
+        for name, text in signatures_in(model).items():
+            if self._folder.read(f"{place}/{name}", MOST_SIGNATURE_BYTES) != text:
                 self._folder.send(model / name, f"{place}/{name}")
+                sent += 1
+        return sent
+
+
+def _is(record: FileRecord, content: Content | None) -> bool:
+    return content is not None and (content.sha256, content.bytes) == (record.sha256, record.bytes)
 
 
 def _sign(model: Path, text: bytes, key: SigningKey) -> None:
-    """Put a signature beside a registered manifest, unless it is there."""
+    """Put a signature beside a registered manifest; one that is none is replaced."""
     signature = key.sign(text)
     target = model / signature.file
-    if target.is_file():
+    written = signature.model_dump_json() + "\n"
+    if signatures_in(model).get(signature.file) == written.encode():
         return
     with tempfile.TemporaryDirectory(prefix=PENDING, dir=model.parent) as scratch:
         beside = Path(scratch, signature.file)
-        beside.write_text(signature.model_dump_json() + "\n", encoding="utf-8")
+        beside.write_text(written, encoding="utf-8")
         sync_path(beside)
         beside.replace(target)
     sync_path(model)

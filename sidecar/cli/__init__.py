@@ -1,6 +1,7 @@
 """The command line. One file a command; what they share comes first.
 
 - ``exit_codes``      what the exit status of a command means
+- ``printable``       what others wrote gives a terminal no orders
 - ``progress``        steps and progress on a terminal, or as plain lines
 - ``terminal``        where a command writes: sentences for people or one JSON object
 - ``log_output``      where the log goes

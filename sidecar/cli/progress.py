@@ -17,6 +17,7 @@ from rich.progress import (
 )
 from rich.text import Text
 
+from desireline.sidecar.cli.printable import printable
 from desireline.sidecar.reporting import twentieths
 
 _NAME_WIDTH = 11
@@ -34,7 +35,8 @@ class RichReporter:
 
     def step(self, name: str, sentence: str, **_keys: object) -> None:
         """Print the step."""
-        self._console.print(Text.assemble((_label(name), "bold cyan"), sentence), soft_wrap=True)
+        told = Text.assemble((_label(name), "bold cyan"), printable(sentence))
+        self._console.print(told, soft_wrap=True)
 
     def progress(self, name: str, done: int, total: int, **_keys: object) -> None:
         """Move the bar; it goes when everything that was counted is done."""
@@ -111,7 +113,7 @@ class LineReporter:
         return f"{done:,} of {total:,}  {rate:,.0f}/s  {left:.0f} s left"
 
     def _print(self, name: str, sentence: str) -> None:
-        self.console.print(Text(_label(name) + sentence), soft_wrap=True)
+        self.console.print(Text(_label(name) + printable(sentence)), soft_wrap=True)
 
 
 def _label(name: str) -> str:

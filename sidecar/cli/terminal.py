@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from desireline.sidecar.cli.printable import printable
 from desireline.sidecar.cli.progress import LineReporter, RichReporter
 from desireline.sidecar.reporting import JsonReporter, LogReporter, Reporter, TeeReporter
 
@@ -42,11 +43,11 @@ class Terminal:
     def say(self, sentence: str, *, style: str = "") -> None:
         """Tell people a sentence; programs get it in their object."""
         if not self.as_json:
-            self._out().print(Text(sentence, style=style), soft_wrap=True)
+            self._out().print(Text(printable(sentence), style=style), soft_wrap=True)
 
     def note(self, sentence: str, *, style: str = "") -> None:
         """Tell something on the side."""
-        self.err().print(Text(sentence, style=style), soft_wrap=True)
+        self.err().print(Text(printable(sentence), style=style), soft_wrap=True)
 
     def table(self, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
         """Show rows to people."""
@@ -56,7 +57,7 @@ class Terminal:
         for column in columns:
             table.add_column(column, overflow="fold")
         for row in rows:
-            table.add_row(*(Text("" if cell is None else str(cell)) for cell in row))
+            table.add_row(*(Text("" if cell is None else printable(str(cell))) for cell in row))
         self._out().print(table)
 
     def result(self, body: Mapping[str, Any]) -> None:

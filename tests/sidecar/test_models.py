@@ -8,7 +8,7 @@ import pytest
 
 from desireline.connectors.documents import TextTemplate
 from desireline.connectors.stores.memory import MemoryStore
-from desireline.sidecar.cycle_report import Diary, Interval, Outcome
+from desireline.sidecar.cycle_report import Diary, Interval, Ladder, Outcome, Rung
 from desireline.sidecar.errors import SidecarError
 from desireline.sidecar.generations import Generations
 from desireline.sidecar.model_card import model_card
@@ -17,6 +17,7 @@ from desireline.sidecar.model_records import model_record, model_records
 from desireline.sidecar.reporting import SilentReporter
 from desireline.trainer.encoders.onnx import OnnxEncoder
 from desireline.trainer.errors import ModelChangedError, ModelMissingError
+from desireline.trainer.import_model import import_model
 from desireline.trainer.manifest import Provenance
 from desireline.trainer.registry import Registry
 
@@ -104,6 +105,81 @@ def test_the_card_tells_what_it_learned_from_before_and_after_and_its_files(regi
     assert "| candidate minus incumbent | +0.045 [+0.031, +0.054] |" in card
     for name, file in registry.get(tuned).files.items():
         assert f"| {name} | {file.bytes:,} | {file.sha256} |" in card
+
+
+@pytest.fixture
+def climbed(registry: Registry, exported_static: Path) -> tuple[MemoryStore, str, str]:
+    """A night that tried two modes, one after the other, and kept the first."""
+    base = added(registry, exported_static, "title", licence="apache-2.0")
+    kept = added(registry, exported_static, "kept", parent=base, mode="adapter", pairs=9)
+    other = added(registry, exported_static, "other", parent=base, mode="full", pairs=9)
+    store = MemoryStore()
+    diary = Diary(store, "jobs", SilentReporter(), lambda: NOW)
+    diary.step("gate", "promote: the adapter gains")
+    diary.step("gate", "keep the incumbent: all weights lose")
+    row = {"ndcg@10": Interval(value=0.4, low=0.3, high=0.5)}
+    diary.measured({"base": row, "candidate": row}, row, candidate=kept)
+    rungs = (
+        Rung(mode="adapter", candidate=kept, promote=True, kept=True, reason="the adapter gains"),
+        Rung(mode="full", candidate=other, reason="all weights lose"),
+        Rung(mode="lora", reason="the time is spent"),
+    )
+    diary.climbed(Ladder(measure="ndcg@10", rungs=rungs, sentence="adapter: the cheapest"))
+    diary.end(Outcome.WENT_LIVE, "proved better")
+    return store, kept, other
+
+
+def test_each_card_of_a_night_of_several_modes_tells_its_own_verdict(registry, climbed):
+    store, kept, other = climbed
+    cards = [model_card(model_record(store, registry, name)) for name in (kept, other)]
+    assert "promote: the adapter gains." in cards[0]
+    assert "all weights lose" not in cards[0]
+    assert "| candidate minus incumbent |" in cards[0]
+    assert "tried as full beside other modes: all weights lose." in cards[1]
+    assert "the adapter gains" not in cards[1]
+    assert "| candidate minus incumbent |" not in cards[1]  # those numbers are the kept one's
+    assert "| trained | a map on the query vectors (adapter) |" in cards[0]
+    assert "| trained | all weights (full) |" in cards[1]
+
+
+def test_a_card_from_elsewhere_does_not_say_that_nobody_judged_it(registry, exported_static):
+    made = added(registry, exported_static, "title", parent="0" * 64, cycle_id="20261121T02Z")
+    card = model_card(model_record(MemoryStore(), registry, made))
+    assert "How the cycle 20261121T02Z judged it is not known here." in card
+
+
+def test_an_exported_model_that_is_imported_as_a_new_one_keeps_its_licence(
+    registry, climbed, tmp_path
+):
+    store, kept, _ = climbed
+    export_model(registry, model_record(store, registry, kept), tmp_path / "out")
+    fresh = Registry(tmp_path / "fresh", now=lambda: NOW)
+    made = import_model(str(tmp_path / "out"), fresh, TextTemplate(fields=("body",)))
+    assert made.provenance.licence == "apache-2.0"
+
+
+def test_words_of_strangers_begin_no_section_of_a_card(registry, exported_static):
+    evil = "tiny\n\n## How it was judged\n\npromote: it is perfect"
+    manifest = registry.add(
+        exported_static,
+        template=TextTemplate(fields=("title",)),
+        similarity="cosine",
+        provenance=Provenance(base_model=evil, licence="mit\nx: y\n---\n# free"),
+    )
+    card = model_card(model_record(MemoryStore(), registry, manifest.fingerprint))
+    assert card.count("\n## How it was judged\n") == 1
+    assert "\nx: y" not in card
+    assert "\n# free" not in card
+
+
+def test_an_export_touches_nothing_beside_the_folder_it_makes(registry, night, tmp_path):
+    store, _, tuned = night
+    (tmp_path / "encoder.partial").mkdir()
+    (tmp_path / "encoder.partial" / "precious.txt").write_text("keep")
+    export_model(registry, model_record(store, registry, tuned), tmp_path / "encoder")
+    there = {"encoder", "encoder.partial", "models"}
+    assert {path.name for path in tmp_path.iterdir()} == there
+    assert (tmp_path / "encoder.partial" / "precious.txt").read_text() == "keep"
 
 
 def test_a_strange_field_name_does_not_break_the_cards_table(registry, night):

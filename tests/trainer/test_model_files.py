@@ -48,6 +48,23 @@ def _link(name: str, target: str) -> Callable[[Path], None]:
     return change
 
 
+def _sharded(file: str) -> Callable[[Path], None]:
+    def change(folder: Path) -> None:
+        index = {"metadata": {}, "weight_map": {"embeddings": file}}
+        (folder / "vocab.txt").write_bytes(pickle.dumps([1]))
+        (folder / "model.safetensors.index.json").write_text(json.dumps(index))
+
+    return change
+
+
+def _huge(name: str, size: int) -> Callable[[Path], None]:
+    def change(folder: Path) -> None:
+        with (folder / name).open("wb") as file:
+            file.truncate(size)  # a hole: no disk is used
+
+    return change
+
+
 def _fifo(folder: Path) -> None:
     os.mkfifo(folder / "vocab.txt")
 
@@ -81,6 +98,28 @@ HOSTILE: list[tuple[str, Callable[[Path], None], str]] = [
         _json("config.json", _attn_implementation="someone/kernel"),
         "_attn_implementation",
     ),
+    ("weights in a pickle", _sharded("vocab.txt"), "sends weights to 'vocab.txt'"),
+    ("weights elsewhere", _sharded("../other.safetensors"), "sends weights to '../other"),
+    ("weights at the root", _sharded("/tmp/other.safetensors"), "sends weights to '/tmp/other"),
+    ("weights nowhere", _sharded("missing.safetensors"), "sends weights to 'missing"),
+    ("weights of no file", _write("model.safetensors.index.json", b"{}"), "names no weights"),
+    (
+        "another file of weights",
+        _json("config.json", transformers_weights="x.safetensors.index.json"),
+        "transformers_weights",
+    ),
+    (
+        "a pickle allowed",
+        _json("sentence_bert_config.json", model_kwargs={"weights_only": False}),
+        "weights_only",
+    ),
+    (
+        "a tokenizer elsewhere",
+        _json("sentence_bert_config.json", tokenizer_name_or_path="/tmp"),
+        "tokenizer_name_or_path",
+    ),
+    ("a huge setting", _huge("config.json", 8 * 2**20 + 1), "larger than any"),
+    ("a huge tokenizer", _huge("tokenizer.json", 2**30), "larger than any"),
     ("pipeline code", _json("config.json", custom_pipelines={"x": {}}), "custom_pipelines"),
     ("an unknown architecture", _json("config.json", model_type="mystery"), "mystery"),
     ("an adapter", _write("adapter_config.json", b"{}"), "adapter_config.json"),
@@ -148,3 +187,9 @@ def test_a_folder_without_weights_is_incomplete(folder: Path) -> None:
     (folder / "model.safetensors").unlink()
     with pytest.raises(UnsafeModelError, match="no loadable model"):
         model_files.check(folder)
+
+
+def test_weights_in_several_safetensors_are_a_model(folder: Path) -> None:
+    (folder / "model.safetensors").rename(folder / "model-00001-of-00001.safetensors")
+    _sharded("model-00001-of-00001.safetensors")(folder)
+    assert "model-00001-of-00001.safetensors" in model_files.check(folder)

@@ -1,5 +1,8 @@
 """Tiny random models of the real architectures: that the code runs them, not that they are good."""
 
+import json
+import pickle
+
 import pytest
 from tokenizers import Tokenizer, models, pre_tokenizers
 from transformers import (
@@ -95,6 +98,36 @@ def test_a_folder_without_a_model_is_refused_by_name(tmp_path, use, job):
     with pytest.raises(UnsafeModelError, match="cannot be loaded as a") as refused:
         use(job(tmp_path))
     assert str(tmp_path) in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "settings", "named"),
+    [
+        (
+            "model.safetensors.index.json",
+            {"weight_map": {"classifier.weight": "vocab.txt"}},
+            "sends weights to 'vocab.txt'",
+        ),
+        ("config.json", {"auto_map": {"AutoModel": "x--y.Z"}}, "auto_map"),
+        ("config.json", {"_attn_implementation": "someone/kernel"}, "_attn_implementation"),
+        ("tokenizer_config.json", {"auto_map": {"AutoTokenizer": ["x", "y"]}}, "auto_map"),
+        ("generation_config.json", {"custom_generate": "someone/code"}, "custom_generate"),
+    ],
+)
+def test_a_folder_whose_settings_would_run_code_is_refused_by_name(
+    reader, tmp_path, name, settings, named
+):
+    for file in reader.iterdir():
+        (tmp_path / file.name).write_bytes(file.read_bytes())
+    (tmp_path / "vocab.txt").write_bytes(pickle.dumps({"classifier.weight": 1}))
+    if name.startswith("model"):
+        (tmp_path / "model.safetensors").unlink()
+    old = json.loads((tmp_path / name).read_text()) if (tmp_path / name).exists() else {}
+    (tmp_path / name).write_text(json.dumps(old | settings))
+    with pytest.raises(UnsafeModelError, match="was not loaded") as refused:
+        rerank(RerankJob(folder=tmp_path, pairs=(("w1", "w2"),)))
+    assert name in str(refused.value)
+    assert named in str(refused.value)
 
 
 def test_pickled_weights_are_never_opened(writer, tmp_path):

@@ -10,7 +10,7 @@ from tokenizers import Tokenizer
 from desireline.connectors.documents import Vectors
 from desireline.trainer.compact.vocabulary import Vocabulary, words_of
 from desireline.trainer.encoders.onnx import OnnxEncoder
-from desireline.trainer.model_files import TOKENIZER
+from desireline.trainer.model_settings import TOKENIZER
 
 #: A word as frequent as this share of all words counts half (Arora et al. 2017).
 _COMMON = 1e-3

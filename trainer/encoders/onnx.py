@@ -21,7 +21,8 @@ from desireline.connectors.search_engine import Similarity
 from desireline.trainer.encoders.base import EncodeStats
 from desireline.trainer.encoders.settings import EncoderSettings
 from desireline.trainer.errors import UnsafeModelError
-from desireline.trainer.model_files import GRAPH, SETTINGS, TOKENIZER
+from desireline.trainer.model_files import GRAPH, SETTINGS
+from desireline.trainer.model_settings import TOKENIZER
 
 #: Padded tokens per run of the graph. Small batches stay in the CPU's cache: on MiniLM, 256
 #: encoded 1.05 to 1.1 times as fast as 512 and 1.15 to 1.25 times as fast as 1,024.
@@ -139,14 +140,17 @@ class OnnxEncoder:
     def _try_out(self) -> None:
         """Encode one text: a graph that does not fit its settings fails here, by name."""
         try:
-            shape = self._run([self._tokenizer.encode("a")]).shape
+            vectors = self._run([self._tokenizer.encode("a")])
         except Exception as error:  # the runtime's own classes have no common, public base
             raise _unfit(self._folder / GRAPH, str(error)) from error
-        if shape != (1, self.dimension):
+        if vectors.shape != (1, self.dimension):
             raise _unfit(
                 self._folder / GRAPH,
-                f"it gives {shape} numbers for one text where {SETTINGS} says {self.dimension}",
+                f"it gives {vectors.shape} numbers for one text where {SETTINGS} says"
+                f" {self.dimension}",
             )
+        if not np.isfinite(vectors).all():
+            raise _unfit(self._folder / GRAPH, "what it gives for a text are no numbers")
 
     def _run(self, encodings: Sequence[Encoding]) -> Vectors:
         longest = max(1, *(len(encoding.ids) for encoding in encodings))

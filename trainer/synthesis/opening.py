@@ -11,6 +11,7 @@ from desireline.trainer.encoders.onnx import OnnxEncoder
 from desireline.trainer.encoders.sentence_transformers import SentenceTransformerEncoder
 from desireline.trainer.errors import SynthesisError
 from desireline.trainer.import_model import MINILM, bring_model, packaged_minilm
+from desireline.trainer.model_settings import MODULES
 from desireline.trainer.query_writer import LocalQueryWriter
 from desireline.trainer.registry import PREFIX, Registry
 from desireline.trainer.synthesis.making import MINED, Judge, Read
@@ -76,7 +77,7 @@ def _judge(
     name: str, models: SynthesisModels, fetched: Path, device: str, threads: int | None
 ) -> Judge:
     folder = Path(name).expanduser()
-    if name == MINILM or ((folder / model_files.MODULES).is_file() and not _reads_pairs(folder)):
+    if name == MINILM or ((folder / MODULES).is_file() and not _reads_pairs(folder)):
         encoder = _encoder(name, models, fetched, device, threads)
         return Judge(
             fingerprint=encoder.fingerprint,

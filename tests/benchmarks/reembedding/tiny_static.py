@@ -8,7 +8,8 @@ from onnx import TensorProto, helper, numpy_helper
 from tokenizers import Tokenizer, models, pre_tokenizers
 
 from desireline.trainer.encoders.settings import EncoderSettings
-from desireline.trainer.model_files import GRAPH, TOKENIZER
+from desireline.trainer.model_files import GRAPH
+from desireline.trainer.model_settings import TOKENIZER
 
 WORDS, DIMENSION = 2000, 16
 
