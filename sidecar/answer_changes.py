@@ -103,6 +103,12 @@ class AnswerChanges(BaseModel):
     @property
     def sentence(self) -> str:
         """How many changed, without a query."""
+        if self.shown and not self.changed:
+            counted = (
+                f"none of {self.shown:,} queries that may be shown has other first {DEPTH} answers"
+                " or another order"
+            )
+            return f"{counted}; {self.withheld}" if self.withheld else counted
         counted = (
             f"{self.changed:,} of {self.shown:,} queries that may be shown have other first"
             f" {DEPTH} answers or another order: {self.better:,} better, {self.worse:,} worse"

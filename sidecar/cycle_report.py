@@ -123,6 +123,18 @@ class Rung(BaseModel):
     kept: bool = False
 
     @property
+    def share(self) -> str:
+        """What it gained, as a share of what serves reaches: ``+4.2 %``; empty if unknown."""
+        return "" if self.relative is None else f"{100 * self.relative:+.1f} %"
+
+    @property
+    def verdict(self) -> str:
+        """What became of it, in a word or two."""
+        if self.gain is None:
+            return "left out"
+        return "kept" if self.kept else "would pass" if self.promote else "refused"
+
+    @property
     def cost_s(self) -> float | None:
         """Seconds of training and of embedding together."""
         return None if self.train_s is None else self.train_s + (self.embed_s or 0.0)

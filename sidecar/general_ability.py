@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, replace
 
 from desireline.sidecar.cycle_report import Interval
 from desireline.sidecar.examination import Reading
+from desireline.sidecar.judged_parts import GENERAL
 from desireline.sidecar.target import Target
 from desireline.trainer.evaluation import Difference, Evaluation, compare
 from desireline.trainer.general_suite import (
@@ -96,7 +97,7 @@ def _asked(target: Target, fingerprint: str, reading: Reading) -> tuple[GeneralP
 
 
 def _name(measure: Measure, part: str) -> str:
-    return f"{measure} general, {part}"
+    return f"{measure}{GENERAL}{part}"
 
 
 def _interval(evaluation: Evaluation, measure: Measure) -> Interval:

@@ -6,6 +6,8 @@ from typing import Generic, TypeVar
 
 Part = TypeVar("Part")
 
+#: Between measure and part, where the general suite stands in the table of measures.
+GENERAL = " general, "
 _BY_FREQUENCY = "How often a query is searched"
 #: Heading, and a piece of the names of its parts; what has none of them is a segment.
 _GROUPS = {

@@ -17,6 +17,7 @@ from statistics import median
 from desireline.sidecar import retraining
 from desireline.sidecar.cycle_report import CycleReport, Diary, Ladder, Rung, cycles
 from desireline.sidecar.documents_alone import Teaching
+from desireline.sidecar.durations import format_duration
 from desireline.sidecar.errors import WorkerError
 from desireline.sidecar.examination import Answers, rendered_documents
 from desireline.sidecar.judging import Contest, judge_candidate
@@ -219,7 +220,7 @@ def choose(rungs: Sequence[Rung], *, epsilon: float, measure: str) -> Ladder:
     passed = [rung for rung in rungs if rung.promote and rung.gain is not None]
     told = "  ".join(_gain_in_words(rung) for rung in rungs)
     if not passed:
-        return Ladder(measure=measure, rungs=tuple(rungs), sentence=f"{told}: no rung is kept")
+        return Ladder(measure=measure, rungs=tuple(rungs), sentence=f"{told}; no rung is kept")
     best = max(passed, key=_gained)
     enough = [rung for rung in passed if _gained(rung) >= (1 - epsilon) * _gained(best)]
     kept = enough[0]
@@ -229,7 +230,7 @@ def choose(rungs: Sequence[Rung], *, epsilon: float, measure: str) -> Ladder:
         rungs=tuple(
             rung.model_copy(update={"kept": True}) if rung is kept else rung for rung in rungs
         ),
-        sentence=f"{told}: {why}",
+        sentence=f"{told}; {why}",
     )
 
 
@@ -242,9 +243,8 @@ def too_long(mode: str, *, left_s: float, last: Mapping[str, float], below: floa
     if below is None or left_s > needed:
         return ""
     known = "in the last cycle" if last.get(mode, 0.0) >= needed else "for the cheaper mode"
-    return (
-        f"training took {needed:.0f} s {known}, and {max(left_s, 0.0):.0f} s of the budget are left"
-    )
+    left = format_duration(max(left_s, 0.0))
+    return f"training took {format_duration(needed)} {known}, and {left} of the budget are left"
 
 
 def last_seconds(reports: Sequence[CycleReport]) -> dict[str, float]:
@@ -293,12 +293,12 @@ def _gained(rung: Rung) -> float:
 def _gain_in_words(rung: Rung) -> str:
     if rung.gain is None:
         return f"{rung.mode} left out"
-    gained = f"{_gained(rung):+.3f}" if rung.relative is None else f"{rung.relative:+.1%}"
-    return f"{rung.mode} {gained.replace('%', ' %')}" + ("" if rung.promote else " (refused)")
+    gained = rung.share or f"{_gained(rung):+.3f}"
+    return f"{rung.mode} {gained}" + ("" if rung.promote else " (refused)")
 
 
 def _why(kept: Rung, best: Rung, *, alone: bool, last: bool, epsilon: float) -> str:
-    within = f"within {epsilon:.0%} of the best".replace("%", " %")
+    within = f"within {100 * epsilon:.0f} % of the best"
     if kept is not best:
         return f"{kept.mode}: the cheapest {within}, {best.mode}"
     if alone and last:

@@ -7,33 +7,29 @@ from desireline.sidecar.cli.terminal import Terminal
 
 #: Queries of each kind, and answers of each; a page has room for more.
 _QUERIES, _ANSWERS = 3, 5
-_TITLE = 44
+#: Most columns of a title, and those that the rest of a row needs.
+_TITLE, _BESIDE = 44, 24
+#: Characters of a query; nobody reads on.
+_QUERY = 160
 
 
 def show_changes(changes: AnswerChanges, terminal: Terminal) -> None:
     """Show the largest wins and losses, what people wanted marked with a star."""
-    rows = [
-        row
-        for kind, examples in (("won", changes.wins), ("lost", changes.losses))
-        for example in examples[:_QUERIES]
-        for row in _rows(kind, example, changes)
-    ]
-    if rows:
-        terminal.table(["", "before", "after (* wanted)", ""], rows[:-1])
+    title = min(_TITLE, (terminal.columns - _BESIDE) // 2)
+    for kind, examples in (("won", changes.wins), ("lost", changes.losses)):
+        for example in examples[:_QUERIES]:
+            gain = f"{changes.measure} {example.gain:+.3f}"
+            terminal.say(f"{kind} {gain}: {_clipped(example.query, _QUERY)}")
+            terminal.say(f"  {_moves(example, changes.depth)}")
+            terminal.table(["", "before", "after (* wanted)", ""], _rows(example, title))
     terminal.say(changes.sentence)
 
 
-def _rows(kind: str, example: ChangedQuery, changes: AnswerChanges) -> list[list[str]]:
-    gain = f"{changes.measure} {example.gain:+.3f}"
-    head = [kind, example.query, gain, _moves(example, changes.depth)]
+def _rows(example: ChangedQuery, title: int) -> list[list[str]]:
     lines = zip_longest(example.before[:_ANSWERS], example.after[:_ANSWERS])
     return [
-        head,
-        *(
-            [str(place), _title(before), _title(after), _way(after)]
-            for place, (before, after) in enumerate(lines, 1)
-        ),
-        ["", "", "", ""],
+        [f"{place:>4}", _title(before, title), _title(after, title), _way(after)]
+        for place, (before, after) in enumerate(lines, 1)
     ]
 
 
@@ -52,12 +48,14 @@ def _place(position: int | None, depth: int) -> str:
     return f"beyond {depth}" if position is None else str(position)
 
 
-def _title(answer: Answer | None) -> str:
+def _title(answer: Answer | None, most: int) -> str:
     if answer is None:
         return ""
-    whole = len(answer.title) <= _TITLE
-    title = answer.title if whole else f"{answer.title[: _TITLE - 1]}…"
-    return f"* {title}" if answer.wanted else f"  {title}"
+    return f"{'*' if answer.wanted else ' '} {_clipped(answer.title, most - 2)}"
+
+
+def _clipped(text: str, most: int) -> str:
+    return text if len(text) <= most else f"{text[: most - 1]}…"
 
 
 def _way(answer: Answer | None) -> str:

@@ -1,5 +1,7 @@
 """How a cycle's report becomes the end of a command."""
 
+from textwrap import wrap
+
 import typer
 
 from desireline.sidecar.cli.changes import show_changes
@@ -8,7 +10,11 @@ from desireline.sidecar.cli.ladder import show_ladder
 from desireline.sidecar.cli.parts import show_parts
 from desireline.sidecar.cli.terminal import Terminal
 from desireline.sidecar.cycle_report import CycleReport, Interval, Outcome
+from desireline.sidecar.judged_parts import GENERAL
+from desireline.trainer.measures.base import label_of
 
+#: Columns that hold every ranker with its interval; where there are fewer, those of a name.
+_WIDE, _NAME = 140, 19
 _FAILED = (Outcome.FAILED, Outcome.INTERRUPTED)
 
 
@@ -32,15 +38,24 @@ def _show_measures(report: CycleReport, terminal: Terminal) -> None:
     if not report.measures:
         return
     names = list(dict.fromkeys(name for row in report.measures.values() for name in row))
+    wide = terminal.columns >= _WIDE
+    cell, between = (_cell, " ") if wide else (_value, "\n")
+    over = f"{between}over base"
     rows = [
         [
-            name,
-            *(_cell(row.get(name)) for row in report.measures.values()),
-            _cell(report.gain.get(name), "+.3f"),
+            label_of(name) if wide else "\n".join(wrap(label_of(name), _NAME)),
+            *(cell(row.get(name)) for row in report.measures.values()),
+            _cell(report.gain.get(name), "+.3f") + (over if GENERAL in name else ""),
         ]
         for name in names
     ]
     terminal.table(["on held-out queries", *report.measures, "gain"], rows)
+    if not wide:
+        terminal.say(f"intervals of all: in a window of {_WIDE} columns, on the page, in --json")
+
+
+def _value(found: Interval | None) -> str:
+    return "" if found is None else f"{found.value:.3f}"
 
 
 def _cell(found: Interval | None, form: str = ".3f") -> str:

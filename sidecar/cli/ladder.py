@@ -6,24 +6,21 @@ from desireline.sidecar.cli.terminal import Terminal
 from desireline.sidecar.cost_scale import CostScale
 from desireline.sidecar.cycle_report import Ladder, Rung
 from desireline.sidecar.durations import format_duration
+from desireline.trainer.measures.base import label_of
 
 _COLUMNS, _ROWS = 60, 7
 _LEFT = 9
+#: Columns in which a rung is one line.
+_WIDE = 110
 
 
 def show_ladder(ladder: Ladder, terminal: Terminal) -> None:
     """Show every rung, cheapest first, and where each lies."""
+    between = "\n" if terminal.columns < _WIDE else " "
+    measure = label_of(ladder.measure)
     terminal.table(
-        [
-            "mode",
-            f"gain in {ladder.measure}",
-            "gate",
-            "training",
-            "to embed",
-            "embedding",
-            "a query",
-        ],
-        [_row(rung) for rung in ladder.rungs],
+        ["mode", f"gain in {measure}", "gate", "training", "embedding", "a query"],
+        [_row(rung, between) for rung in ladder.rungs],
     )
     for rung in ladder.rungs:
         if rung.gain is None:
@@ -95,17 +92,22 @@ def _marks(scale: CostScale) -> str:
     return " " * _LEFT + "".join(line).rstrip()
 
 
-def _row(rung: Rung) -> list[str]:
+def _row(rung: Rung, between: str) -> list[str]:
     if rung.gain is None:
-        return [rung.mode, "", "left out", "", "", "", ""]
+        return [rung.mode, "", rung.verdict, "", "", ""]
     gain = rung.gain
-    share = "" if rung.relative is None else f" ({rung.relative:+.1%})"
+    share = f" ({rung.share})" if rung.share else ""
     return [
         f"{rung.mode} *" if rung.kept else rung.mode,
-        f"{gain.value:+.3f} [{gain.low:+.3f}, {gain.high:+.3f}]{share}",
-        "kept" if rung.kept else "would pass" if rung.promote else "refused",
+        f"{gain.value:+.3f}{share}{between}[{gain.low:+.3f}, {gain.high:+.3f}]",
+        rung.verdict,
         format_duration(rung.train_s or 0.0),
-        f"{rung.embed_documents or 0:,}",
-        format_duration(rung.embed_s) if rung.embed_s else "none",
+        _embedding(rung, between),
         f"{rung.query_ms or 0.0:.1f} ms",
     ]
+
+
+def _embedding(rung: Rung, between: str) -> str:
+    if not rung.embed_documents:
+        return "none"
+    return f"{format_duration(rung.embed_s or 0.0)}{between}({rung.embed_documents:,})"

@@ -32,6 +32,7 @@ Files, in the order a request meets them:
 - ``click_through``    click-through by position as columns
 - ``page_parts``       tables of a target
 - ``page_frame``       what every page has around it
+- ``ladder_plot``      gain against cost, drawn
 - ``ladder_section``   the modes of tuning as a table and a plot
 - ``measures_table``   before and after in figures
 - ``parts_section``    each part that the gate looked at, with its interval drawn

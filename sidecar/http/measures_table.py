@@ -6,6 +6,8 @@ from typing import Any, TypeAlias
 from desireline.sidecar.http.markup import Child, Markup, element, render
 from desireline.sidecar.http.page_parts import NOTHING, table
 from desireline.sidecar.http.picture import bars
+from desireline.sidecar.judged_parts import GENERAL
+from desireline.trainer.measures.base import label_of
 
 _RANKERS = {"bm25": "BM25", "base": "Base", "incumbent": "Incumbent", "candidate": "Candidate"}
 
@@ -42,18 +44,25 @@ def _measure(
     found = {ranker: row.get(name) for ranker, row in measured.items()}
     values = {ranker: cell["value"] if cell else None for ranker, cell in found.items()}
     best = max((value for value in values.values() if value is not None), default=None)
-    cells = [_cell(cell, best) for cell in found.values()]
-    difference = element("td", _gain(values, before, gain), class_="number")
+    cells = [_cell(ranker, cell, best) for ranker, cell in found.items()]
+    over_base = GENERAL in name and before != "base"
+    difference = element(
+        "td",
+        _gain(values, before, gain),
+        element("span", "over base", class_="interval") if over_base else None,
+        class_="number difference",
+    )
     picture = element("td", bars(name, list(values.items())))
-    return element("tr", element("th", name, scope="row"), cells, difference, picture)
+    return element("tr", element("th", label_of(name), scope="row"), cells, difference, picture)
 
 
-def _cell(cell: Mapping[str, float] | None, best: float | None) -> Markup:
+def _cell(ranker: str, cell: Mapping[str, float] | None, best: float | None) -> Markup:
+    label = element("span", _title(ranker), class_="label")
     if cell is None:
-        return element("td", NOTHING, class_="number")
+        return element("td", label, NOTHING, class_="number")
     value = element("strong" if cell["value"] == best else "span", f"{cell['value']:.3f}")
     within = _interval(f"{cell['low']:.3f}", f"{cell['high']:.3f}")
-    return element("td", value, within, class_="number")
+    return element("td", label, value, within, class_="number")
 
 
 def _gain(

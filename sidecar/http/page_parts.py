@@ -1,11 +1,12 @@
 """What a target's page shows: its live generation, last cycle, measures and generations."""
 
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from string import ascii_lowercase
 from typing import Any
 
 from desireline.connectors.search_engine import Hit
+from desireline.sidecar.durations import format_duration
 from desireline.sidecar.http.markup import Child, Markup, element
 from desireline.sidecar.serving import LiveGeneration
 
@@ -30,10 +31,12 @@ def span(begun: object, ended: object) -> str:
     if not (isinstance(begun, str) and isinstance(ended, str)):
         return f"since {moment(begun)}"
     try:
-        minutes = (datetime.fromisoformat(ended) - datetime.fromisoformat(begun)).seconds // 60
+        took = datetime.fromisoformat(ended) - datetime.fromisoformat(begun)
     except (ValueError, TypeError):
         return f"{moment(begun)} to {moment(ended)}"
-    return f"{moment(begun)}, took {f'{minutes} min' if minutes else 'less than a minute'}"
+    long = took >= timedelta(minutes=1)
+    told = format_duration(took.total_seconds()) if long else "less than a minute"
+    return f"{moment(begun)}, took {told}"
 
 
 def state_mark(state: object) -> Markup:

@@ -6,6 +6,7 @@ from typing import Any
 from desireline.sidecar.http.markup import Markup, element
 from desireline.sidecar.http.page_parts import table
 from desireline.sidecar.judged_parts import GainScale, in_groups
+from desireline.trainer.measures.base import label_of
 
 _WIDTH, _HEIGHT = 220, 18
 
@@ -30,7 +31,7 @@ def parts_section(report: Mapping[str, Any]) -> Markup | None:
     return element(
         "section",
         element("h2", "By part"),
-        element("p", f"{measure} on the parts that the gate looks at.", class_="quiet"),
+        element("p", f"{label_of(measure)} on the parts that the gate looks at.", class_="quiet"),
         table(titles, rows, class_="parts"),
     )
 

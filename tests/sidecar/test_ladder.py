@@ -28,40 +28,40 @@ LADDERS = {
     "the cheapest within a tenth of the best is kept": (
         [("adapter", 5.0), ("query", 4.0), ("full", 5.4)],
         "adapter",
-        "adapter +10.0 %  query +8.0 %  full +10.8 %: adapter: the cheapest within 10 % of the"
+        "adapter +10.0 %  query +8.0 %  full +10.8 %; adapter: the cheapest within 10 % of the"
         " best, full",
     ),
     "the best is kept where nothing cheaper comes near": (
         [("adapter", 1.0), ("query", 2.0), ("full", 4.6)],
         "full",
-        "adapter +2.0 %  query +4.0 %  full +9.2 %: full: the only one within 10 % of the best",
+        "adapter +2.0 %  query +4.0 %  full +9.2 %; full: the only one within 10 % of the best",
     ),
     "the cheapest is kept where it is the best": (
         [("adapter", 5.0), ("query", 4.9), ("full", 3.0)],
         "adapter",
-        "adapter +10.0 %  query +9.8 %  full +6.0 %: adapter: nothing dearer gains more",
+        "adapter +10.0 %  query +9.8 %  full +6.0 %; adapter: nothing dearer gains more",
     ),
     "a rung in the middle is kept": (
         [("adapter", 1.0), ("query", 5.0), ("lora", 5.2), ("full", 4.0)],
         "query",
-        "adapter +2.0 %  query +10.0 %  lora +10.4 %  full +8.0 %: query: the cheapest within 10 %"
+        "adapter +2.0 %  query +10.0 %  lora +10.4 %  full +8.0 %; query: the cheapest within 10 %"
         " of the best, lora",
     ),
     "what the gate refuses is neither kept nor the best": (
         [("adapter", 3.0), ("query", 9.0, False), ("full", 3.1)],
         "adapter",
-        "adapter +6.0 %  query +18.0 % (refused)  full +6.2 %: adapter: the cheapest within 10 % of"
+        "adapter +6.0 %  query +18.0 % (refused)  full +6.2 %; adapter: the cheapest within 10 % of"
         " the best, full",
     ),
     "what was left out is told": (
         [("adapter", 3.0), ("full", None)],
         "adapter",
-        "adapter +6.0 %  full left out: adapter: nothing dearer gains more",
+        "adapter +6.0 %  full left out; adapter: nothing dearer gains more",
     ),
     "nothing is kept where the gate refuses all": (
         [("adapter", 0.1, False), ("full", -2.0, False)],
         None,
-        "adapter +0.2 % (refused)  full -4.0 % (refused): no rung is kept",
+        "adapter +0.2 % (refused)  full -4.0 % (refused); no rung is kept",
     ),
 }
 
@@ -89,19 +89,19 @@ def test_with_no_tolerance_only_the_best_is_good_enough():
             50.0,
             {"full": 60.0},
             3.0,
-            "training took 60 s in the last cycle, and 50 s of the budget are left",
+            "training took 1 min in the last cycle, and 50 s of the budget are left",
         ),
         (
             2.0,
             {},
             30.0,
-            "training took 30 s for the cheaper mode, and 2 s of the budget are left",
+            "training took 30 s for the cheaper mode, and 2.0 s of the budget are left",
         ),
         (
             -9.0,
             {"full": 1.0},
             30.0,
-            "training took 30 s for the cheaper mode, and 0 s of the budget are left",
+            "training took 30 s for the cheaper mode, and 0.0 s of the budget are left",
         ),
         (31.0, {}, 30.0, ""),
     ],

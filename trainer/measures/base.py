@@ -57,6 +57,15 @@ def parse(name: str) -> Measure:
     return measure
 
 
+def label_of(name: str) -> str:
+    """Return a measure's name as people write it, with what follows it; other names stay."""
+    measure, space, rest = name.partition(" ")
+    try:
+        return f"{parse(measure).label}{space}{rest}"
+    except UnknownMeasureError:
+        return name
+
+
 def relevant(grades: Grades) -> set[str]:
     """Return the documents with a grade above zero."""
     return {document_id for document_id, grade in grades.items() if grade > 0}

@@ -1,10 +1,13 @@
 """Parts and changed answers in a terminal."""
 
+from datetime import UTC, datetime
+
 from desireline.sidecar.answer_changes import tell_changes
 from desireline.sidecar.cli.changes import show_changes
+from desireline.sidecar.cli.ending import end_with
 from desireline.sidecar.cli.parts import drawn, show_parts
 from desireline.sidecar.cli.terminal import Terminal
-from desireline.sidecar.cycle_report import Interval, JudgedPart
+from desireline.sidecar.cycle_report import CycleReport, Interval, JudgedPart, Outcome
 from desireline.sidecar.judged_parts import GainScale, in_groups
 from desireline.trainer.changes import largest_changes
 from desireline.trainer.measures.base import parse
@@ -54,10 +57,80 @@ def test_every_part_is_in_one_group_whatever_segments_are_called():
 def test_people_read_every_part_with_its_figures(capsys):
     show_parts({"head": part(0.02), "general suite, titles": part(-0.01)}, Terminal())
     told = capsys.readouterr().out
-    for said in ("ndcg@10 by part", "  head", "+0.020 [-0.030, +0.070]", "General ability", "-o-"):
+    for said in ("nDCG@10 by part", "  head", "+0.020 [-0.030, +0.070]", "General ability", "-o-"):
         assert said in told
     show_parts({}, Terminal())
     assert capsys.readouterr().out == ""
+
+
+def test_a_narrow_window_holds_the_figures_of_every_part_and_no_drawing(capsys, monkeypatch):
+    monkeypatch.setattr(Terminal, "columns", 80)
+    parts = {"unseen query, unseen document": part(0.02), "general suite, titles": part(-0.01)}
+    show_parts(parts, Terminal())
+    told = capsys.readouterr().out
+    assert max(len(line.rstrip()) for line in told.splitlines()) <= 80
+    assert "+0.020 [-0.030, +0.070]" in told
+    assert "-o-" not in told
+
+
+def report(**fields):
+    row = {"ndcg@10": found(0.4), "ndcg@10 general, job titles of old": found(0.7)}
+    return CycleReport(
+        target="jobs",
+        cycle="c",
+        outcome=Outcome.KEPT_INCUMBENT,
+        reason="nothing was gained",
+        started_at=datetime(2026, 5, 7, tzinfo=UTC),
+        measures=dict.fromkeys(("bm25", "base", "incumbent", "candidate"), row),
+        gain={name: found(-0.01) for name in row},
+        **fields,
+    )
+
+
+def found(value):
+    return Interval(value=value, low=value - 0.05, high=value + 0.05)
+
+
+def test_what_was_measured_is_told_with_intervals_and_what_each_gain_is_over(capsys):
+    end_with(report(), Terminal())
+    ours, general = capsys.readouterr().out.splitlines()[1:3]
+    assert ours.split("  ")[0] == "nDCG@10"
+    assert ours.count("0.400 [0.350, 0.450]") == 4
+    assert "over base" not in ours
+    assert general.startswith("nDCG@10 general, job titles of old")
+    assert general.rstrip().endswith("-0.010 [-0.060, +0.040] over base")
+
+
+def test_a_narrow_window_holds_every_mean_and_the_gain_with_its_interval(capsys, monkeypatch):
+    monkeypatch.setattr(Terminal, "columns", 80)
+    end_with(report(), Terminal())
+    told = capsys.readouterr().out
+    assert max(len(line.rstrip()) for line in told.splitlines()) <= 80
+    assert told.count("0.400") == 4
+    assert "-0.010 [-0.060, +0.040]" in told
+    assert "intervals of all: in a window of 140 columns, on the page, in --json" in told
+
+
+def test_a_narrow_window_holds_both_answers_and_clips_a_query_nobody_reads(capsys, monkeypatch):
+    monkeypatch.setattr(Terminal, "columns", 80)
+    query = "why " * 100
+    runs = {query: tuple("abc")}, {query: tuple("cba")}
+    measure = parse("mrr@10")
+    qrels = {query: {"c": 1.0}}
+    changes = tell_changes(
+        largest_changes(*runs, qrels, measure=measure, most=5),
+        judged=1,
+        runs=runs,
+        qrels=qrels,
+        titles=dict.fromkeys("abc", "a title that is longer than half of a narrow window"),
+        measure=measure,
+    )
+    show_changes(changes, Terminal())
+    first, _, *table, _ = capsys.readouterr().out.splitlines()
+    assert len(first) < 190
+    assert first.endswith("…")
+    assert max(len(line.rstrip()) for line in table) <= 80
+    assert all("a title that is" in line for line in table[1:])
 
 
 def test_people_read_what_was_won_and_lost_side_by_side(capsys):

@@ -60,7 +60,7 @@ def test_people_read_the_table_the_reasons_and_the_sentence(capsys):
     rungs = [rung("adapter", 0.05, 2), Rung(mode="lora", reason="no time"), rung("full", 0.051, 60)]
     show_ladder(choose(rungs, epsilon=0.1, measure="ndcg@10"), Terminal())
     told = capsys.readouterr().out
-    for said in ("adapter *", "+0.050 [+0.030, +0.070] (+10.0%)", "kept", "would pass"):
+    for said in ("adapter *", "+0.050 (+10.0 %) [+0.030, +0.070]", "kept", "would pass"):
         assert said in told
     assert "lora is left out: no time" in told
     assert told.splitlines()[-1].endswith("adapter: the cheapest within 10 % of the best, full")
@@ -71,3 +71,31 @@ def test_the_scale_holds_every_cost_and_names_the_round_ones(costs, names):
     scale = CostScale.over(costs)
     assert all(0 <= scale.place(cost) < 1 for cost in costs)
     assert len(scale.marks()) == names
+
+
+@pytest.mark.parametrize(
+    ("seconds", "names"),
+    [
+        ([0.000_05], ["0.1 ms", "1 ms", "10 ms"]),
+        ([0.003, 0.09], ["0.1 ms", "1 ms", "10 ms", "100 ms"]),
+    ],
+)
+def test_a_scale_of_queries_begins_at_a_tenth_of_a_millisecond(seconds, names):
+    scale = CostScale.of_queries(seconds)
+    assert [name for _, name in scale.marks()] == names
+    assert scale.marks()[0][0] == 0
+    assert all(0 <= scale.place(each) < 1 for each in seconds)
+
+
+def test_a_narrow_window_holds_the_ladder_and_every_figure_of_it(capsys, monkeypatch):
+    monkeypatch.setattr(Terminal, "columns", 80)
+    dear = rung("full", 0.051, 3_100).model_copy(
+        update={"embed_documents": 48_194, "embed_s": 227.0}
+    )
+    show_ladder(
+        choose([rung("adapter", 0.01, 2), dear], epsilon=0.1, measure="ndcg@10"), Terminal()
+    )
+    table = capsys.readouterr().out.split("gain over what serves")[0]
+    assert max(len(line.rstrip()) for line in table.splitlines()) <= 80
+    for said in ("nDCG@10", "[+0.031, +0.071]", "51 min 40 s", "(48,194)", "3 min 47 s", "2.5 ms"):
+        assert said in table

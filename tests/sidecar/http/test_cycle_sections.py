@@ -2,7 +2,11 @@
 
 import re
 
+import pytest
+
 from desireline.sidecar.http.changes_section import changes_section
+from desireline.sidecar.http.measures_table import measures_table
+from desireline.sidecar.http.page_parts import span
 from desireline.sidecar.http.parts_section import parts_section
 
 
@@ -59,6 +63,41 @@ def test_what_was_not_judged_is_not_shown(cycle):
     assert parts_section({}) is None
     assert changes_section({}) is None
     assert changes_section({**cycle, "changes": None}) is None
+
+
+def test_where_no_answer_changed_the_page_says_so(cycle):
+    nothing = {**cycle["changes"], "wins": [], "losses": [], "changed": 0, "withheld": ""}
+    text = str(changes_section({"changes": nothing}))
+    assert "none of 3 queries that may be shown has other first 10 answers" in text
+    assert "<details" not in text
+
+
+def test_general_ability_is_told_over_the_base_encoder_and_the_rest_over_what_served(cycle):
+    value = {"value": 0.5, "low": 0.4, "high": 0.6}
+    for row in cycle["measures"].values():
+        row["ndcg@10 general, titles"] = value
+    cycle["gain"]["ndcg@10 general, titles"] = value
+    rows = str(measures_table(cycle)).split("<tr>")
+    told = {
+        name: "over base" in row
+        for row in rows
+        for name in re.findall(r'<th scope="row">([^<]+)</th>', row)
+    }
+    assert told.pop("nDCG@10 general, titles")
+    assert len(told) == 4
+    assert not any(told.values())
+
+
+@pytest.mark.parametrize(
+    ("ended", "said"),
+    [
+        ("2026-05-07T02:00:40+00:00", "took less than a minute"),
+        ("2026-05-07T02:41:00+00:00", "took 41 min"),
+        ("2026-05-09T08:41:00+00:00", "took 2 d 6 h"),
+    ],
+)
+def test_however_long_a_cycle_took_the_page_says_it(ended, said):
+    assert span("2026-05-07T02:00:00+00:00", ended) == f"2026-05-07 02:00 UTC, {said}"
 
 
 def test_where_no_query_may_be_shown_the_page_says_why(cycle):
