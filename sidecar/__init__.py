@@ -87,6 +87,7 @@ Files; first what everything stands on, then the data's way, then the doors:
 - ``intent_training``  the night's intent head: learned, judged, appointed
 - ``ladder``            modes of tuning, cheapest first, and the cheapest that is good enough
 - ``intent_records``  which intent head serves with which encoder
+- ``intent_sharing``  intent heads go to the shared registry and come from it
 - ``retraining``        a model that learned from what was erased gives way
 - ``exports``           where weak labels were handed to, for erasures
 - ``erasure_places``    where a person, or a query, may be found

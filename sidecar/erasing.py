@@ -25,6 +25,7 @@ from desireline.sidecar.erasure_places import (
 )
 from desireline.sidecar.errors import NotErasedError, NothingNamedError
 from desireline.sidecar.exports import still_handed
+from desireline.sidecar.intent_sharing import heads_still_shared
 from desireline.sidecar.sharing import still_shared
 from desireline.sidecar.target import Target
 from desireline.trainer.query_text import normalise
@@ -113,6 +114,7 @@ def erase(target: Target, what: What, named: str, *, by: str) -> ErasureReport:
         exports=(
             *still_handed(target.store, target.name, text),
             *still_shared(target.registry, models),
+            *heads_still_shared(target),
         ),
     )
     log.info("erased", target=target.name, what=what, found=report.found, models=len(models), by=by)

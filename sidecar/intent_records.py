@@ -11,6 +11,7 @@ from typing import Any
 
 from desireline.connectors.errors import StateConflictError
 from desireline.sidecar.intent_serving import Intents
+from desireline.sidecar.sharing import in_use
 from desireline.sidecar.target import Target
 from desireline.trainer.intent.storing import IntentStore
 
@@ -54,6 +55,11 @@ def appoint(target: Target, encoder: str, head: str, **told: Any) -> None:
         appoint(target, encoder, head, **told)
 
 
+def appointed(target: Target) -> set[str]:
+    """Return the digests of the heads that serve, or may, with any encoder."""
+    return {str(record.body["head"]) for record in _records(target)}
+
+
 def dismiss(target: Target, head: str) -> None:
     """Let a head serve no more, and delete it."""
     _forget(target, lambda body: body["head"] == head)
@@ -61,10 +67,13 @@ def dismiss(target: Target, head: str) -> None:
 
 
 def sweep_heads(target: Target) -> list[str]:
-    """Remove heads that serve with no registered encoder; return their digests."""
-    registered = {manifest.fingerprint for manifest in target.registry.list()}
-    _forget(target, lambda body: body["encoder"] not in registered)
-    serving = {record.body["head"] for record in _records(target)}
+    """Remove heads that serve with no encoder that is registered or in use; return their digests.
+
+    An encoder that serves may be on another machine alone.
+    """
+    known = {manifest.fingerprint for manifest in target.registry.list()} | in_use(target.store)
+    _forget(target, lambda body: body["encoder"] not in known)
+    serving = appointed(target)
     heads = heads_of(target)
     idle = [head for head in heads.list() if head not in serving]
     for head in idle:

@@ -170,18 +170,21 @@ class Intents:
             head = self.appointed(fingerprint)
             if head is None:
                 self._heads, self._seen = {fingerprint: None}, ("", "")
-            elif self._seen != (fingerprint, head):
-                self._heads = {fingerprint: self._loaded(head, fingerprint)}
+            elif self._seen != (fingerprint, head) or self._heads.get(fingerprint) is None:
+                # One that was missing may have been brought from another machine meanwhile.
+                again = self._seen == (fingerprint, head)
+                self._heads = {fingerprint: self._loaded(head, fingerprint, quietly=again)}
                 self._seen = (fingerprint, head)
 
-    def _loaded(self, head: str, fingerprint: str) -> ServedHead | None:
+    def _loaded(self, head: str, fingerprint: str, *, quietly: bool) -> ServedHead | None:
+        tell = log.debug if quietly else log.warning
         try:
             found, manifest = self.load(head)
         except TrainerError as error:
-            log.warning("intent head not used", target=self.target, head=head, error=str(error))
+            tell("intent head not used", target=self.target, head=head, error=str(error))
             return None
         if found.encoder != fingerprint:
-            log.warning("intent head of another encoder not used", target=self.target, head=head)
+            tell("intent head of another encoder not used", target=self.target, head=head)
             return None
         return ServedHead(head=found, manifest=manifest, config=self.config)
 

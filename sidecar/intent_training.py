@@ -31,7 +31,7 @@ from desireline.trainer.intent.scoring import (
     score_head,
     score_majority,
 )
-from desireline.trainer.intent.storing import IntentManifest, digest_of, weights_digest
+from desireline.trainer.intent.storing import IntentManifest, digest_of
 from desireline.trainer.intent.verdict import judge_head
 from desireline.trainer.jobs import IntentJob
 
@@ -174,15 +174,11 @@ class _Night:
     def _manifest(
         self, head: IntentHead, catalogue: Catalogue, lessons: IntentLessons, found: IntentScore
     ) -> IntentManifest:
-        return IntentManifest(
-            head=digest_of(head),
+        return IntentManifest.of(
+            head,
             target=self._target.name,
-            encoder=head.encoder,
             field=catalogue.field,
             filter_field=catalogue.filter_field,
-            categories=head.categories,
-            temperature=head.temperature,
-            weights=weights_digest(head),
             cycle=self._diary.cycle,
             queries=len(lessons.queries),
             titles=len(lessons.titles),

@@ -26,6 +26,7 @@ from desireline.sidecar.follower import Follower
 from desireline.sidecar.hooks import HookPoint
 from desireline.sidecar.intent_records import intents_of, sweep_heads
 from desireline.sidecar.intent_serving import Answered, Intents, answer
+from desireline.sidecar.intent_sharing import HeadExchange
 from desireline.sidecar.labelling import weak_labels
 from desireline.sidecar.learning import pull_sessions
 from desireline.sidecar.lease import hold_lease, last_owner
@@ -104,6 +105,7 @@ class Sidecar:
         sweep_heads(parts)
         retraining.sweep_notes(parts)
         self.exchange.share()
+        self.heads.exchange()
         self.metrics.cycle_ended(target, report.outcome.value)
         return report
 
@@ -406,6 +408,11 @@ class Sidecar:
     def exchange(self) -> ModelExchange:
         """What brings models here from elsewhere and takes them there."""
         return ModelExchange(self._store, self._registry)
+
+    @cached_property
+    def heads(self) -> HeadExchange:
+        """What brings intent heads here from elsewhere and takes them there."""
+        return HeadExchange(self._targets)
 
     def api_keys(self) -> ApiKeys:
         """Return the API keys."""

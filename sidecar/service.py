@@ -25,6 +25,8 @@ _TIDY_S = 30.0
 _PROMISES_S = 600.0
 #: How often what could not be shared is tried again.
 _SHARING_S = 600.0
+#: How often it is looked whether another machine made an intent head.
+_HEADS_S = 30.0
 
 
 @contextmanager
@@ -42,6 +44,7 @@ def running(sidecar: Sidecar) -> Iterator[None]:
         _thread(stack, stop, "tidying", lambda: _keep_tidy(sidecar, stop))
         _thread(stack, stop, "promises", lambda: _keep_promises(sidecar, stop))
         _thread(stack, stop, "sharing", lambda: _keep_sharing(sidecar, stop))
+        _thread(stack, stop, "heads", lambda: _keep_heads(sidecar, stop))
         for name in sidecar.targets():
             _thread(stack, stop, f"follower {name}", _follow(sidecar, name, stop))
         schedule.start()
@@ -105,6 +108,15 @@ def _keep_sharing(sidecar: Sidecar, stop: threading.Event) -> None:
         except DesirelineError as error:
             log.warning("models will be shared later", reason=str(error))
         stop.wait(_SHARING_S)
+
+
+def _keep_heads(sidecar: Sidecar, stop: threading.Event) -> None:
+    while not stop.is_set():
+        try:
+            sidecar.heads.exchange()
+        except DesirelineError as error:
+            log.warning("intent heads will be shared later", reason=str(error))
+        stop.wait(_HEADS_S)
 
 
 def _show_life(sidecar: Sidecar) -> None:

@@ -8,4 +8,5 @@
 - ``scoring``   how right a head is on held-out queries, overall and on the long tail
 - ``verdict``   whether a head may serve, and why
 - ``storing``   heads on the disk, verified at load
+- ``sharing``   heads of several machines, beside the models that they share
 """

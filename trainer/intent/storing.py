@@ -8,6 +8,7 @@ import tempfile
 from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -18,9 +19,9 @@ from desireline.trainer.disk_sync import sync, sync_path
 from desireline.trainer.errors import IntentHeadChangedError, IntentHeadMissingError
 from desireline.trainer.intent.head import IntentHead
 
-_WEIGHTS, _MANIFEST = "head.safetensors", "intent.json"
+WEIGHTS, DESCRIPTION = "head.safetensors", "intent.json"
 _FORMAT = 1
-_DIGEST = re.compile(r"[0-9a-f]{64}")
+DIGEST = re.compile(r"[0-9a-f]{64}")
 
 
 class IntentManifest(BaseModel):
@@ -50,6 +51,18 @@ class IntentManifest(BaseModel):
     #: On held-out queries: by part, then by figure, `{"value", "low", "high"}`.
     figures: Mapping[str, Mapping[str, Mapping[str, float]]] = {}
 
+    @classmethod
+    def of(cls, head: IntentHead, **told: Any) -> "IntentManifest":
+        """Describe a head by itself and by what is told of it."""
+        return cls(
+            head=digest_of(head),
+            encoder=head.encoder,
+            categories=head.categories,
+            temperature=head.temperature,
+            weights=weights_digest(head),
+            **told,
+        )
+
 
 class IntentStore:
     """The heads of one target, a folder each. Processes may share them."""
@@ -71,9 +84,9 @@ class IntentStore:
         with tempfile.TemporaryDirectory(prefix=".new-", dir=self._folder) as name:
             beside = Path(name, "head")
             beside.mkdir()
-            (beside / _WEIGHTS).write_bytes(written)
+            (beside / WEIGHTS).write_bytes(written)
             text = manifest.model_dump_json(indent=1) + "\n"
-            (beside / _MANIFEST).write_text(text, encoding="utf-8")
+            (beside / DESCRIPTION).write_text(text, encoding="utf-8")
             sync(beside)
             place = self._folder / manifest.head
             shutil.rmtree(place, ignore_errors=True)
@@ -88,39 +101,61 @@ class IntentStore:
             IntentHeadChangedError: it is not as it was stored; it was not loaded.
 
         """
+        return opened(head, self.files(head))
+
+    def files(self, head: str) -> dict[str, bytes]:
+        """Read the files of a head as they are, by name; its description is the last.
+
+        Raises:
+            IntentHeadMissingError: it is not on this machine.
+            IntentHeadChangedError: they cannot be read.
+
+        """
         place = self._place(head)
         try:
-            manifest = IntentManifest.model_validate_json((place / _MANIFEST).read_bytes())
-            written = (place / _WEIGHTS).read_bytes()
+            return {name: (place / name).read_bytes() for name in (WEIGHTS, DESCRIPTION)}
         except FileNotFoundError as error:
             raise IntentHeadMissingError(
                 f"the intent head {head[:12]} is not on this machine",
-                next_step="copy the models' folder from another replica, or wait for a cycle",
+                next_step="share models between the machines (registry.url), or wait for a cycle",
             ) from error
-        except (OSError, ValidationError) as error:
+        except OSError as error:
             raise _changed(head, "its files cannot be read") from error
-        if hashlib.sha256(written).hexdigest() != manifest.weights:
-            raise _changed(head, f"{_WEIGHTS} has other bytes than were stored")
-        found = _read(written, manifest)
-        if manifest.head != head or digest_of(found) != head:
-            raise _changed(head, f"its {_MANIFEST} describes another head")
-        return found, manifest
 
     def list(self) -> list[str]:
         """Digests of all heads that are kept, sorted."""
         if not self._folder.is_dir():
             return []
         names = (path.name for path in self._folder.iterdir())
-        return sorted(name for name in names if _DIGEST.fullmatch(name))
+        return sorted(name for name in names if DIGEST.fullmatch(name))
 
     def remove(self, head: str) -> None:
         """Delete a head; no error if it is gone already."""
         shutil.rmtree(self._place(head), ignore_errors=True)
 
     def _place(self, head: str) -> Path:
-        if not _DIGEST.fullmatch(head):
+        if not DIGEST.fullmatch(head):
             raise IntentHeadMissingError(f"{head[:80]!r} is not the digest of an intent head")
         return self._folder / head
+
+
+def opened(head: str, files: Mapping[str, bytes]) -> tuple[IntentHead, IntentManifest]:
+    """Read a head from its files, all of it compared with its digests.
+
+    Raises:
+        IntentHeadChangedError: it is another one, or not as it was stored.
+
+    """
+    try:
+        manifest = IntentManifest.model_validate_json(files[DESCRIPTION])
+    except ValidationError as error:
+        raise _changed(head, f"its {DESCRIPTION} cannot be read") from error
+    if hashlib.sha256(files[WEIGHTS]).hexdigest() != manifest.weights:
+        raise _changed(head, f"{WEIGHTS} has other bytes than were stored")
+    found = _read(files[WEIGHTS], manifest)
+    if manifest.head != head or digest_of(found) != head:
+        raise _changed(head, f"its {DESCRIPTION} describes another head")
+    return found, manifest
 
 
 def weights_of(head: IntentHead) -> bytes:
@@ -150,9 +185,9 @@ def _read(written: bytes, manifest: IntentManifest) -> IntentHead:
         tensors = load(written)
         weights, bias = tensors["weights"], tensors["bias"]
     except (SafetensorError, KeyError) as error:
-        raise _changed(manifest.head, f"{_WEIGHTS} holds no head") from error
+        raise _changed(manifest.head, f"{WEIGHTS} holds no head") from error
     if weights.shape[1:] != (len(manifest.categories),) or bias.shape != weights.shape[1:]:
-        raise _changed(manifest.head, f"{_WEIGHTS} is of another size than its categories")
+        raise _changed(manifest.head, f"{WEIGHTS} is of another size than its categories")
     return IntentHead(
         encoder=manifest.encoder,
         categories=manifest.categories,

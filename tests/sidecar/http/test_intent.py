@@ -17,7 +17,7 @@ from desireline.sidecar.intent_serving import Intents
 from desireline.sidecar.serving import ClusterAddress
 from desireline.trainer.errors import IntentHeadChangedError
 from desireline.trainer.intent.head import IntentHead
-from desireline.trainer.intent.storing import IntentManifest, digest_of, weights_digest
+from desireline.trainer.intent.storing import IntentManifest, digest_of
 
 KINDS = {"p1": "wear", "p2": "wear", "p3": "kitchen", "p4": "kitchen"}
 #: Queries whose words a head knows, and what they mean.
@@ -38,15 +38,11 @@ def head_of(encoder, *, sharpness: float = 30.0) -> IntentHead:
 
 
 def manifest_of(head: IntentHead) -> IntentManifest:
-    return IntentManifest(
-        head=digest_of(head),
+    return IntentManifest.of(
+        head,
         target="products",
-        encoder=head.encoder,
         field="kind",
         filter_field="kind.keyword",
-        categories=head.categories,
-        temperature=head.temperature,
-        weights=weights_digest(head),
         cycle="c",
         queries=2,
         titles=0,

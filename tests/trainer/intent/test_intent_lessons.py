@@ -22,7 +22,6 @@ from desireline.trainer.intent.storing import (
     IntentManifest,
     IntentStore,
     digest_of,
-    weights_digest,
 )
 from desireline.trainer.intent.verdict import FEWEST, judge_head
 from desireline.trainer.pairs import Pair, Passage
@@ -192,15 +191,11 @@ def head(scale: float = 1.0) -> IntentHead:
 
 
 def manifest(of: IntentHead) -> IntentManifest:
-    return IntentManifest(
-        head=digest_of(of),
+    return IntentManifest.of(
+        of,
         target="shop",
-        encoder=of.encoder,
         field="category",
         filter_field="category.keyword",
-        categories=of.categories,
-        temperature=of.temperature,
-        weights=weights_digest(of),
         cycle="c",
         queries=10,
         titles=3,
