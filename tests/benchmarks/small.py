@@ -13,6 +13,7 @@ slows all alike. Each encoder is made in a process of its own; finished ones are
 
 import argparse
 import json
+import math
 import os
 import statistics
 import subprocess
@@ -78,6 +79,8 @@ class Bench:
         found: dict[str, Any] = self.cells.get(
             of | {"split": self.split}, partial(self._measure, of, place)
         )
+        if not math.isfinite(found["cpu_s"]):
+            raise SystemExit(f"{self.folder}.jsonl has no cost of {of}: remove that line")
         return found | {"folder": str(place)}
 
     def _place(self, world: str, way: str, seed: int) -> Path:

@@ -5,6 +5,7 @@ last line of standard output is JSON: processor seconds, parameters, nDCG@10 of 
 """
 
 import json
+import math
 import shutil
 import sys
 import time
@@ -39,14 +40,16 @@ def main() -> None:
     job = json.loads(Path(sys.argv[1]).read_text(encoding="utf-8"))
     torch.set_num_threads(1)
     world = load(job["world"], Path(job["data"]))
-    began = time.process_time()
     folder = Path(job["folder"])
-    if not (folder / model_files.GRAPH).exists():
+    cost = _cost_of(folder)
+    if cost is None:
         shutil.rmtree(folder, ignore_errors=True)
-        _make(job, world, folder)
+        began = time.process_time()
+        made = _make(job, world, folder)
         cost = {"cpu_s": round(time.process_time() - began, 1)}
-        (folder.with_suffix(".cost")).write_text(json.dumps(cost), encoding="utf-8")
-    cost = json.loads(folder.with_suffix(".cost").read_text(encoding="utf-8"))
+        _cost_file(folder).write_text(json.dumps(cost), encoding="utf-8")
+        made.rename(folder)
+        shutil.rmtree(made.parent)
     texts = {name: document.text for name, document in world.documents.items()}
     truth = world.dev if job["split"] == "dev" else world.test
     run = rank_exact(OnnxEncoder(folder, threads=1), sorted(truth), texts, k=10)
@@ -60,10 +63,28 @@ def main() -> None:
         "values": [round(float(value), 4) for value in values],
         "folder": str(folder),
     }
-    print(json.dumps(found))
+    print(json.dumps(found, allow_nan=False))
 
 
-def _make(job: dict[str, Any], world: World, folder: Path) -> None:
+def _cost_file(folder: Path) -> Path:
+    return folder.with_suffix(".cost")
+
+
+def _cost_of(folder: Path) -> dict[str, float] | None:
+    """Return what an encoder cost that lies there whole; None where it is to be made.
+
+    An encoder that nobody saw being made, put there by hand, has no cost: it is made again.
+    """
+    try:
+        cost: dict[str, float] = json.loads(_cost_file(folder).read_text(encoding="utf-8"))
+    except (FileNotFoundError, json.JSONDecodeError):
+        return None
+    whole = (folder / model_files.GRAPH).exists() and math.isfinite(cost["cpu_s"])
+    return cost if whole else None
+
+
+def _make(job: dict[str, Any], world: World, folder: Path) -> Path:
+    """Make it beside its folder, into which it is moved once its cost is known."""
     scratch = folder.with_name(f"{folder.name}.making")
     shutil.rmtree(scratch, ignore_errors=True)
     scratch.mkdir(parents=True)
@@ -78,8 +99,7 @@ def _make(job: dict[str, Any], world: World, folder: Path) -> None:
     else:
         _compact(job, world, scratch, made)
     export_onnx(made)
-    made.rename(folder)
-    shutil.rmtree(scratch)
+    return made
 
 
 def _compact(job: dict[str, Any], world: World, scratch: Path, made: Path) -> None:
