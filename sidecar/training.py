@@ -1,5 +1,6 @@
 """One candidate: trained in one mode in a child process, and registered."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from importlib.metadata import version
@@ -7,7 +8,9 @@ from pathlib import Path
 
 from desireline.sidecar.cycle_report import Diary
 from desireline.sidecar.documents_alone import Teaching
+from desireline.sidecar.errors import IntentError
 from desireline.sidecar.examination import document_texts
+from desireline.sidecar.intent_catalogue import read_catalogue
 from desireline.sidecar.target import Target
 from desireline.trainer.catalogue import Catalogue
 from desireline.trainer.document_vectors import DocumentVectors, choose_documents
@@ -98,7 +101,8 @@ def train(
         if queries is not None:
             queries.write(Path(folder, _QUERIES))
         if mode == "small":
-            _catalogue(target, start.base, teaching.pairs).write(Path(folder, "catalogue"))
+            catalogue = _catalogue(target, config, start.base, teaching.pairs)
+            catalogue.write(Path(folder, "catalogue"))
         learned_from = _provenance(
             target, teaching, start, diary, mode=mode, teacher=teacher.fingerprint
         )
@@ -249,7 +253,7 @@ def _vectors(target: Target, fingerprint: str, pairs: PairSet) -> DocumentVector
     return DocumentVectors(document_ids=tuple(names), vectors=vectors)
 
 
-def _catalogue(target: Target, fingerprint: str, pairs: PairSet) -> Catalogue:
+def _catalogue(target: Target, config: FitConfig, fingerprint: str, pairs: PairSet) -> Catalogue:
     """Return the documents that have text, those of the pairs first, up to a number."""
     found = {
         name: document
@@ -259,7 +263,24 @@ def _catalogue(target: Target, fingerprint: str, pairs: PairSet) -> Catalogue:
     needed = {pair.positive.document_id for pair in pairs.pairs} & found.keys()
     seed = target.config.tune.seed
     names = choose_documents(list(found), needed, most=_MOST_DOCUMENTS, seed=seed)
-    return Catalogue(documents={name: found[name] for name in names})
+    known = _categories(target, config)
+    return Catalogue(
+        documents={name: found[name] for name in names},
+        categories={name: known[name] for name in names if name in known},
+    )
+
+
+def _categories(target: Target, config: FitConfig) -> Mapping[str, tuple[str, ...]]:
+    """Return the documents' categories, where the encoder is to learn what queries mean.
+
+    Where they cannot be read it learns without: the night's line `intent` says why.
+    """
+    if target.config.intent.category is None or not config.small.intent_weight:
+        return {}
+    try:
+        return read_catalogue(target).categories
+    except IntentError:
+        return {}
 
 
 def _window(sessions: Sessions) -> tuple[datetime, datetime] | None:

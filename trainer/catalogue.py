@@ -1,7 +1,7 @@
 """The documents of an index as texts, for an encoder that is made for them alone."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import polars as pl
@@ -17,6 +17,8 @@ class Catalogue:
     """Documents by document_id; none of them empty."""
 
     documents: Mapping[str, DocumentText]
+    #: Categories by document_id; of no other documents, empty where none are to be learned.
+    categories: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     def write(self, folder: Path) -> None:
         """Write what `read` reads."""
@@ -26,11 +28,13 @@ class Catalogue:
                 "document_id": list(self.documents),
                 "parts": [list(each.parts) for each in self.documents.values()],
                 "separator": [each.separator for each in self.documents.values()],
+                "categories": [list(self.categories.get(name, ())) for name in self.documents],
             },
             schema={
                 "document_id": pl.String,
                 "parts": pl.List(pl.String),
                 "separator": pl.String,
+                "categories": pl.List(pl.String),
             },
         ).write_parquet(folder / _FILE)
 
@@ -52,6 +56,11 @@ class Catalogue:
         return cls(
             documents={
                 name: DocumentText(parts=tuple(parts), separator=separator)
-                for name, parts, separator in frame.iter_rows()
-            }
+                for name, parts, separator, _ in frame.iter_rows()
+            },
+            categories={
+                name: tuple(categories)
+                for name, _, _, categories in frame.iter_rows()
+                if categories
+            },
         )

@@ -159,6 +159,29 @@ def test_it_reads_every_document_that_has_text_and_no_other(make_parts):
     assert catalogue.documents["red"].text == "the red of 42"
 
 
+INTENT = """
+intent_weight = {weight}
+[targets.shop.intent]
+category = "{field}"
+"""
+
+
+@pytest.mark.parametrize(
+    ("weight", "field", "known"), [(0.5, "kind", 8), (0.0, "kind", 0), (0.5, "nowhere", 0)]
+)
+def test_it_is_told_the_categories_of_documents_where_they_are_to_count(
+    make_parts, weight, field, known
+):
+    parts, base = make_parts(teacher="none", more=INTENT.format(weight=weight, field=field))
+    for word in WORDS:
+        parts.engine.update_fields("shop", word, {"kind": ["long" if len(word) > 4 else "short"]})
+    start = Start.of(parts, base=base, incumbent=base)
+    train(parts, teaching(), start, diary_of(parts), mode="small", budget_s=None)
+    (catalogue,) = parts.worker.catalogues
+    assert len(catalogue.categories) == known
+    assert catalogue.categories.get("red", ("short",)) == ("short",)
+
+
 def test_what_its_teachers_training_took_is_part_of_its_cost_and_of_its_budget(make_parts):
     parts, base = make_parts()
     start = Start.of(parts, base=base, incumbent=base)

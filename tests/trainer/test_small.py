@@ -45,7 +45,9 @@ def lessons():
 def make_job(tmp_path, exported_bert):
     """Make a job whose base, and teacher if there is one, is the tiny BERT."""
 
-    def make(kind, *, teacher="none", out="out", budget_s=None, seed=0, **more) -> FitJob:
+    def make(
+        kind, *, teacher="none", out="out", budget_s=None, seed=0, categories=None, **more
+    ) -> FitJob:
         registry = Registry(tmp_path / "registry")
         base = registry.add(
             exported_bert,
@@ -54,7 +56,8 @@ def make_job(tmp_path, exported_bert):
             provenance=Provenance(base_model="tiny", mode="base"),
         )
         lessons().write(tmp_path / "pairs")
-        Catalogue(documents=DOCUMENTS).write(tmp_path / "catalogue")
+        catalogue = Catalogue(documents=DOCUMENTS, categories=categories or {})
+        catalogue.write(tmp_path / "catalogue")
         small = {
             "kind": kind,
             "teacher": teacher,
@@ -198,6 +201,31 @@ def test_what_was_distilled_lies_near_the_teachers_vectors(make_job):
         near[passes] = float((taught * learned).sum(axis=1).mean())
     assert near[40] > 0.9
     assert near[40] > near[0] + 0.1
+
+
+@pytest.mark.parametrize("kind", BOTH)
+def test_taught_what_queries_mean_it_brings_those_of_one_category_together(make_job, kind):
+    from desireline.trainer.encoders.sentence_transformers import SentenceTransformerEncoder
+
+    categories = {thing: (sort,) for thing, sort in zip(THINGS, KINDS, strict=True)}
+    same = np.array([[one == other for other in KINDS] for one in KINDS]) & ~np.eye(8, dtype=bool)
+    gap = {}
+    for weight in (0.0, 1.0):
+        job = make_job(kind, out=f"out-{weight}", categories=categories, intent_weight=weight)
+        encoder = SentenceTransformerEncoder(train(job).folder)
+        vectors = encoder.encode_queries(THINGS)
+        gap[weight] = float((vectors @ vectors.T)[same].mean())
+        assert best_answers(encoder) == NEW
+    assert gap[1.0] > gap[0.0] + 0.05
+
+
+@pytest.mark.parametrize("categories", [{}, dict.fromkeys(THINGS, ("all",))])
+def test_categories_that_tell_nothing_apart_change_nothing(make_job, categories):
+    one, two = (
+        registered(make_job("static", out=f"out-{weight}", categories=kinds, intent_weight=weight))
+        for weight, kinds in ((0.0, {}), (1.0, categories))
+    )
+    assert one[1].fingerprint == two[1].fingerprint
 
 
 @pytest.mark.parametrize("kind", BOTH)

@@ -6,5 +6,6 @@ Files, in the order in which one is made:
 - ``teacher``       what a large encoder makes of words and texts
 - ``building``      an untrained encoder, its size checked
 - ``tasks``         pairs that documents give by themselves
-- ``teaching``      the loss: right answers, a teacher's vectors, masked words
+- ``meaning``       the category that a query means, as a part of the loss
+- ``teaching``      the loss: right answers, a teacher's vectors, categories, masked words
 """

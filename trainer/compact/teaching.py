@@ -1,4 +1,4 @@
-"""The loss of a compact encoder: right answers, a teacher's vectors, masked words."""
+"""The loss of a compact encoder: right answers, a teacher's vectors, categories, masked words."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -9,6 +9,7 @@ import torch
 from sentence_transformers import SentenceTransformer
 
 from desireline.connectors.documents import Vectors
+from desireline.trainer.compact.meaning import CategoryLoss, Meant
 from desireline.trainer.lessons import Lessons
 from desireline.trainer.losses.base import Features
 from desireline.trainer.losses.embedding import embed
@@ -31,6 +32,8 @@ class Shares:
     #: The teacher's order of a batch's passages for each query.
     order: float = 0.0
     masked: float = 0.0
+    #: The categories that queries mean.
+    meant: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,6 +58,7 @@ class CompactLoss(torch.nn.Module):
         lessons: Lessons,
         shares: Shares,
         taught: Taught | None,
+        meant: Meant | None,
     ) -> None:
         super().__init__()
         self.model = model
@@ -70,6 +74,8 @@ class CompactLoss(torch.nn.Module):
             if length != dimension and shares.vectors:
                 self.projection = torch.nn.Linear(dimension, length, bias=False)
         self.masked = MaskedWords(model) if shares.masked else None
+        told = meant if shares.meant else None
+        self.meant = CategoryLoss(dimension, told, lessons.anchors) if told else None
 
     def forward(self, features: list[Features], labels: torch.Tensor) -> torch.Tensor:
         """Return the loss of one batch; see `Loss`."""
@@ -87,6 +93,8 @@ class CompactLoss(torch.nn.Module):
                 score=rows.score,
             )
         total = total + self._of_teacher(anchors, passages, rows)
+        if self.meant is not None:
+            total = total + self._shares.meant * self.meant(anchors, rows)
         if self.masked is not None:
             total = total + self._shares.masked * self.masked(features[1])
         return total
@@ -145,7 +153,7 @@ class MaskedWords(torch.nn.Module):
         return _cross_entropy(told @ words.T, ids[chosen])
 
 
-def loss_maker(shares: Shares, taught: Taught | None) -> LossMaker:
+def loss_maker(shares: Shares, taught: Taught | None, meant: Meant | None = None) -> LossMaker:
     """Return what makes the loss of a stage, whatever loss the configuration names."""
 
     def make(
@@ -155,7 +163,7 @@ def loss_maker(shares: Shares, taught: Taught | None) -> LossMaker:
         settings: Mapping[str, object],  # noqa: ARG001
     ) -> torch.nn.Module:
         assert isinstance(model, SentenceTransformer), "compact encoders are"
-        return CompactLoss(model, lessons, shares, taught)
+        return CompactLoss(model, lessons, shares, taught, meant)
 
     return make
 

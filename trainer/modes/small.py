@@ -1,8 +1,9 @@
 """A compact encoder of the catalogue's own words, made from nothing or from a teacher.
 
 First the words: those of the documents and of the queries that may be learned from. Then
-pre-training, by tasks that the documents give and by the teacher's vectors. Then the clicked pairs.
-Both stages go through the loop that every other mode uses.
+pre-training, by tasks that the documents give and by the teacher's vectors. Then the clicked pairs,
+for the documents that answer a query and, where asked for, for the category that it means. Both
+stages go through the loop that every other mode uses.
 """
 
 import tempfile
@@ -16,6 +17,7 @@ import torch
 
 from desireline.trainer.catalogue import Catalogue
 from desireline.trainer.compact.building import build, numbers_of_a_word
+from desireline.trainer.compact.meaning import Meant
 from desireline.trainer.compact.tasks import joined, pairs_of_documents
 from desireline.trainer.compact.teacher import Teacher
 from desireline.trainer.compact.teaching import Shares, Taught, loss_maker
@@ -65,6 +67,10 @@ class _Sources:
             teacher=teacher,
         )
 
+    def meant(self, weight: float) -> Meant | None:
+        """Return what queries mean, where that counts and documents have categories."""
+        return Meant.of(self.pairs.pairs, self.catalogue.categories) if weight else None
+
     def vocabulary(self, most: int) -> Vocabulary:
         """Count the words of documents and queries."""
         texts = [each.text for each in self.catalogue.documents.values()]
@@ -105,6 +111,7 @@ def train(
         stages = _Stages(
             config=job.config,
             taught=sources.taught(),
+            meant=sources.meant(job.config.small.intent_weight),
             started=started,
             clock=clock,
             progress=progress,
@@ -121,6 +128,7 @@ class _Stages:
 
     config: FitConfig
     taught: Taught | None
+    meant: Meant | None
     started: float
     clock: Callable[[], float]
     progress: Progress | None
@@ -149,7 +157,8 @@ class _Stages:
         config = self._config(1.0).model_copy(
             update={"epochs": small.tuning_passes, "learning_rate": small.learning_rates[1]}
         )
-        return self._stage(pairs, known, out, config, _TUNED if self.taught else Shares())
+        shares = replace(_TUNED if self.taught else Shares(), meant=small.intent_weight)
+        return self._stage(pairs, known, out, config, shares)
 
     def _stage(
         self, pairs: PairSet, base: Path, out: Path, config: FitConfig, shares: Shares
@@ -161,7 +170,7 @@ class _Stages:
             config,
             progress=self.progress,
             clock=self.clock,
-            loss_of=loss_maker(shares, self.taught),
+            loss_of=loss_maker(shares, self.taught, self.meant),
         )
 
     def _config(self, share: float) -> FitConfig:
@@ -175,6 +184,7 @@ class _Stages:
         return self.config.model_copy(
             update={
                 "budget_s": budget_s,
+                "least_steps": 1,
                 "freeze_token_embeddings": False,
                 "frozen_layers": 0,
                 "output_dim": None,
