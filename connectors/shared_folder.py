@@ -4,6 +4,7 @@ It is far away and may be dead. An operation that does not move for a while is g
 an error of some library says is not repeated: it may hold an address with credentials.
 """
 
+import errno
 import hashlib
 import os
 import threading
@@ -125,7 +126,7 @@ class SharedFolder:
 
         def sent(system: Any, root: str, beat: _Beat) -> Content:
             with source.open("rb") as here:
-                return _written(system, _join(root, path), here, beat)
+                return _written(system, root, path, here, beat)
 
         return self._ask("written", sent)
 
@@ -235,16 +236,25 @@ def _join(root: str, path: str) -> str:
     return f"{root}/{path}" if path else root
 
 
-def _written(system: Any, path: str, source: IO[bytes], beat: _Beat) -> Content:
+def _written(system: Any, root: str, path: str, source: IO[bytes], beat: _Beat) -> Content:
     """Write a file that appears whole; on a disk, by a rename."""
+    whole = _join(root, path)
     protocol = system.protocol
     on_disk = not _ON_DISK.isdisjoint({protocol} if isinstance(protocol, str) else protocol)
-    first = f"{path}.{uuid.uuid4().hex[:8]}.part" if on_disk else path
+    if on_disk:
+        _refuse_links(Path(root), Path(whole))
+    first = f"{whole}.{uuid.uuid4().hex[:8]}.part" if on_disk else whole
     with _opened_to_write(system, first) as there:
         content = _copied(source, there, beat)
     if on_disk:
-        system.mv(first, path)
+        system.mv(first, whole)
     return content
+
+
+def _refuse_links(root: Path, file: Path) -> None:
+    """Refuse to write where a link leads out: others put files into the folder, too."""
+    if not file.parent.resolve().is_relative_to(root.resolve()):
+        raise OSError(errno.ELOOP, os.strerror(errno.ELOOP))
 
 
 def _opened_to_write(system: Any, path: str) -> IO[bytes]:

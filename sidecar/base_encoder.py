@@ -62,7 +62,10 @@ def _is_import(target: Target, manifest: Manifest, source: str) -> bool:
 
 
 def _shared(target: Target, source: str, reporter: Reporter) -> str | None:
-    """Look for what another machine imported: no torch is needed to take it."""
+    """Look for what another machine imported: no torch is needed to take it.
+
+    What may not be taken is passed over, so that nobody can put it before a good one.
+    """
     registry = target.registry
     if registry.shared is None:
         return None
@@ -70,7 +73,18 @@ def _shared(target: Target, source: str, reporter: Reporter) -> str | None:
         for manifest in registry.shared.manifests():
             if _is_import(target, manifest, source):
                 reporter.step("encoder", f"taking {source} from {registry.shared.name}")
-                return registry.bring(manifest.fingerprint).fingerprint
+                if taken := _taken(target, manifest, reporter):
+                    return taken
     except DesirelineError as error:
         log.warning("the shared registry was of no help", reason=str(error))
+        reporter.step("encoder", f"the shared registry was of no help: {error}")
     return None
+
+
+def _taken(target: Target, manifest: Manifest, reporter: Reporter) -> str | None:
+    try:
+        return target.registry.bring(manifest.fingerprint).fingerprint
+    except TrainerError as error:
+        log.warning("a shared encoder was refused", model=manifest.fingerprint, reason=str(error))
+        reporter.step("encoder", f"not taken: {error}")
+        return None

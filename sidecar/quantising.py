@@ -42,12 +42,7 @@ def quantise(target: Target, reporter: Reporter, *, end_hold: bool) -> CycleRepo
 
 def _quantise(target: Target, lease: Lease, diary: Diary, *, end_hold: bool) -> CycleReport:
     take_over(target, lease, diary)
-    live = target.generations.live()
-    if live is None:
-        raise NoGenerationError(
-            f"target {target.name!r} has no live generation whose encoder could be quantised",
-            next_step=f"desireline reindex {target.name} builds the first one",
-        )
+    live = _live(target)
     if is_int8(target, live.fingerprint):
         return diary.end(Outcome.NOTHING_TO_DO, "the live encoder is an int8 form already")
     sessions = pull_sessions(target)
@@ -82,6 +77,16 @@ def _quantise(target: Target, lease: Lease, diary: Diary, *, end_hold: bool) -> 
         f"{swapped.sentence}: {verdict.reason}",
         generation=swapped.generation,
     )
+
+
+def _live(target: Target) -> Generation:
+    live = target.generations.live()
+    if live is None:
+        raise NoGenerationError(
+            f"target {target.name!r} has no live generation whose encoder could be quantised",
+            next_step=f"desireline reindex {target.name} builds the first one",
+        )
+    return live
 
 
 def _made(target: Target, live: Generation, diary: Diary) -> str:

@@ -23,19 +23,27 @@ def load_local(folder: Path, architecture: Any, what: str) -> tuple[Any, Any]:
 
     Raises:
         UnsafeModelError: the folder holds no model that can be loaded without running its code,
-            or opening a pickle.
+            or opening a pickle, or one that was never trained to be this.
 
     """
     refuse_code(folder)
     safe = {"local_files_only": True, "trust_remote_code": False}
     try:
         tokenizer = AutoTokenizer.from_pretrained(str(folder), **safe)
-        model = architecture.from_pretrained(str(folder), use_safetensors=True, **safe)
+        model, told = architecture.from_pretrained(
+            str(folder), use_safetensors=True, output_loading_info=True, **safe
+        )
     except Exception as error:  # loaders of many families, no common class
         raise UnsafeModelError(
             f"{folder} cannot be loaded as a {what}: {error}; nothing was read or written",
             next_step="name a folder with config.json, a tokenizer and safetensors",
         ) from error
+    if absent := sorted(told["missing_keys"]):
+        raise UnsafeModelError(
+            f"{folder} is no trained {what}: its weights lack {absent[0]}, which would be drawn by"
+            " chance; nothing was read or written",
+            next_step=f"name a folder whose model was trained as a {what}",
+        )
     return tokenizer, model.eval()
 
 

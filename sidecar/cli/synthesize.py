@@ -176,8 +176,9 @@ def _write_ahead(
     terminal: Terminal,
 ) -> None:
     """Have the endpoint asked here: the child process sees no key."""
+    from desireline.trainer.synthesis.asked import Asked  # noqa: PLC0415
     from desireline.trainer.synthesis.deadline import Deadline  # noqa: PLC0415 - quick --help
-    from desireline.trainer.synthesis.run import Asked, write_ahead  # noqa: PLC0415
+    from desireline.trainer.synthesis.run import write_ahead  # noqa: PLC0415
 
     asked = Asked(
         documents=corpus.absolute(),

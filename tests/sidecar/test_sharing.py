@@ -1,7 +1,7 @@
 """What serves is shared, what lacks is taken, and a dead shared registry stops nobody."""
 
 import json
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -28,7 +28,7 @@ from desireline.trainer.errors import SignatureError
 from desireline.trainer.manifest import MANIFEST, Provenance
 from desireline.trainer.registry import Registry
 from desireline.trainer.shared_models import SharedModels
-from desireline.trainer.signing import PublicKey, Trust
+from desireline.trainer.signing import PublicKey, SigningKey, Trust, generate
 
 NOW = datetime(2026, 11, 21, 2, 0, tzinfo=UTC)
 TARGET = {"index": "jobs", "text": ["title"]}
@@ -281,6 +281,28 @@ def test_a_base_encoder_that_another_machine_imported_is_taken_and_not_imported_
     dead = a_target(over(tmp_path, "c", f"{ours.root}/{base}/{MANIFEST}/x"), asked)
     assert resolve(dead, "tiny", SilentReporter()) == "f" * 64
     assert len(asked) == 1
+
+
+def test_a_refused_encoder_of_the_same_name_does_not_stand_before_a_good_one(
+    tmp_path: Path, exported_static: Path, exported_bert: Path
+) -> None:
+    mine = SigningKey(generate(), place="a test")
+    place = SharedFolder(f"{tmp_path}/shared", limit_s=10)
+    early = Registry(
+        tmp_path / "a", now=lambda: NOW - timedelta(days=9), shared=SharedModels(place)
+    )
+    stranger = added(early, exported_bert, "title")
+    late = Registry(
+        tmp_path / "b", now=lambda: NOW, shared=SharedModels(place, signing_key=lambda: mine)
+    )
+    good = added(late, exported_static, "title")
+    ModelExchange(MemoryStore(), early).push([stranger])
+    ModelExchange(MemoryStore(), late).push([good])
+    trust = Trust(keys=(mine.public,), required=True)
+    strict = Registry(tmp_path / "c", shared=SharedModels(place, trust=trust), trust=trust)
+    asked: list[Any] = []
+    assert resolve(a_target(strict, asked), "tiny", SilentReporter()) == good
+    assert (strict.names(), asked) == ([good], [])
 
 
 def test_where_signatures_are_needed_an_unsigned_encoder_is_imported_only_by_who_can_sign(

@@ -16,10 +16,11 @@ import pytest
 from desireline.trainer.encoders.fake import FakeEncoder
 from desireline.trainer.errors import SynthesisError, TrainingDataError
 from desireline.trainer.synthesis import vectors
+from desireline.trainer.synthesis.asked import Asked, Opened
 from desireline.trainer.synthesis.best_of import NOTHING, BestOf
 from desireline.trainer.synthesis.deadline import Deadline
 from desireline.trainer.synthesis.making import Judge
-from desireline.trainer.synthesis.run import Asked, Opened, run, write_ahead
+from desireline.trainer.synthesis.run import run, write_ahead
 from desireline.trainer.synthesis.settings import AbsentWriter, SynthesisSettings
 from desireline.trainer.synthesis.sources import read_documents
 from desireline.trainer.synthesis.vectors import VectorSearch

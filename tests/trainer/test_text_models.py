@@ -8,6 +8,7 @@ from tokenizers import Tokenizer, models, pre_tokenizers
 from transformers import (
     BertConfig,
     BertForSequenceClassification,
+    BertModel,
     PreTrainedTokenizerFast,
     T5Config,
     T5ForConditionalGeneration,
@@ -128,6 +129,15 @@ def test_a_folder_whose_settings_would_run_code_is_refused_by_name(
         rerank(RerankJob(folder=tmp_path, pairs=(("w1", "w2"),)))
     assert name in str(refused.value)
     assert named in str(refused.value)
+
+
+def test_an_encoder_that_never_learned_to_read_pairs_is_refused_by_name(reader, tmp_path):
+    """Its last layer would be drawn by chance, and what it says would be noise."""
+    BertModel.from_pretrained(reader).save_pretrained(tmp_path)
+    write_tokenizer(tmp_path)
+    with pytest.raises(UnsafeModelError, match="no trained cross-encoder") as refused:
+        rerank(RerankJob(folder=tmp_path, pairs=(("w1", "w2"),)))
+    assert "classifier" in str(refused.value)
 
 
 def test_pickled_weights_are_never_opened(writer, tmp_path):

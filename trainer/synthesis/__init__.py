@@ -14,6 +14,7 @@ Files, in the order the data meets them:
 - ``vectors``        documents found by their vectors
 - ``relations``      which documents of a query are read
 - ``making``         the whole way in one short function
+- ``asked``          what one synthesis is asked for, and its models
 - ``card``           what the rows were made of
 - ``run``            from the sources to the folder of the result
 - ``opening``        models by their names; torch lives here

@@ -14,9 +14,9 @@ from desireline.trainer.import_model import MINILM, bring_model, packaged_minilm
 from desireline.trainer.model_settings import MODULES
 from desireline.trainer.query_writer import LocalQueryWriter
 from desireline.trainer.registry import PREFIX, Registry
+from desireline.trainer.synthesis.asked import Opened
 from desireline.trainer.synthesis.making import MINED, Judge, Read
 from desireline.trainer.synthesis.relations import Search
-from desireline.trainer.synthesis.run import Opened
 from desireline.trainer.synthesis.settings import BM25, QueryWriter, SynthesisModels
 from desireline.trainer.synthesis.sources import Documents
 from desireline.trainer.synthesis.vectors import VectorSearch

@@ -1,7 +1,7 @@
 """One synthesis from its sources to the folder of its result, whoever the models are."""
 
 import shutil
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from hashlib import sha256
@@ -13,13 +13,13 @@ import structlog
 from desireline.trainer.disk_sync import sync, sync_path
 from desireline.trainer.errors import SynthesisError, TrainingDataError
 from desireline.trainer.stored_files import record
+from desireline.trainer.synthesis.asked import Asked, Opened
 from desireline.trainer.synthesis.card import PAIRS, read_card, write_card
-from desireline.trainer.synthesis.deadline import Deadline
-from desireline.trainer.synthesis.making import Judge, Made, Making
+from desireline.trainer.synthesis.making import Made, Making
 from desireline.trainer.synthesis.pieces import not_writable
 from desireline.trainer.synthesis.relations import Search
 from desireline.trainer.synthesis.rows import Source
-from desireline.trainer.synthesis.settings import Progress, QueryWriter, SynthesisSettings
+from desireline.trainer.synthesis.settings import QueryWriter, SynthesisSettings
 from desireline.trainer.synthesis.sources import (
     Documents,
     digest_of,
@@ -29,36 +29,6 @@ from desireline.trainer.synthesis.sources import (
 from desireline.trainer.synthesis.written import TITLES, author_of, drawn_order, written
 
 log = structlog.get_logger(__name__)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Asked:
-    """What one synthesis is to be made of, and where it goes."""
-
-    documents: Source
-    #: None: they are written, or cut from titles.
-    queries: Source | None
-    #: Folder of the result; work lies beside it until it is there.
-    out: Path
-    settings: SynthesisSettings
-    deadline: Deadline
-    progress: Progress
-
-    @property
-    def work(self) -> Path:
-        """Where pieces are kept."""
-        return self.out.with_name(f"{self.out.name}.synthesis")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Opened:
-    """The models, ready to be asked."""
-
-    #: Makes the searches over documents; the folder is where their pieces go.
-    searches: Callable[[Documents, Path], Sequence[Search]]
-    judge: Judge
-    judge_name: str
-    writer: QueryWriter | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

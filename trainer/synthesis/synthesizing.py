@@ -6,10 +6,11 @@ from pathlib import Path
 
 from desireline.trainer.devices import processor_threads, training_device
 from desireline.trainer.errors import SynthesisError
+from desireline.trainer.synthesis.asked import Asked
 from desireline.trainer.synthesis.deadline import Deadline
 from desireline.trainer.synthesis.opening import open_models
 from desireline.trainer.synthesis.rows import Source
-from desireline.trainer.synthesis.run import Asked, SynthesisRun, refuse_done, run
+from desireline.trainer.synthesis.run import SynthesisRun, refuse_done, run
 from desireline.trainer.synthesis.settings import (
     Progress,
     Scores,
