@@ -1,10 +1,19 @@
+import ir_measures
 import numpy as np
 import pytest
 
 from desireline.trainer.changes import distance, largest_changes
 from desireline.trainer.errors import NotComparableError
-from desireline.trainer.evaluation import by_frequency, compare, evaluate, rank_exact
+from desireline.trainer.evaluation import (
+    by_frequency,
+    compare,
+    evaluate,
+    evaluate_clicks,
+    rank_exact,
+)
+from desireline.trainer.measures.base import parse
 from desireline.trainer.measures.ndcg import Ndcg
+from desireline.trainer.measures.recall import Recall
 from desireline.trainer.measures.reciprocal_rank import ReciprocalRank
 
 RR = ReciprocalRank(10)
@@ -52,6 +61,99 @@ def test_the_interval_holds_the_true_mean_about_95_times_in_100():
 
 
 QRELS80 = {f"q{number}": {f"d{number}": 1.0} for number in range(80)}
+
+
+def test_the_interval_is_that_of_the_differences_not_of_either_ranking():
+    places = {query: 1 + number % 10 for number, query in enumerate(QRELS)}
+    before = {query: run_at(place + 1)[query] for query, place in places.items()}
+    after = {query: run_at(place)[query] for query, place in places.items()}
+    one, other = (evaluate(run, QRELS, [RR]) for run in (after, before))
+    gain = compare(one, other).of(RR).gain
+    differences = one.values[RR] - other.values[RR]
+    reach = 1.96 * differences.std() / len(differences) ** 0.5
+    assert gain.mean == pytest.approx(differences.mean())
+    assert gain.mean - gain.low == pytest.approx(reach, rel=0.15)
+    assert gain.high - gain.mean == pytest.approx(reach, rel=0.15)
+
+
+def test_clicks_that_count_less_say_the_same_as_certain_ones():
+    """Half the weight everywhere changes neither the mean nor the interval."""
+    runs = run_at(1), {**run_at(2), **run_at(1, list(QRELS)[:20])}
+    half = {query: dict.fromkeys(grades, 0.5) for query, grades in QRELS.items()}
+    certain, weak = (
+        compare(*(evaluate_clicks(run, truth, [RR]) for run in runs)).of(RR)
+        for truth in (QRELS, half)
+    )
+    assert certain.gain.mean == pytest.approx(1 / 3)
+    assert (weak.gain.low, weak.gain.mean, weak.gain.high) == pytest.approx(
+        (certain.gain.low, certain.gain.mean, certain.gain.high)
+    )
+    assert weak.incumbent == pytest.approx(certain.incumbent)
+
+
+def test_a_query_whose_clicks_say_nothing_is_not_counted_among_those_that_prove():
+    truth = {**QRELS, "q0": {"d0": -0.5}, "q1": {"d1": 0.0}}
+    one = evaluate_clicks(run_at(1), truth, [RR])
+    assert compare(one, one).of(RR).queries == len(QRELS) - 2
+    nothing = evaluate_clicks(run_at(1), {"q0": {"d0": 0.0}}, [RR])
+    found = compare(nothing, nothing).of(RR)
+    assert (found.queries, found.gain.mean, found.gain.low, found.gain.high) == (0, 0, 0, 0)
+
+
+def test_what_stands_below_the_cutoff_is_not_measured():
+    truth = {"q": {"d": 1.0}}
+    run = {"q": [*(f"x{n}" for n in range(10)), "d"]}
+    assert evaluate_clicks(run, truth, [Recall(10), Recall(20)]).table() == {
+        "recall@10": 0.0,
+        "recall@20": 1.0,
+    }
+
+
+@pytest.mark.parametrize("cutoff", [10, 20])
+def test_a_whole_run_is_measured_as_ir_measures_does(cutoff):
+    """Graded truth, runs shorter and longer than the cutoff, none at all, nothing relevant."""
+    random = np.random.default_rng(5)
+    names = [f"d{number}" for number in range(40)]
+    qrels = {
+        f"q{number}": {name: int(random.integers(0, 4)) for name in random.choice(names, 9)}
+        for number in range(30)
+    }
+    qrels["nothing relevant"] = {"d1": 0}
+    run = {
+        query: tuple(random.permutation(names)[: random.integers(1, 35)]) for query in list(qrels)
+    }
+    run["q3"] = ()
+    del run["q4"]
+    scored = {
+        query: {name: 100.0 - place for place, name in enumerate(ranked)}
+        for query, ranked in run.items()
+    }
+    theirs = {
+        "mrr": f"RR@{cutoff}",
+        "recall": f"R@{cutoff}",
+        "map": f"AP@{cutoff}",
+        "ndcg": f"nDCG@{cutoff}",
+        "hit": f"Success@{cutoff}",
+    }
+    ours = evaluate(run, qrels, [parse(f"{name}@{cutoff}") for name in theirs])
+    for name, oracle in theirs.items():
+        measure = ir_measures.parse_measure(oracle)
+        expected = {
+            each.query_id: each.value for each in ir_measures.iter_calc([measure], qrels, scored)
+        }
+        found = dict(zip(ours.queries, ours.values[parse(f"{name}@{cutoff}")], strict=True))
+        assert found == pytest.approx({query: expected.get(query, 0.0) for query in qrels}), name
+
+
+def test_evaluations_by_other_measures_are_not_compared():
+    with pytest.raises(NotComparableError):
+        compare(evaluate({}, QRELS, [RR]), evaluate({}, QRELS, [Ndcg(10)]))
+
+
+def test_more_queries_than_are_ranked_at_once_are_all_ranked():
+    queries = [f"tea {number}" for number in range(1_100)]
+    run = rank_exact(TwoWords(), queries, {"a": "cup", "b": "tea"}, k=1)
+    assert run == dict.fromkeys(queries, ("b",))
 
 
 def test_a_comparison_is_paired_and_repeatable():

@@ -158,6 +158,96 @@ def test_what_chance_explains_or_the_configuration_allows_holds_nobody_back(more
     assert decide(evidence(GOOD, **more)).promote
 
 
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"newest": difference(-0.05, -0.01, queries=20)},
+        {"topics": (difference(-0.05, -0.01, segment="topic 3 of 8", queries=20),)},
+        {"push": Push(document_id="d7", before=0.3, after=0.9), "documents": 40},
+    ],
+)
+def test_twenty_queries_of_a_kind_are_judged_and_few_documents_excuse_no_great_push(more):
+    assert not decide(evidence(GOOD, **more)).promote
+
+
+@pytest.mark.parametrize(
+    ("part", "promote"),
+    [
+        (difference(-0.05, -0.001, segment="tail", queries=20), False),
+        (difference(-0.05, -0.001, segment="tail", queries=19), True),
+        (difference(-0.0005, -0.0003, segment="torso"), False),
+        (difference(-0.0625, 0.0, segment="head"), True),
+        (difference(-0.125, 0.0, segment="head"), True),
+        (difference(-0.126, 0.0, segment="head"), False),
+    ],
+)
+def test_a_segment_falls_where_that_is_proven_or_by_more_than_the_tolerance(part, promote):
+    assert decide(evidence(GOOD, part), GateConfig(segment_tolerance=0.0625)).promote == promote
+
+
+def test_what_is_just_tolerated_holds_nobody_back():
+    config = GateConfig(general_tolerance=0.0625, max_push=0.0625, max_lost_titles=0.0625)
+    just = evidence(
+        GOOD,
+        general=(difference(-0.125, 0.0, segment="titles"),),
+        push=Push(document_id="d7", before=0.25, after=0.3125),
+        titles=OwnTitles(found=16, lost=1),
+        documents=10_000,
+    )
+    assert decide(just, config).promote
+
+
+def test_as_many_queries_as_are_asked_for_are_enough():
+    assert decide(evidence(difference(0.02, 0.04, queries=30))).promote
+
+
+def test_a_query_encoder_is_never_asked_for_more_than_one_that_embeds():
+    config = GateConfig(margin=0.01, query_side_margin=0.5)
+    assert config.margin_of(embeds=False) == config.margin_of(embeds=True) == 0.01
+
+
+def test_a_cheaper_form_may_be_worse_by_its_tolerance_and_no_more():
+    cheaper = GateConfig(cheaper_tolerance=0.02).for_cheaper
+    assert decide(evidence(difference(-0.0199, 0.001)), cheaper).promote
+    assert not decide(evidence(difference(-0.0201, 0.001)), cheaper).promote
+
+
+def test_all_obstacles_stand_in_the_order_of_the_documentation():
+    pin = Golden(query="q", document_id="d7")
+    fallen = difference(-0.3, -0.2)
+    verdict = decide(
+        evidence(
+            fallen,
+            *(difference(-0.3, -0.2, segment=name) for name in ("tail", "head")),
+            unsound="all vectors are alike",
+            broken=(pin, pin),
+            push=Push(document_id="d9", before=0.0, after=0.9),
+            titles=OwnTitles(found=4, lost=3),
+            topics=(difference(-0.3, -0.2, segment="topic 1 of 8"),),
+            newest=fallen,
+            general=(difference(-0.3, -0.2, segment="titles"),),
+            documents=10_000,
+        )
+    )
+    expected = (
+        "all vectors are alike",
+        "2 golden queries lost their document",
+        "document d9 pushes itself",
+        "3 of 4 documents",
+        "lower bound is not above",
+        "the head segment fell",
+        "queries of one kind (topic 1 of 8) fell",
+        "the newest searches fell",
+        "general ability fell",
+    )
+    assert len(verdict.obstacles) == len(expected)
+    assert all(
+        obstacle.startswith(words)
+        for words, obstacle in zip(expected, verdict.obstacles, strict=True)
+    )
+    assert verdict.reason.endswith(verdict.obstacles[0])
+
+
 def test_all_obstacles_are_kept_and_what_certainly_broke_is_the_reason():
     verdict = decide(
         evidence(
@@ -188,7 +278,7 @@ def test_only_what_the_incumbent_answered_can_break():
 
 def test_golden_queries_are_read_and_normalised(tmp_path):
     path = tmp_path / "golden.tsv"
-    path.write_text("# pinned\n\n Coffee  Cup\td1 \n", encoding="utf-8")
+    path.write_text("# pinned\n\n  \n Coffee  Cup\td1 \n", encoding="utf-8")
     assert read_golden(path) == (Golden(query="coffee cup", document_id="d1"),)
 
 
