@@ -3,6 +3,7 @@
 Files, in the order the data meets them:
 
 - ``errors``         what can go wrong here
+- ``naming``         what somebody meant who wrote a name that is not known
 - ``query_text``     what users typed, normalised in one place
 - ``subnets``        which network a search came from, where the log says
 - ``document_text``  a document as an encoder reads it
@@ -72,6 +73,7 @@ Files, in the order the data meets them:
 - ``callbacks``      what `fit` can be told to do beside training
 - ``evaluating``     an encoder in training is measured, the best weights kept
 - ``checkpoints``    a training survives kill -9
+- ``fit_arguments``  what `fit` was asked for, all that is wrong told at once
 - ``fit_plan``       what `fit` finds out before it trains
 - ``fit_run``        what `fit` gives back
 - ``fitting``        `fit`: the above in one call, in Finetuner's words

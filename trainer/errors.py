@@ -71,6 +71,10 @@ class TrainingDataError(TrainerError):
     """Rows of the user's own training data are wrong; nothing was started."""
 
 
+class FitArgumentsError(TrainerError):
+    """Arguments of `fit` are wrong; nothing was started."""
+
+
 class QueryVectorsError(TrainerError):
     """Vectors of queries are not what the encoder would make of them; none was taken."""
 

@@ -13,13 +13,11 @@ from desireline.trainer.callbacks import BestModelCheckpoint, Callback, EarlySto
 from desireline.trainer.checkpoints import Checkpoints
 from desireline.trainer.devices import training_device
 from desireline.trainer.encoders.sentence_transformers import load_sentence_transformer
-from desireline.trainer.errors import TrainerError
 from desireline.trainer.evaluating import Evaluating
 from desireline.trainer.export import export_onnx
+from desireline.trainer.fit_arguments import FitArguments, Sampler, place_for
 from desireline.trainer.fit_plan import (
-    Asked,
     Plan,
-    Sampler,
     Watch,
     digest_of,
     evaluating,
@@ -33,7 +31,12 @@ from desireline.trainer.jobs import FitConfig
 from desireline.trainer.losses.names import settings_of_loss
 from desireline.trainer.peers import peers
 from desireline.trainer.trackers import open_trackers
-from desireline.trainer.training_data import Source, TrainingData, read_training_data
+from desireline.trainer.training_data import (
+    Source,
+    TrainingData,
+    read_training_data,
+    refuse_one_document,
+)
 from desireline.trainer.training_files import CSVOptions
 from desireline.trainer.tuned import Progress, Tuned
 from desireline.trainer.tuning import tune_pairs
@@ -41,8 +44,6 @@ from desireline.trainer.tuning import tune_pairs
 Options = Mapping[str, Any]
 
 MEASURES = ("mrr@20", "recall@20", "ndcg@10", "hit@10")
-_MOST_STEPS = 1_000_000_000
-_RATE = 2e-4
 
 
 def fit(
@@ -131,55 +132,56 @@ def fit(
         clock: monotonic seconds.
 
     Raises:
+        FitArgumentsError: arguments are wrong (all are named); nothing was started.
         TrainingDataError: rows are wrong (all counted, twenty named); nothing was started.
         NothingToLearnError: the data teaches nothing.
         UnsafeModelError: the model cannot be loaded safely.
         TrackerError: `report_to` names what is not installed; nothing was started.
         LossError: loss, miner or their settings are wrong.
-        TrainerError: training diverged, or `out` exists already.
+        TrainerError: training diverged, or `out` exists already or cannot be written.
 
     """
     started = clock()
     of_optimizer, of_scheduler = {**(optimizer_options or {})}, {**(scheduler_options or {})}
-    layer_decay = float(of_optimizer.pop("layer_wise_lr_decay", 1.0))
-    wanted = (BestModelCheckpoint(), EarlyStopping()) if callbacks is None else tuple(callbacks)
-    asked = Asked(
-        learning_rate=learning_rate,
-        batch_size=batch_size,
-        sampler=sampler,
-        num_items_per_class=num_items_per_class,
-    )
-    name, settings = settings_of_loss(loss, loss_options, miner, miner_options)
-    where = training_device((device or "auto").split(":")[0])
-    target = Path(out).expanduser()
-    if target.exists():
-        raise TrainerError(f"{target} exists already; a trained encoder is never written over")
-    options = CSVOptions.model_validate(csv_options or {})
-    train, held_out = _data(train_data, eval_data, val_split, options=options, seed=seed)
-    pairs = train.pairs(seed)
-    plain = FitConfig(
-        loss=name,
-        loss_settings=settings,
-        hard_negatives=max((len(pair.negatives) for pair in pairs.pairs), default=0),
-        max_steps=_MOST_STEPS,
-        epochs=epochs,
-        least_steps=1,
-        budget_s=seconds_left(budget_s, done_by),
-        learning_rate=learning_rate or _RATE,
-        warmup_share=float(of_scheduler.pop("warmup_share", 0.1)),
+    asked = FitArguments.of(
+        val_split=val_split,
+        layer_wise_lr_decay=of_optimizer.pop("layer_wise_lr_decay", 1.0),
         optimizer=optimizer,
         optimizer_options=of_optimizer,
-        layer_wise_lr_decay=layer_decay,
+        learning_rate=learning_rate,
+        epochs=epochs,
+        batch_size=batch_size,
+        warmup_share=of_scheduler.pop("warmup_share", 0.1),
         scheduler=scheduler,
         scheduler_options=of_scheduler,
-        loss_learning_rate=(loss_optimizer_options or {}).get("lr"),
-        frozen_layers=_MOST_STEPS if freeze is True else int(freeze),
+        freeze=freeze,
         output_dim=output_dim,
-        tuned_share=wiseft_share(wanted),
-        threads=threads,
-        device=where,
+        device=device,
+        callbacks=(BestModelCheckpoint(), EarlyStopping()) if callbacks is None else callbacks,
+        sampler=sampler,
+        num_items_per_class=num_items_per_class,
+        loss_learning_rate=(loss_optimizer_options or {}).get("lr"),
+        csv_options=csv_options or {},
+        index_data=index_data or {},
+        measures=measures,
+        report_to=(report_to,) if isinstance(report_to, str) else report_to,
         seed=seed,
-        report_to=(report_to,) if isinstance(report_to, str) else tuple(report_to),
+        budget_s=budget_s,
+        checkpoint_s=checkpoint_s,
+        threads=threads,
+    )
+    name, settings = settings_of_loss(loss, loss_options, miner, miner_options)
+    target = place_for(out)
+    train, held_out = _data(train_data, eval_data, asked)
+    pairs = train.pairs(seed)
+    refuse_one_document(pairs, train.kind)
+    plain = asked.config(
+        name,
+        settings,
+        budget_s=seconds_left(budget_s, done_by),
+        hard_negatives=max((len(pair.negatives) for pair in pairs.pairs), default=0),
+        tuned_share=wiseft_share(asked.callbacks),
+        device=training_device((device or "auto").split(":")[0]),
         report_folder=str(target.absolute().parent),
     )
     open_trackers(plain.report_to)
@@ -187,9 +189,9 @@ def fit(
         base = bring_model(str(model), Path(scratch, "base"))
         plan = peers().agreed(planned(base, pairs, plain, asked))
         watch = Watch(
-            callbacks=wanted,
-            measures=measures,
-            index_data=index_data or {},
+            callbacks=asked.callbacks,
+            measures=asked.measures,
+            index_data=asked.index_data,
             epoch_steps=len(pairs.pairs) / plan.batch_size,
         )
         measuring = evaluating(train, held_out, watch)
@@ -225,23 +227,12 @@ def _within(config: FitConfig, spent_s: float) -> FitConfig:
 
 
 def _data(
-    train_data: Source,
-    eval_data: Source | None,
-    val_split: float,
-    *,
-    options: CSVOptions,
-    seed: int,
+    train_data: Source, eval_data: Source | None, asked: FitArguments
 ) -> tuple[TrainingData, TrainingData | None]:
-    train = read_training_data(train_data, options)
+    train = read_training_data(train_data, asked.csv_options)
     if eval_data is not None:
-        return train, read_training_data(eval_data, options)
-    if not 0 <= val_split < 1:
-        raise TrainerError(
-            f"val_split is {val_split}, expected 0 or more and below 1; nothing was trained"
-        )
-    if val_split == 0:
-        return train, None
-    return train.split(val_split, seed)
+        return train, read_training_data(eval_data, asked.csv_options)
+    return train.split(asked.val_split, asked.seed) if asked.val_split else (train, None)
 
 
 def _run_of(tuned: Tuned, measuring: Evaluating | None, plan: Plan, seconds: float) -> FitRun:

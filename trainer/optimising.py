@@ -5,10 +5,11 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 import torch
-from transformers import get_scheduler
+from transformers import SchedulerType, get_scheduler
 
 from desireline.trainer.errors import TrainerError
 from desireline.trainer.jobs import FitConfig
+from desireline.trainer.naming import take_one_of
 
 _LAYER = re.compile(r"\.(?:layers?|h|block)\.(\d+)\.")
 _EMBEDDING = re.compile(r"(?:^|\.)(?:\w*embeddings?)\.")
@@ -56,7 +57,7 @@ def scheduler_of(optimizer: torch.optim.Optimizer, config: FitConfig, steps: int
         raise TrainerError(
             f"scheduler {config.scheduler!r} cannot be made with {dict(config.scheduler_options)}:"
             f" {error}; nothing was trained",
-            next_step="take linear, cosine, constant_with_warmup or polynomial",
+            next_step=take_one_of(config.scheduler, [str(each.value) for each in SchedulerType]),
         ) from error
 
 
@@ -99,7 +100,7 @@ def _made(name: str, groups: list[dict[str, Any]], config: FitConfig) -> torch.o
     if name not in known:
         raise TrainerError(
             f"torch has no optimizer {name!r}; nothing was trained",
-            next_step=f"take one of {', '.join(sorted(known))}",
+            next_step=take_one_of(name, known),
         )
     family: Any = getattr(torch.optim, name)
     options: dict[str, Any] = dict(config.optimizer_options)

@@ -1,12 +1,12 @@
 """Pairs, triplets, labelled rows and scored pairs of people's own become pairs to learn from."""
 
 import random
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from desireline.trainer.errors import NothingToLearnError
+from desireline.trainer.errors import NothingToLearnError, TrainingDataError
 from desireline.trainer.pairs import Pair, PairSet, Passage
 from desireline.trainer.query_text import normalise
 from desireline.trainer.training_files import CSVOptions, FileRow, read_rows
@@ -97,6 +97,11 @@ def read_training_data(source: Source, options: CSVOptions | None = None) -> Tra
 
     """
     options = options or CSVOptions()
+    if not _of_rows(source):
+        raise TrainingDataError(
+            f"a {type(source).__name__} is no training data; nothing was trained",
+            next_step="give the path of a file, or a list of tuples or of dictionaries",
+        )
     if isinstance(source, str | Path):
         name, rows = str(source), [*read_rows(Path(source).expanduser(), options)]
     else:
@@ -113,6 +118,27 @@ def read_training_data(source: Source, options: CSVOptions | None = None) -> Tra
     lessons = [lesson for row in rows if (lesson := checked.lesson(row, columns))]
     checked.raise_problems()
     return TrainingData(kind=kind, lessons=tuple(lessons))
+
+
+def refuse_one_document(pairs: PairSet, kind: Kind) -> None:
+    """Raise NothingToLearnError where there is nothing to tell a document from."""
+    documents = {
+        each.document_id for pair in pairs.pairs for each in (pair.positive, *pair.negatives)
+    }
+    if len(documents) < 2:  # noqa: PLR2004 - a choice needs two
+        what = "label" if kind == "labelled" else "document"
+        raise NothingToLearnError(
+            f"the training data names {len(documents)} {what}{'s' * (not documents)}, and nothing"
+            " can be told apart; nothing was trained",
+            next_step=f"give rows of at least two {what}s",
+        )
+
+
+def _of_rows(source: object) -> bool:
+    """Whether it is a path or gives rows one by one; a table gives its columns."""
+    return isinstance(source, Iterable | Path) and not (
+        isinstance(source, Mapping | bytes) or hasattr(source, "columns")
+    )
 
 
 def _pair(lesson: Lesson, right: set[str]) -> Pair:

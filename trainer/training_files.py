@@ -65,7 +65,7 @@ def read_rows(path: Path, options: CSVOptions) -> Iterator[FileRow]:
             yield from _of_parquet(path)
         else:
             raise _unreadable(path, f"its name ends in {suffix!r}")
-    except (OSError, LookupError, UnicodeError, csv.Error, pl.exceptions.PolarsError) as error:
+    except (OSError, LookupError, UnicodeError, pl.exceptions.PolarsError) as error:
         raise _unreadable(path, str(error)) from error
 
 
@@ -102,10 +102,17 @@ def _of_table(path: Path, options: CSVOptions) -> Iterator[FileRow]:
         file.seek(0)
         reader = csv.reader(file, **_dialect(sample, options))
         began = 1
-        for cells in reader:
-            if any(cell.strip() for cell in cells):
-                yield FileRow(began, tuple(cells))
-            began = reader.line_num + 1
+        try:
+            for cells in reader:
+                if any(cell.strip() for cell in cells):
+                    yield FileRow(began, tuple(cells))
+                began = reader.line_num + 1
+        except csv.Error as error:
+            raise TrainingDataError(
+                f"{path} cannot be read from line {began} on: {error}; nothing was trained",
+                next_step="look for a quote that is never closed there; longer texts go into"
+                " .ndjson or .parquet",
+            ) from error
 
 
 def _of_parquet(path: Path) -> Iterator[FileRow]:

@@ -81,7 +81,7 @@ def _guessed(rows: list[FileRow], options: CSVOptions) -> tuple[str, ...]:
     if width < 3:  # noqa: PLR2004 - query and document
         return ("query", "document")
     third = [row[2] for row in cells if len(row) == width]
-    if sum(_number(cell) is not None for cell in third) * 2 > len(third):
+    if sum(_numeric(cell) for cell in third) * 2 > len(third):
         return ("query", "document", "score")
     return ("query", "document", "negative", "margin")[:width]
 
@@ -159,12 +159,12 @@ class Checked:
         return dict(zip(columns, row.cells, strict=True))
 
     def _wrong(self, row: FileRow, value: object, expected: str) -> None:
-        shown = repr(value if not isinstance(value, str) else value[:_SHOWN])
+        shown = repr(value[:_SHOWN] if isinstance(value, str) else value)[: 2 * _SHOWN]
         self.problems.append(f"line {row.line}: {shown}, expected {expected}")
 
     def _text(self, row: FileRow, cells: Mapping[str, Any], column: str) -> str:
         value = cells.get(column)
-        text = "" if value is None else str(value).strip()
+        text = "" if value is None else _readable(str(value).strip())
         if not text or not isinstance(value, str | int | float):
             self._wrong(row, value, f"text in {column}")
         return text
@@ -190,7 +190,9 @@ class Checked:
             return ()
         value = cells.get("negative")
         several = value if isinstance(value, list | tuple) else [value]
-        texts = tuple(str(one).strip() for one in several if isinstance(one, str) and one.strip())
+        texts = tuple(
+            _readable(one.strip()) for one in several if isinstance(one, str) and one.strip()
+        )
         if not texts or len(texts) != len(several):
             self._wrong(row, value, "text in negative")
         return texts
@@ -204,6 +206,20 @@ class Checked:
         if len(numbers) != len(several) or len(numbers) != count:
             self._wrong(row, value, "a number for each negative in margin")
         return tuple(numbers)
+
+
+def _readable(text: str) -> str:
+    """Replace half surrogate pairs, which Python can hold and no tokenizer takes."""
+    return text if text.isascii() else text.encode("utf-8", "replace").decode("utf-8")
+
+
+def _numeric(value: object) -> bool:
+    """Whether it is written as a number, be it infinite or none at all."""
+    try:
+        float(str(value).strip())
+    except ValueError:
+        return False
+    return True
 
 
 def _number(value: object) -> float | None:

@@ -1,5 +1,6 @@
 """The in-batch miners of pytorch-metric-learning by their names."""
 
+import inspect
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
@@ -9,6 +10,7 @@ from pytorch_metric_learning import distances, miners
 
 from desireline.trainer.errors import LossError
 from desireline.trainer.losses.rows import Rows
+from desireline.trainer.naming import take_one_of
 
 #: Takes no more than each row's own negatives; ours, since nothing is packaged here.
 PACKAGED = "EmbeddingsAlreadyPackagedAsTriplets"
@@ -24,6 +26,8 @@ MINERS = (
     "UniformHistogramMiner",
     PACKAGED,
 )
+#: What TripletMarginMiner may keep; it would take another word for all that violate the margin.
+_KINDS = ("all", "easy", "hard", "semihard")
 
 Mined = tuple[torch.Tensor, ...]
 """Anchor, positive, negative; or anchor, positive, anchor, negative: rows and columns."""
@@ -79,10 +83,18 @@ def _made(name: str, options: Mapping[str, Any]) -> Any:
         raise LossError(
             f"{name!r} is not an in-batch miner of pytorch-metric-learning that finds anchors"
             " their passages; nothing was trained",
-            next_step=f"take one of {', '.join(MINERS)}",
+            next_step=take_one_of(name, MINERS),
+        )
+    kind = options.get("type_of_triplets", "all")
+    if name == "TripletMarginMiner" and kind not in _KINDS:
+        raise LossError(
+            f"{name} has type_of_triplets {kind!r}; nothing was trained",
+            next_step=take_one_of(str(kind), _KINDS),
         )
     with made_by_name(name, options):
-        return getattr(miners, name)(**with_distance(options))
+        found = getattr(miners, name)
+        check_kinds(found, options)
+        return found(**with_distance(options))
 
 
 def with_distance(options: Mapping[str, Any]) -> dict[str, Any]:
@@ -91,6 +103,19 @@ def with_distance(options: Mapping[str, Any]) -> dict[str, Any]:
     if isinstance(found.get("distance"), str):
         found["distance"] = getattr(distances, found["distance"])()
     return found
+
+
+def check_kinds(made: type, options: Mapping[str, Any]) -> None:
+    """Raise TypeError where an option is text and its default a number: the library finds it late.
+
+    So it is with truth values.
+    """
+    usual = inspect.signature(made).parameters
+    for name, value in options.items():
+        default = usual[name].default if name in usual else None
+        number = isinstance(default, int | float) and not isinstance(value, int | float)
+        if number or (isinstance(default, bool) and not isinstance(value, bool)):
+            raise TypeError(f"{name} is {value!r}, expected something like {default!r}")
 
 
 @contextmanager

@@ -7,12 +7,20 @@ import torch
 from pydantic import BaseModel
 from pytorch_metric_learning import losses
 
+from desireline.connectors import plugins
 from desireline.trainer.errors import LossError
 from desireline.trainer.lessons import Lessons
-from desireline.trainer.losses.in_batch import InBatchMiner, made_by_name, with_distance
+from desireline.trainer.losses.in_batch import (
+    InBatchMiner,
+    check_kinds,
+    made_by_name,
+    with_distance,
+)
+from desireline.trainer.losses.names import ALIASES
 from desireline.trainer.losses.rows import Rows
 from desireline.trainer.losses.vectors import VectorLoss
 from desireline.trainer.losses.weighing import ClassMask, WeightedReducer
+from desireline.trainer.naming import take_one_of
 
 #: Those that learn from the pairs or triplets they are told of.
 OF_PAIRS = (
@@ -119,7 +127,9 @@ class MetricLearning(VectorLoss):
             raise LossError(
                 f"{config.loss!r} is not a loss of pytorch-metric-learning that can weigh pairs"
                 " and spare what may be right; nothing was trained",
-                next_step=f"take one of {', '.join(sorted((*OF_PAIRS, *OF_CLASSES)))}",
+                next_step=take_one_of(
+                    config.loss, (*OF_PAIRS, *OF_CLASSES, *ALIASES, *plugins.names("losses"))
+                ),
             )
         options = dict(config.options)
         if self._of_classes:
@@ -129,7 +139,9 @@ class MetricLearning(VectorLoss):
                 "embedding_size": int(whole.get_embedding_dimension()),
             }
         with made_by_name(config.loss, config.options):
-            made = getattr(losses, config.loss)(**with_distance(options))
+            found = getattr(losses, config.loss)
+            check_kinds(found, config.options)
+            made = found(**with_distance(options))
         if self._of_classes:
             made.num_classes = options["num_classes"]
             made.cross_entropy = ClassMask()

@@ -10,6 +10,7 @@ from desireline.trainer.errors import LossError
 from desireline.trainer.lessons import Lessons
 from desireline.trainer.losses.base import Features
 from desireline.trainer.losses.embedding import Embed, embed
+from desireline.trainer.losses.names import settings_of_loss
 from desireline.trainer.losses.rows import Rows
 
 LossMaker = Callable[[str, torch.nn.Module, Lessons, Mapping[str, object]], torch.nn.Module]
@@ -68,7 +69,13 @@ def make_loss(
 def vector_loss(
     name: str, model: torch.nn.Module, lessons: Lessons, settings: Mapping[str, object]
 ) -> VectorLoss:
-    """Make a loss for another one to wrap. Raises LossError, also where it cannot be wrapped."""
+    """Make a loss for another one to wrap, by any of its names.
+
+    Raises:
+        LossError: as `make_loss`, or it cannot be wrapped.
+
+    """
+    name, settings = settings_of_loss(name, settings, None, None)
     loss = make_loss(name, model, lessons, settings)
     if isinstance(loss, VectorLoss):
         return loss
