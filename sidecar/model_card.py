@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
+from pathlib import PurePath
 
 from desireline.sidecar.cycle_report import CycleReport, Interval
 from desireline.sidecar.model_records import ModelRecord
@@ -34,7 +35,7 @@ def model_card(record: ModelRecord) -> str:
     manifest = record.manifest
     sections = [
         _front_matter(record),
-        f"# {_plain(manifest.provenance.base_model)}"
+        f"# {_plain(_base(manifest))}"
         + (", tuned by desireline" if manifest.provenance.parent else ""),
         _table(("", ""), _facts(record)),
         "## How it was judged",
@@ -74,7 +75,7 @@ def _facts(record: ModelRecord) -> Iterator[tuple[str, str]]:
     if manifest.documents is not None:
         yield "encodes", f"queries alone; documents by the model {manifest.documents}"
     yield "licence", _licence(record)
-    yield "base", f"{made.base_model}{_base_of(record)}"
+    yield "base", f"{_base(manifest)}{_first_of(record)}"
     if made.parent is not None and made.mode in _TRAINED:
         yield "trained", _TRAINED[made.mode]
     yield "weights", made.precision
@@ -93,13 +94,19 @@ def _facts(record: ModelRecord) -> Iterator[tuple[str, str]]:
         yield "seed", str(made.seed)
 
 
-def _base_of(record: ModelRecord) -> str:
+def _base(manifest: Manifest) -> str:
+    """Name the encoder it all started from; of a folder, without the folders above it."""
+    path = PurePath(manifest.provenance.base_model)
+    return path.name if path.is_absolute() else manifest.provenance.base_model
+
+
+def _first_of(record: ModelRecord) -> str:
     """Name the registered model that the line begins with, unless it is this one."""
     return f", the model {record.lineage[-1].fingerprint}" if record.lineage else ""
 
 
 def _licence(record: ModelRecord) -> str:
-    found, base = _licence_of(record), record.manifest.provenance.base_model
+    found, base = _licence_of(record), _base(record.manifest)
     return f"{found}, that of {base}" if found else f"not known; see {base}"
 
 

@@ -26,7 +26,7 @@ def open_registry(config: Config) -> Registry:
         signs=table.signs,
     )
     if table.url is None:
-        return Registry(config.models_dir, trust=trust)
+        return Registry(config.models_dir, trust=trust, largest=table.largest_model)
     secrets = {name: secret(env, f"registry.secrets.{name}") for name, env in table.secrets.items()}
     folder = SharedFolder(table.url, options={**table.options, **secrets}, limit_s=table.timeout)
     shared = SharedModels(
@@ -35,7 +35,7 @@ def open_registry(config: Config) -> Registry:
         signing_key=partial(signing_key, table),
         most_bytes=table.largest_model,
     )
-    return Registry(config.models_dir, shared=shared, trust=trust)
+    return Registry(config.models_dir, shared=shared, trust=trust, largest=table.largest_model)
 
 
 def signing_key(table: RegistryConfig) -> SigningKey | None:

@@ -8,6 +8,7 @@ from pathlib import Path
 import torch
 from transformers import AutoModelForSequenceClassification
 
+from desireline.trainer.errors import UnsafeModelError
 from desireline.trainer.jobs import RerankJob
 from desireline.trainer.local_models import fingerprint_of, load_local
 
@@ -45,6 +46,10 @@ class CrossEncoder:
         """Return the log-odds that each pair is right, in the order of the pairs.
 
         Pairs of like length are read together, so that little is read that is no text.
+
+        Raises:
+            UnsafeModelError: what it says is no number.
+
         """
         order = sorted(range(len(pairs)), key=lambda at: sum(map(len, pairs[at])))
         found = [0.0] * len(pairs)
@@ -52,6 +57,11 @@ class CrossEncoder:
             some = order[start : start + _AT_ONCE]
             for at, score in zip(some, self._read([pairs[at] for at in some]), strict=True):
                 found[at] = score
+        if not all(map(math.isfinite, found)):
+            raise UnsafeModelError(
+                f"{self._folder} says of a pair what is no number; nothing was learned from it",
+                next_step="name a cross-encoder whose weights are whole",
+            )
         return found
 
     def _read(self, some: Sequence[tuple[str, str]]) -> list[float]:

@@ -51,6 +51,7 @@ class Registry(ModelsFolder):
         now: Callable[[], datetime] = _utc_now,
         shared: SharedModels | None = None,
         trust: Trust | None = None,
+        largest: int = LARGEST_MODEL,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         super().__init__(root, now=now)
@@ -58,6 +59,8 @@ class Registry(ModelsFolder):
         self.shared = shared
         #: Whose models are taken from elsewhere.
         self.trust = trust or Trust()
+        #: Bytes that a model from elsewhere may have.
+        self._largest = largest
         self._monotonic = monotonic
         #: Models that could not be brought: when, and why.
         self._missed: dict[str, tuple[float, DesirelineError]] = {}
@@ -144,7 +147,7 @@ class Registry(ModelsFolder):
         source = SharedFolder(str(folder.absolute()))
         with self.workspace() as scratch:
             new = scratch / "model"
-            manifest = take(source, "", new, trust=self.trust, most_bytes=LARGEST_MODEL)
+            manifest = take(source, "", new, trust=self.trust, most_bytes=self._largest)
             return self._publish(new, manifest)
 
     def list(self) -> list[Manifest]:

@@ -172,6 +172,18 @@ def test_words_of_strangers_begin_no_section_of_a_card(registry, exported_static
     assert "\n# free" not in card
 
 
+def test_a_card_tells_no_stranger_where_the_base_lay(registry, exported_static):
+    manifest = registry.add(
+        exported_static,
+        template=TextTemplate(fields=("title",)),
+        similarity="cosine",
+        provenance=Provenance(base_model="/home/ann/our-encoder"),
+    )
+    card = model_card(model_record(MemoryStore(), registry, manifest.fingerprint))
+    assert "# our-encoder" in card
+    assert "/home/ann" not in card
+
+
 def test_an_export_touches_nothing_beside_the_folder_it_makes(registry, night, tmp_path):
     store, _, tuned = night
     (tmp_path / "encoder.partial").mkdir()

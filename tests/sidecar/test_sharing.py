@@ -24,7 +24,7 @@ from desireline.sidecar.retention import sweep
 from desireline.sidecar.shared_registry import open_registry, signing_key
 from desireline.sidecar.sharing import still_shared
 from desireline.sidecar.signing_keys import make_key
-from desireline.trainer.errors import SignatureError
+from desireline.trainer.errors import SignatureError, UnsafeModelError
 from desireline.trainer.manifest import MANIFEST, Provenance
 from desireline.trainer.registry import Registry
 from desireline.trainer.shared_models import SharedModels
@@ -147,6 +147,18 @@ def test_a_wrong_registry_is_refused_by_name(
     with pytest.raises(ConfigError, match="registry") as caught:
         config(tmp_path, **wrong)
     assert said in str(caught.value)
+
+
+def test_a_folder_larger_than_the_configured_most_is_not_imported(
+    tmp_path: Path, exported_static: Path
+) -> None:
+    ours = over(tmp_path, "a")
+    folder = ours.folder(added(ours, exported_static, "title"))
+    for url in ({}, {"url": f"file://{tmp_path}/shared"}):
+        small = open_registry(config(tmp_path, largest_model=1000, **url))
+        with pytest.raises(UnsafeModelError, match=r"largest_model allows \(1,000\)"):
+            small.take(folder)
+        assert small.names() == []
 
 
 def test_a_secret_is_read_from_the_environment_and_never_shown(

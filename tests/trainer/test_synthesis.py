@@ -412,6 +412,12 @@ def test_the_card_names_sources_and_models_and_no_folder(tmp_path):
     assert made.card["rows"] == made.rows
 
 
+def test_a_teacher_without_numbers_is_named_and_leaves_nothing_in_the_way(tmp_path):
+    with pytest.raises(SynthesisError, match="is no number"):
+        synthesis(tmp_path / "out", read=lambda pairs: [float("nan")] * len(pairs))
+    assert synthesis(tmp_path / "out").rows == synthesis(tmp_path / "other").rows
+
+
 def test_a_seed_is_a_draw(tmp_path):
     same = [synthesis(tmp_path / f"same-{n}", seed=3).file.read_bytes() for n in (1, 2)]
     assert same[0] == same[1]

@@ -140,6 +140,16 @@ def test_an_encoder_that_never_learned_to_read_pairs_is_refused_by_name(reader, 
     assert "classifier" in str(refused.value)
 
 
+def test_a_cross_encoder_whose_weights_are_no_numbers_says_nothing(reader, tmp_path):
+    broken = BertForSequenceClassification.from_pretrained(reader)
+    broken.classifier.bias.data.fill_(float("nan"))
+    broken.save_pretrained(tmp_path)
+    write_tokenizer(tmp_path)
+    with pytest.raises(UnsafeModelError, match="no number") as refused:
+        rerank(RerankJob(folder=tmp_path, pairs=(("w1", "w2"),)))
+    assert str(tmp_path) in str(refused.value)
+
+
 def test_pickled_weights_are_never_opened(writer, tmp_path):
     for file in writer.iterdir():
         if file.suffix != ".safetensors":

@@ -8,6 +8,7 @@ from typing import BinaryIO
 
 import orjson
 
+from desireline.trainer.errors import SynthesisError
 from desireline.trainer.query_text import normalise
 from desireline.trainer.synthesis.deadline import Deadline
 from desireline.trainer.synthesis.pieces import Pieces, not_writable
@@ -137,7 +138,13 @@ class Making:
         numbers = sorted({number for each in some for number in each.documents})
         texts = dict(zip(numbers, self.documents.texts.texts(numbers), strict=True))
         pairs = [(each.query, texts[number]) for each in some for number in each.documents]
-        scores = iter(self.judge.read(pairs))
+        told = self.judge.read(pairs)
+        if not all(map(math.isfinite, told)):
+            raise SynthesisError(
+                "what the cross-encoder says of a pair is no number; nothing of it was kept",
+                next_step="try it on a pair by itself: its weights may be broken",
+            )
+        scores = iter(told)
         return [[float(next(scores)) for _ in each.documents] for each in some]
 
     def _tell(self, queries: int) -> None:
