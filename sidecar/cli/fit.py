@@ -8,10 +8,10 @@ from typing import Annotated, Any, Literal
 
 import typer
 
+from desireline.sidecar.cli.arguments import ThreadsOption, seconds_of, whole_path
 from desireline.sidecar.cli.session import terminal_of
 from desireline.sidecar.cli.terminal import Terminal
 from desireline.sidecar.config import child_environment
-from desireline.sidecar.durations import parse_duration
 from desireline.sidecar.worker_process import WorkerProcess
 from desireline.trainer.jobs import FitFilesJob
 
@@ -29,13 +29,6 @@ def _options(text: str | None) -> dict[str, Any] | None:
     if not isinstance(found, dict):
         raise typer.BadParameter(f'{text!r} is no JSON object such as {{"margin": 0.3}}')
     return found
-
-
-def _seconds(text: str | None) -> float | None:
-    try:
-        return None if text is None else parse_duration(text)
-    except ValueError as error:
-        raise typer.BadParameter(str(error)) from error
 
 
 def fit(
@@ -126,7 +119,7 @@ def fit(
         typer.Option(help="Tracker told settings and figures: tensorboard, wandb …; repeatable."),
     ] = None,
     seed: Annotated[int, typer.Option(min=0, help="Same seed, same encoder.")] = 0,
-    threads: Annotated[int | None, typer.Option(min=1, help="Processor threads [all].")] = None,
+    threads: ThreadsOption = None,
     epochs: Annotated[
         float, typer.Option(min=0.01, help="How often a pair is seen.", rich_help_panel=_TIME)
     ] = 5.0,
@@ -159,7 +152,7 @@ def fit(
     """
     terminal = terminal_of(ctx)
     arguments: dict[str, Any] = {
-        "model": model if not Path(model).is_dir() else str(Path(model).absolute()),
+        "model": whole_path(model),
         "train_data": str(train.absolute()),
         "eval_data": str(evaluate_on.absolute()) if evaluate_on else None,
         "out": str(out.absolute()),
@@ -168,7 +161,7 @@ def fit(
         "loss_options": _options(loss_options),
         "miner_options": _options(miner_options),
         "optimizer_options": _options(optimizer_options),
-        "budget_s": _seconds(budget),
+        "budget_s": seconds_of(budget),
         "val_split": val_split,
         "loss": loss,
         "miner": miner,
@@ -222,4 +215,4 @@ def _tell(result: Mapping[str, Any], terminal: Terminal) -> None:
 
 
 def _gain(before: float, after: float) -> str:
-    return f"{(after - before) / before:+.1%}" if before else ""
+    return f"{100 * (after - before) / before:+.1f} %" if before else ""

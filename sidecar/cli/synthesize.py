@@ -7,10 +7,10 @@ from typing import Annotated, Any, Literal
 
 import typer
 
+from desireline.sidecar.cli.arguments import ThreadsOption, seconds_of, whole_path
 from desireline.sidecar.cli.session import globals_of, terminal_of
 from desireline.sidecar.cli.terminal import Terminal
 from desireline.sidecar.config import child_environment, load_config, secret
-from desireline.sidecar.durations import parse_duration
 from desireline.sidecar.query_endpoint import QueryEndpoint
 from desireline.sidecar.text_model_config import INSTRUCTION, EndpointWriterConfig
 from desireline.sidecar.worker_process import WorkerProcess
@@ -107,7 +107,7 @@ def synthesize(
         ),
     ] = None,
     seed: Annotated[int, typer.Option(min=0, help="Same seed, same rows.")] = 0,
-    threads: Annotated[int | None, typer.Option(min=1, help="Processor threads [all].")] = None,
+    threads: ThreadsOption = None,
 ) -> None:
     """Make training data with a teacher's margins from queries and documents nobody judged.
 
@@ -123,7 +123,7 @@ def synthesize(
     """
     began = time.monotonic()
     terminal = terminal_of(ctx)
-    seconds = _seconds(budget)
+    seconds = seconds_of(budget)
     settings = SynthesisSettings(
         num_relations=num_relations,
         queries_per_document=queries_per_document,
@@ -155,7 +155,7 @@ def synthesize(
             "budget_s": left,
             "threads": threads,
         },
-        relation_miners=tuple(map(_absolute, relation_miner)),
+        relation_miners=tuple(map(whole_path, relation_miner)),
         cross_encoder=cross_encoder.absolute(),
         query_writer=query_writer.absolute() if query_writer else None,
         prompt=prompt,
@@ -191,13 +191,6 @@ def _write_ahead(
     write_ahead(asked, endpoint)
 
 
-def _seconds(text: str | None) -> float | None:
-    try:
-        return None if text is None else parse_duration(text)
-    except ValueError as error:
-        raise typer.BadParameter(f"--budget is {text!r}: {error}") from error
-
-
 def _endpoint(
     url: str | None, model: str, instruction: str, key_env: str | None
 ) -> QueryEndpoint | None:
@@ -226,11 +219,6 @@ def _refuse_two(queries: Path | None, folder: Path | None, endpoint: QueryEndpoi
         raise typer.BadParameter(
             f"{' and '.join(given)} each say where queries come from: give one of them"
         )
-
-
-def _absolute(name: str) -> str:
-    """Return a folder's whole path; other names as they are."""
-    return str(Path(name).absolute()) if Path(name).is_dir() else name
 
 
 def _registry(ctx: typer.Context, miners: list[str]) -> Path | None:
