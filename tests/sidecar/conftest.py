@@ -1,8 +1,10 @@
 """A small world: an index with a few documents, a store, and encoders that need no model."""
 
+import io
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 
@@ -12,13 +14,19 @@ from desireline.connectors.stores.memory import MemoryStore
 from desireline.sidecar.backfill import BackfillReport, backfill
 from desireline.sidecar.catchup import catch_up
 from desireline.sidecar.cutover import CutOver, cut_over
+from desireline.sidecar.documents_alone import Teaching
 from desireline.sidecar.embedding_cache import CachedEncoder, EmbeddingCache
 from desireline.sidecar.embedding_writer import EmbeddingWriter
 from desireline.sidecar.generations import Generation, Generations, State
+from desireline.sidecar.judging import HeldOutTruth
 from desireline.sidecar.lease import Lease, acquire
 from desireline.sidecar.patience import Patience
 from desireline.sidecar.reporting import SilentReporter
+from desireline.trainer.catalogue import Catalogue
 from desireline.trainer.encoders.fake import FakeEncoder
+from desireline.trainer.manifest import Provenance
+from desireline.trainer.pairs import Pair, Passage, merge
+from desireline.trainer.sessions import to_sessions
 
 INDEX = "occupations"
 
@@ -116,3 +124,63 @@ def world(tmp_path: Path) -> World:
     world = World(folder=tmp_path / "cache")
     world.fill(10)
     return world
+
+
+class InThisProcess:
+    """Does what the child process does, here; keeps what it was asked for."""
+
+    def __init__(self) -> None:
+        self.jobs = []
+        self.catalogues = []
+
+    def run(self, job, reporter):
+        from desireline.trainer.worker import run
+
+        self.jobs.append(job)
+        if job.catalogue is not None:
+            self.catalogues.append(Catalogue.read(job.catalogue))
+        return run(job, io.StringIO())
+
+
+class Shop:
+    """An index of eight words, and users who mean some of them by words that tell nothing."""
+
+    words = ("red", "blue", "shoe", "running", "garden", "nurse", "software", "engineer")
+    #: What users mean by a word that the encoder knows nothing of.
+    meant: ClassVar = {"cm": "garden", "in": "nurse", "for": "shoe", "and": "red"}
+
+    @property
+    def documents(self) -> list[Document]:
+        return [Document(document_id=w, fields={"title": f"the {w} of 42"}) for w in self.words]
+
+    @property
+    def teaching(self) -> Teaching:
+        asked = [*self.meant.items(), *((word, word) for word in self.words)]
+        pairs = [
+            Pair(anchor=query, positive=Passage(word, f"the {word} of 42"), source="t")
+            for query, word in asked
+        ]
+        qrels = {
+            f"{query} {more}".strip(): {word: 1.0}
+            for query, word in self.meant.items()
+            for more in ("", "the", "of")
+        }
+        truth = HeldOutTruth(qrels=qrels, segments=dict.fromkeys(qrels, "tail"))
+        return Teaching(pairs=merge(pairs, {}), truth=truth, sessions=to_sessions(()))
+
+    def worker(self) -> InThisProcess:
+        return InThisProcess()
+
+    def base_in(self, parts, exported: Path) -> str:
+        """Register an encoder as the base; return its fingerprint."""
+        provenance = Provenance(base_model="tiny", mode="base")
+        template = parts.config.template
+        return parts.registry.add(
+            exported, template=template, similarity="cosine", provenance=provenance
+        ).fingerprint
+
+
+@pytest.fixture
+def shop() -> Shop:
+    """What a target of tiny encoders holds and learns from."""
+    return Shop()

@@ -1,31 +1,21 @@
 """Up the whole ladder with encoders so small that nobody waits; then the kept rung serves."""
 
 import dataclasses
-import io
 import itertools
 from collections import Counter
 from contextlib import closing
 
 import pytest
 
-from desireline.connectors.documents import Document
 from desireline.sidecar.building import put_live
 from desireline.sidecar.config import load_config
 from desireline.sidecar.cycle_report import Diary
-from desireline.sidecar.documents_alone import Teaching
-from desireline.sidecar.judging import HeldOutTruth
 from desireline.sidecar.ladder import Hopefuls, find_candidate
 from desireline.sidecar.reporting import SilentReporter
 from desireline.sidecar.training import Start
 from desireline.sidecar.wiring import open_sidecar
-from desireline.trainer.manifest import Provenance
-from desireline.trainer.pairs import Pair, Passage, merge
-from desireline.trainer.sessions import to_sessions
 
 pytest.importorskip("torch", reason="needs desireline[trainer]")
-WORDS = ["red", "blue", "shoe", "running", "garden", "nurse", "software", "engineer"]
-NEW = {"cm": "garden", "in": "nurse", "for": "shoe", "and": "red"}
-"""What users mean by a word that the encoder knows nothing of."""
 CONFIG = """
 [cluster]
 engine = "lancedb"
@@ -62,48 +52,21 @@ class Listening(SilentReporter):
         self.told[name] += 1
 
 
-class InProcess:
-    """Does what the child process does, here."""
-
-    def run(self, job, reporter):
-        from desireline.trainer.worker import run
-
-        return run(job, io.StringIO())
-
-
 @pytest.fixture
-def parts(tmp_path):
+def parts(tmp_path, shop):
     path = tmp_path / "desireline.toml"
     path.write_text(CONFIG)
     with closing(open_sidecar(load_config(path))) as sidecar:
         parts = sidecar.parts("shop")
         parts.engine.create_index("shop", ["title"])
-        documents = [Document(document_id=w, fields={"title": f"the {w} of 42"}) for w in WORDS]
-        parts.engine.index_documents("shop", documents)
-        yield dataclasses.replace(parts, worker=InProcess())
+        parts.engine.index_documents("shop", shop.documents)
+        yield dataclasses.replace(parts, worker=shop.worker())
 
 
-def teaching() -> Teaching:
-    pairs = [
-        Pair(anchor=query, positive=Passage(word, f"the {word} of 42"), source="t")
-        for query, word in [*NEW.items(), *zip(WORDS, WORDS, strict=True)]
-    ]
-    asked = {
-        f"{query} {more}".strip(): {word: 1.0}
-        for query, word in NEW.items()
-        for more in ("", "the", "of")
-    }
-    truth = HeldOutTruth(qrels=asked, segments=dict.fromkeys(asked, "tail"))
-    return Teaching(pairs=merge(pairs, {}), truth=truth, sessions=to_sessions(()))
-
-
-def test_the_cheapest_good_rung_serves_and_no_document_is_embedded_again(parts, exported_static):
-    base = parts.registry.add(
-        exported_static,
-        template=parts.config.template,
-        similarity="cosine",
-        provenance=Provenance(base_model="tiny", mode="base"),
-    ).fingerprint
+def test_the_cheapest_good_rung_serves_and_no_document_is_embedded_again(
+    parts, exported_static, shop
+):
+    base = shop.base_in(parts, exported_static)
     ticks = itertools.count()
     with parts.owned() as lease:
         put_live(parts, base, lease, SilentReporter(), reason="the first")
@@ -113,11 +76,15 @@ def test_the_cheapest_good_rung_serves_and_no_document_is_embedded_again(parts, 
         hopefuls = Hopefuls(
             start=Start.of(parts, base=base, incumbent=base), incumbent=base, gate=None
         )
-        found = find_candidate(parts, teaching(), hopefuls, diary, clock=lambda: float(next(ticks)))
+        found = find_candidate(
+            parts, shop.teaching, hopefuls, diary, clock=lambda: float(next(ticks))
+        )
         ladder = diary.report.ladder
         assert [rung.mode for rung in ladder.rungs] == ["adapter", "query", "lora", "full"]
         assert [rung.mode for rung in ladder.rungs if rung.kept] == ["adapter"], ladder.sentence
-        assert listening.told["bm25"] == len(teaching().truth.queries), "asked once for all rungs"
+        assert listening.told["bm25"] == len(shop.teaching.truth.queries), (
+            "asked once for all rungs"
+        )
         assert found.promote
         assert found.candidate == ladder.rungs[0].candidate == diary.report.candidate
         assert ladder.sentence in found.reason

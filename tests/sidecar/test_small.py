@@ -1,7 +1,6 @@
 """A compact encoder, taught by one tuned the same night, is judged and goes live as any other."""
 
 import dataclasses
-import io
 from contextlib import closing
 
 import pytest
@@ -10,24 +9,15 @@ from desireline.connectors.documents import Document
 from desireline.sidecar.building import put_live
 from desireline.sidecar.config import load_config
 from desireline.sidecar.cycle_report import Diary
-from desireline.sidecar.documents_alone import Teaching
-from desireline.sidecar.judging import HeldOutTruth
 from desireline.sidecar.ladder import Hopefuls, find_candidate
 from desireline.sidecar.model_card import model_card
 from desireline.sidecar.model_records import ModelRecord
 from desireline.sidecar.reporting import SilentReporter
 from desireline.sidecar.training import Start, train
 from desireline.sidecar.wiring import open_sidecar
-from desireline.trainer.catalogue import Catalogue
 from desireline.trainer.jobs import AUTO
-from desireline.trainer.manifest import Provenance
-from desireline.trainer.pairs import Pair, Passage, merge
-from desireline.trainer.sessions import to_sessions
 
 pytest.importorskip("torch", reason="needs desireline[trainer]")
-WORDS = ["red", "blue", "shoe", "running", "garden", "nurse", "software", "engineer"]
-NEW = {"cm": "garden", "in": "nurse", "for": "shoe", "and": "red"}
-"""What users mean by a word that the encoder knows nothing of."""
 CONFIG = """
 [cluster]
 engine = "{engine}"
@@ -60,24 +50,8 @@ tuning_learning_rate = 0.02
 """
 
 
-class InProcess:
-    """Does what the child process does, here; keeps what it was asked for."""
-
-    def __init__(self) -> None:
-        self.jobs = []
-        self.catalogues = []
-
-    def run(self, job, reporter):
-        from desireline.trainer.worker import run
-
-        self.jobs.append(job)
-        if job.catalogue is not None:
-            self.catalogues.append(Catalogue.read(job.catalogue))
-        return run(job, io.StringIO())
-
-
 @pytest.fixture
-def make_parts(tmp_path, exported_static):
+def make_parts(tmp_path, exported_static, shop):
     """Open a target whose index holds eight documents and an empty one; the base is live."""
     closing_soon = []
 
@@ -86,18 +60,11 @@ def make_parts(tmp_path, exported_static):
         path.write_text(CONFIG.format(teacher=teacher, more=more, engine=engine))
         sidecar = open_sidecar(load_config(path))
         closing_soon.append(sidecar)
-        parts = dataclasses.replace(sidecar.parts("shop"), worker=InProcess())
+        parts = dataclasses.replace(sidecar.parts("shop"), worker=shop.worker())
         parts.engine.create_index("shop", ["title"])
-        texts = {word: f"the {word} of 42" for word in WORDS} | {"empty": ""}
-        documents = [Document(document_id=n, fields={"title": t}) for n, t in texts.items()]
-        parts.engine.index_documents("shop", documents)
-        base = parts.registry.add(
-            exported_static,
-            template=parts.config.template,
-            similarity="cosine",
-            provenance=Provenance(base_model="tiny", mode="base"),
-        ).fingerprint
-        return parts, base
+        empty = Document(document_id="empty", fields={"title": ""})
+        parts.engine.index_documents("shop", [*shop.documents, empty])
+        return parts, shop.base_in(parts, exported_static)
 
     yield make
     for sidecar in closing_soon:
@@ -105,33 +72,21 @@ def make_parts(tmp_path, exported_static):
             pass
 
 
-def teaching() -> Teaching:
-    pairs = [
-        Pair(anchor=query, positive=Passage(word, f"the {word} of 42"), source="t")
-        for query, word in [*NEW.items(), *zip(WORDS, WORDS, strict=True)]
-    ]
-    asked = {
-        f"{query} {more}".strip(): {word: 1.0}
-        for query, word in NEW.items()
-        for more in ("", "the", "of")
-    }
-    truth = HeldOutTruth(qrels=asked, segments=dict.fromkeys(asked, "tail"))
-    return Teaching(pairs=merge(pairs, {}), truth=truth, sessions=to_sessions(()))
-
-
 def diary_of(parts) -> Diary:
     return Diary(parts.store, parts.name, SilentReporter(), parts.clock)
 
 
 @pytest.mark.parametrize(("more", "dimension"), [("", 16), ("dimension = 8", 8)])
-def test_it_is_judged_and_goes_live_whatever_the_length_of_its_vectors(make_parts, more, dimension):
+def test_it_is_judged_and_goes_live_whatever_the_length_of_its_vectors(
+    make_parts, shop, more, dimension
+):
     parts, base = make_parts(more=more)
     with parts.owned() as lease:
         put_live(parts, base, lease, SilentReporter(), reason="the first")
         hopefuls = Hopefuls(
             start=Start.of(parts, base=base, incumbent=base), incumbent=base, gate=None
         )
-        found = find_candidate(parts, teaching(), hopefuls, diary_of(parts))
+        found = find_candidate(parts, shop.teaching, hopefuls, diary_of(parts))
         assert found.promote, found.reason
         put_live(parts, found.candidate, lease, SilentReporter(), reason=found.reason)
     live = parts.generations.live()
@@ -150,12 +105,12 @@ def test_it_is_judged_and_goes_live_whatever_the_length_of_its_vectors(make_part
     assert hits[0].document_id == "garden"
 
 
-def test_it_reads_every_document_that_has_text_and_no_other(make_parts):
+def test_it_reads_every_document_that_has_text_and_no_other(make_parts, shop):
     parts, base = make_parts(teacher="none")
     start = Start.of(parts, base=base, incumbent=base)
-    train(parts, teaching(), start, diary_of(parts), mode="small", budget_s=None)
+    train(parts, shop.teaching, start, diary_of(parts), mode="small", budget_s=None)
     (catalogue,) = parts.worker.catalogues
-    assert sorted(catalogue.documents) == sorted(WORDS)
+    assert sorted(catalogue.documents) == sorted(shop.words)
     assert catalogue.documents["red"].text == "the red of 42"
 
 
@@ -170,22 +125,22 @@ category = "{field}"
     ("weight", "field", "known"), [(0.5, "kind", 8), (0.0, "kind", 0), (0.5, "nowhere", 0)]
 )
 def test_it_is_told_the_categories_of_documents_where_they_are_to_count(
-    make_parts, weight, field, known
+    make_parts, shop, weight, field, known
 ):
     parts, base = make_parts(teacher="none", more=INTENT.format(weight=weight, field=field))
-    for word in WORDS:
+    for word in shop.words:
         parts.engine.update_fields("shop", word, {"kind": ["long" if len(word) > 4 else "short"]})
     start = Start.of(parts, base=base, incumbent=base)
-    train(parts, teaching(), start, diary_of(parts), mode="small", budget_s=None)
+    train(parts, shop.teaching, start, diary_of(parts), mode="small", budget_s=None)
     (catalogue,) = parts.worker.catalogues
     assert len(catalogue.categories) == known
     assert catalogue.categories.get("red", ("short",)) == ("short",)
 
 
-def test_what_its_teachers_training_took_is_part_of_its_cost_and_of_its_budget(make_parts):
+def test_what_its_teachers_training_took_is_part_of_its_cost_and_of_its_budget(make_parts, shop):
     parts, base = make_parts()
     start = Start.of(parts, base=base, incumbent=base)
-    candidate = train(parts, teaching(), start, diary_of(parts), mode="small", budget_s=900.0)
+    candidate = train(parts, shop.teaching, start, diary_of(parts), mode="small", budget_s=900.0)
     full, small = parts.worker.jobs
     assert full.config.budget_s == 450.0
     assert 450.0 < small.config.budget_s < 900.0
@@ -193,10 +148,10 @@ def test_what_its_teachers_training_took_is_part_of_its_cost_and_of_its_budget(m
 
 
 @pytest.mark.parametrize("teacher", ["full", "base", "none"])
-def test_its_card_names_the_teacher(make_parts, teacher):
+def test_its_card_names_the_teacher(make_parts, shop, teacher):
     parts, base = make_parts(teacher=teacher)
     start = Start.of(parts, base=base, incumbent=base)
-    candidate = train(parts, teaching(), start, diary_of(parts), mode="small", budget_s=None)
+    candidate = train(parts, shop.teaching, start, diary_of(parts), mode="small", budget_s=None)
     manifest = parts.registry.get(candidate.fingerprint)
     named = manifest.provenance.teacher
     card = model_card(ModelRecord(manifest=manifest, lineage=(), judged=None, generations=()))
@@ -206,19 +161,19 @@ def test_its_card_names_the_teacher(make_parts, teacher):
     assert (named == base) is (teacher == "base")
 
 
-def test_a_teacher_never_is_what_serves(make_parts):
+def test_a_teacher_never_is_what_serves(make_parts, shop):
     """A chain of small encoders would hand on what people did beyond the window of the log."""
     parts, base = make_parts(teacher="base")
     first = train(
         parts,
-        teaching(),
+        shop.teaching,
         Start.of(parts, base=base, incumbent=base),
         diary_of(parts),
         mode="small",
         budget_s=None,
     ).fingerprint
     start = Start.of(parts, base=base, incumbent=first)
-    train(parts, teaching(), start, diary_of(parts), mode="small", budget_s=None)
+    train(parts, shop.teaching, start, diary_of(parts), mode="small", budget_s=None)
     assert parts.worker.jobs[-1].provenance.teacher == base
 
 
