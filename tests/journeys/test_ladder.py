@@ -1,6 +1,7 @@
 """A cycle that climbs: the cheapest mode that helps serves, and the report tells of that one."""
 
 from desireline.sidecar.cycle_report import Outcome
+from desireline.sidecar.model_card import model_card
 from desireline.trainer.simulation import SimulationConfig
 
 TARGET = "jobs"
@@ -30,6 +31,7 @@ def test_a_cycle_keeps_one_rung_and_tells_what_it_changes(make_product, silent):
     assert live.fingerprint == kept.candidate == report.candidate
     assert report.gain["ndcg@10"].value == kept.gain.value
 
+    tells_its_story(product, report, kept)
     changes = report.changes
     assert changes.wins
     assert all(example.gain > 0 for example in changes.wins)
@@ -40,3 +42,25 @@ def test_a_cycle_keeps_one_rung_and_tells_what_it_changes(make_product, silent):
     best = changes.wins[0]
     _, found = product.sidecar.search(TARGET, best.query, 10)
     assert [hit.document_id for hit in found] == [answer.document_id for answer in best.after]
+
+
+def tells_its_story(product, report, kept) -> None:
+    """The card of what was promoted names its line, its data, its judgment and its files."""
+    record = product.sidecar.model(report.candidate)
+    card = model_card(record)
+    (base,) = record.lineage
+    made = record.manifest.provenance
+    first, last = made.data_window
+    for told in (
+        f"promote: {kept.reason}",
+        f"cycle {report.cycle}",
+        f"({kept.mode}) |",
+        f" from {base.fingerprint[:12]} (",
+        f"clicks of {first:%Y-%m-%d} to {last:%Y-%m-%d}, {made.pairs:,} pairs",
+        f"{TARGET}: generation {report.generation}, live",
+        "| licence | ",
+        *(f"| {ranker} | " for ranker in ("bm25", "base", "incumbent", "candidate")),
+    ):
+        assert told in card, told
+    gain = report.gain["ndcg@10"]
+    assert f"{gain.value:+.3f} [{gain.low:+.3f}, {gain.high:+.3f}]" in card
