@@ -17,6 +17,7 @@ LONG = frozenset(
         "fit",
         "forgetting",
         "gate",
+        "joint",
         "miners",
         "own_data",
         "poisoning",

@@ -18,7 +18,6 @@ that hold 80 % of what the lessons ask for.
 
 import argparse
 import json
-from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -26,6 +25,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from meaning.categories import CATEGORY, categories_in
 from meaning.peers import NEIGHBOURS, SHARPNESS, by_words, shares_of, vote
 from meaning.told import goals, show
 from meaning.trunks import Remembered, Trunk, base_trunk, tuned_trunk
@@ -52,11 +52,6 @@ from desireline.trainer.pairs import PairSet
 HERE = Path(__file__).parent
 DATA = HERE.parents[2] / "shared" / "data"
 CELLS = HERE.parents[1] / ".cache" / "bench" / "intent.jsonl"
-CATEGORY: dict[str, Callable[[str], str]] = {
-    "banking77": lambda name: name,
-    "onet": lambda name: name[:2],
-    "tldr": lambda name: name.split("/")[0],
-}
 #: Pairs that teach, drawn by the seed, and those of them that tune the trunk.
 PAIRS, TUNED_PAIRS = 6_000, 3_000
 MOST_TITLES = 2_000
@@ -76,8 +71,7 @@ class Bench:
 
     @cached_property
     def categories(self) -> dict[str, tuple[str, ...]]:
-        of = CATEGORY[self.world.name]
-        return {name: (of(name),) for name in self.world.documents}
+        return categories_in(self.world)
 
     @cached_property
     def titles(self) -> dict[str, str]:

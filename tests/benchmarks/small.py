@@ -53,8 +53,18 @@ WAYS: dict[str, dict[str, Any]] = {
     "transformer, no teacher": DEEP | {"teacher": "none"},
     "transformer, no teacher, no pre-training": DEEP | {"teacher": "none", "passes": 0},
 }
+#: Those that learn the categories of queries, too, and their likes that do not; see joint.py.
+JOINT = {
+    "static, taught by the base, joint": "static, taught by the base",
+    "static, no teacher, joint": "static, no teacher",
+    "static, joint": "static",
+    "transformer, joint": "transformer",
+}
+RECIPES = WAYS | {way: WAYS[like] | {"intent_weight": 0.3} for way, like in JOINT.items()}
 #: What a quick run leaves out takes minutes of a processor each.
 QUICK = [way for way in WAYS if not way.startswith("transformer")]
+#: The way that makes each teacher.
+TEACHERS = {"full": "large", "base": "base"}
 KEPT, FASTER, STATIC_FASTER = 0.95, 5.0, 100.0
 _TURNS, _TEXTS = 5, 200
 Values = NDArray[np.float64]
@@ -71,11 +81,12 @@ class Bench:
 
     def get(self, world: str, way: str, seed: int) -> dict[str, Any]:
         """Return what was found for one encoder, and where it lies."""
-        of = {"world": world, "way": way, "seed": seed, "most": PAIRS, "recipe": WAYS[way]}
+        of = {"world": world, "way": way, "seed": seed, "most": PAIRS, "recipe": RECIPES[way]}
         place = self._place(world, way, seed)
         if way not in {"base", "large"}:
-            for needed in ("base", "large"):
-                self.get(world, needed, seed)
+            teacher = RECIPES[way].get("teacher", "full")
+            if teacher in TEACHERS:
+                self.get(world, TEACHERS[teacher], seed)
         found: dict[str, Any] = self.cells.get(
             of | {"split": self.split}, partial(self._measure, of, place)
         )
@@ -89,10 +100,7 @@ class Bench:
 
     def _measure(self, of: dict[str, Any], place: Path) -> dict[str, Any]:
         world, seed = of["world"], of["seed"]
-        teachers = {
-            name: str(self._place(world, way, seed))
-            for name, way in (("full", "large"), ("base", "base"))
-        }
+        teachers = {name: str(self._place(world, way, seed)) for name, way in TEACHERS.items()}
         place.parent.mkdir(parents=True, exist_ok=True)
         job = place.with_suffix(".json")
         asked = of | {"split": self.split, "data": str(self.data), "folder": str(place)}

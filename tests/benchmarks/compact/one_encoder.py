@@ -15,6 +15,7 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 import torch
+from meaning.categories import categories_in
 from mining.worlds import World, load
 from training.lessons_of import drawn, true_pairs
 from training.ways import Recipe, Task, ours
@@ -107,7 +108,8 @@ def _compact(job: dict[str, Any], world: World, scratch: Path, made: Path) -> No
     if settings.pop("untrained", False):
         settings |= _STILL
     small = SmallConfig.model_validate(settings)
-    Catalogue(documents=world.documents).write(scratch / "catalogue")
+    categories = categories_in(world) if small.intent_weight else {}
+    Catalogue(documents=world.documents, categories=categories).write(scratch / "catalogue")
     chosen.train(
         FitJob(
             base=packaged_minilm(),
