@@ -7,7 +7,6 @@ from desireline.trainer.callbacks import (
     BestModelCheckpoint,
     Callback,
     EarlyStopping,
-    EvaluationCallback,
     WiSEFTCallback,
 )
 from desireline.trainer.errors import TrainerError
@@ -27,9 +26,6 @@ def fit_files(job: FitFilesJob, progress: Progress) -> dict[str, object]:
     if job.patience is not None:
         callbacks.append(EarlyStopping(patience=job.patience))
     arguments: dict[str, Any] = dict(job.arguments)
-    monitor = next(iter(arguments.get("measures") or ()), None)
-    if monitor:
-        callbacks.append(EvaluationCallback(monitor=str(monitor)))
     arguments |= {"callbacks": callbacks, "done_by": job.done_by, "progress": progress}
     try:
         inspect.signature(fit).bind(**arguments)

@@ -3,6 +3,7 @@
 import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -29,6 +30,7 @@ from desireline.trainer.fit_run import FitRun
 from desireline.trainer.import_model import bring_model
 from desireline.trainer.jobs import FitConfig
 from desireline.trainer.losses.names import settings_of_loss
+from desireline.trainer.pairs import PairSet
 from desireline.trainer.peers import peers
 from desireline.trainer.trackers import open_trackers
 from desireline.trainer.training_data import (
@@ -185,38 +187,72 @@ def fit(
         report_folder=str(target.absolute().parent),
     )
     open_trackers(plain.report_to)
-    with tempfile.TemporaryDirectory(prefix="desireline-model-") as scratch:
-        base = bring_model(str(model), Path(scratch, "base"))
-        plan = peers().agreed(planned(base, pairs, plain, asked))
-        watch = Watch(
-            callbacks=asked.callbacks,
-            measures=asked.measures,
-            index_data=asked.index_data,
-            epoch_steps=len(pairs.pairs) / plan.batch_size,
+    return _Fitting(
+        asked=asked,
+        config=plain,
+        target=target,
+        train=train,
+        held_out=held_out,
+        pairs=pairs,
+        started=started,
+        clock=clock,
+    ).run(str(model), progress, to_onnx=to_onnx)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Fitting:
+    """One call of `fit` whose arguments and rows are good."""
+
+    asked: FitArguments
+    #: Without what is found by looking at the encoder.
+    config: FitConfig
+    target: Path
+    train: TrainingData
+    held_out: TrainingData | None
+    pairs: PairSet
+    #: By the clock.
+    started: float
+    clock: Callable[[], float]
+
+    def run(self, model: str, progress: Progress | None, *, to_onnx: bool) -> FitRun:
+        """Train, write and tell."""
+        with tempfile.TemporaryDirectory(prefix="desireline-model-") as scratch:
+            base = bring_model(model, Path(scratch, "base"))
+            plan = peers().agreed(planned(base, self.pairs, self.config, self.asked))
+            measuring = evaluating(self.train, self.held_out, self._watch(plan))
+            checkpoints = self._checkpoints(base, plan, measuring)
+            tuned = tune_pairs(
+                self.pairs,
+                base,
+                self.target,
+                _within(plan.config, self.clock() - self.started),
+                progress=progress,
+                clock=self.clock,
+                watchers=[checkpoints],
+            )
+        if to_onnx and peers().leads:
+            export_onnx(self.target)
+        peers().wait()
+        run = _run_of(tuned, measuring, plan, self.clock() - self.started)
+        checkpoints.remove()
+        return run
+
+    def _watch(self, plan: Plan) -> Watch:
+        return Watch(
+            callbacks=self.asked.callbacks,
+            measures=self.asked.measures,
+            index_data=self.asked.index_data,
+            epoch_steps=len(self.pairs.pairs) / plan.batch_size,
         )
-        measuring = evaluating(train, held_out, watch)
-        checkpoints = Checkpoints(
-            folder=target.with_name(f"{target.name}.checkpoint"),
-            digest=digest_of(base, pairs, plan.config, held_out),
-            clock=clock,
-            every_s=checkpoint_s,
+
+    def _checkpoints(self, base: Path, plan: Plan, measuring: Evaluating | None) -> Checkpoints:
+        return Checkpoints(
+            folder=self.target.with_name(f"{self.target.name}.checkpoint"),
+            digest=digest_of(base, self.pairs, plan.config, self.held_out),
+            clock=self.clock,
+            every_s=self.asked.checkpoint_s,
             keepers=[measuring] if measuring else [],
         )
-        tuned = tune_pairs(
-            pairs,
-            base,
-            target,
-            _within(plan.config, clock() - started),
-            progress=progress,
-            clock=clock,
-            watchers=[checkpoints],
-        )
-    if to_onnx and peers().leads:
-        export_onnx(target)
-    peers().wait()
-    run = _run_of(tuned, measuring, plan, clock() - started)
-    checkpoints.remove()
-    return run
 
 
 def _within(config: FitConfig, spent_s: float) -> FitConfig:
