@@ -100,7 +100,8 @@ class Checkpoints:
             save_file(_on_cpu(tensors), partial / _TENSORS)
             (partial / _VALUES).write_text(json.dumps(values), encoding="utf-8")
             partial.rename(whole)
-        except OSError as error:
+        except (OSError, SafetensorError) as error:
+            shutil.rmtree(partial, ignore_errors=True)
             raise CheckpointError(
                 f"the checkpoint {whole} cannot be written: {error}; training ended",
                 next_step="make room, or name another out; the run goes on from the one before",

@@ -40,16 +40,22 @@ class QueryVectors:
         return cls(encoder=encoder, digests=tuple(map(_digest, queries)), vectors=vectors)
 
     def write(self, path: Path) -> None:
-        """Write what `read` reads."""
+        """Write what `read` reads. Raises QueryVectorsError if the disk does not take it."""
         digests = np.frombuffer(b"".join(self.digests), dtype=np.uint8)
-        save_file(
-            {
-                _DIGESTS: digests.reshape(-1, _DIGEST_BYTES).copy(),
-                _VECTORS: np.ascontiguousarray(self.vectors, dtype=np.float32),
-            },
-            path,
-            metadata={_ENCODER: self.encoder},
-        )
+        try:
+            save_file(
+                {
+                    _DIGESTS: digests.reshape(-1, _DIGEST_BYTES).copy(),
+                    _VECTORS: np.ascontiguousarray(self.vectors, dtype=np.float32),
+                },
+                path,
+                metadata={_ENCODER: self.encoder},
+            )
+        except (OSError, SafetensorError) as error:
+            raise QueryVectorsError(
+                f"the queries' vectors cannot be written to {path}: {error}; nothing was trained",
+                next_step="make room there",
+            ) from error
 
     @classmethod
     def read(cls, path: Path, *, encoder: str, dimension: int, unit: bool) -> "QueryVectors":

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
+from safetensors import SafetensorError
 from sentence_transformers import SentenceTransformer
 
 from desireline.trainer.errors import TrainerError
@@ -102,8 +103,9 @@ def _write(model: SentenceTransformer, out: Path) -> None:
     try:
         model.save_pretrained(str(partial), create_model_card=False, safe_serialization=True)
         partial.rename(out)
-    except OSError as error:
+    except (OSError, SafetensorError) as error:
         shutil.rmtree(partial, ignore_errors=True)
         raise TrainerError(
-            f"the trained encoder cannot be written to {out}: {error}; what serves is unchanged"
+            f"the trained encoder cannot be written to {out}: {error}; what serves is unchanged",
+            next_step="make room there, then ask for the same again",
         ) from error

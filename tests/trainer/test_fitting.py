@@ -3,6 +3,7 @@
 import itertools
 import json
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -216,6 +217,38 @@ def test_bad_rows_start_nothing(tiny_static, tmp_path):
     with pytest.raises(TrainingDataError, match="line 2"):
         fit(tiny_static, [("q", "d"), ("q", "")], out=tmp_path / "out")
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("checkpoint_s", "said", "left"),
+    [
+        (3600.0, "the trained encoder cannot be written", []),
+        (0.0, r"the checkpoint .*step-1 cannot be written", ["out.checkpoint"]),
+    ],
+)
+def test_a_full_disk_is_told_and_nothing_half_written_stays(
+    tiny_bert, tmp_path, checkpoint_s, said, left
+):
+    usual = resource.getrlimit(resource.RLIMIT_FSIZE)
+
+    def fill_the_disk(done, total, loss):
+        resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, usual[1]))
+
+    try:
+        with pytest.raises(TrainerError, match=said) as caught:
+            fit(
+                tiny_bert,
+                ROWS,
+                out=tmp_path / "out",
+                epochs=1,
+                checkpoint_s=checkpoint_s,
+                progress=fill_the_disk,
+            )
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, usual)
+    assert "make room" in caught.value.next_step
+    assert [path.name for path in tmp_path.iterdir()] == left
+    assert not [path for path in tmp_path.rglob("*") if path.is_file()]
 
 
 CHILD = """

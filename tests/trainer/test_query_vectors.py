@@ -124,3 +124,9 @@ def test_a_query_of_unknown_words_may_have_length_0(encoder, written):
     assert read(written, encoder).complete(["?"], encoder.encode_queries).tolist() == [
         [0.0] * encoder.dimension
     ]
+
+
+def test_a_file_that_cannot_be_written_is_told(encoder, tmp_path):
+    known = QueryVectors.of(encoder.fingerprint, QUERIES, encoder.encode_queries(QUERIES))
+    with pytest.raises(QueryVectorsError, match=r"cannot be written.*nothing was trained"):
+        known.write(tmp_path / "missing" / "queries.safetensors")
