@@ -4,6 +4,7 @@ import tempfile
 import traceback
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from desireline.connectors.errors import DesirelineError
 from desireline.sidecar.cli.exit_codes import ExitCode
@@ -42,6 +43,17 @@ def told(error: DesirelineError, terminal: Terminal) -> ExitCode:
         terminal.note(f"next: {error.next_step}")
     if terminal.verbose:
         terminal.note(_traceback_of(error), style="dim")
+    return code
+
+
+def misused(error: Any, terminal: Terminal) -> ExitCode:
+    """Tell programs of an option or argument that is missing or wrong; people see the usage."""
+    context = error.ctx
+    asked = context.command_path if context is not None else "desireline"
+    code = ExitCode.USAGE
+    body = {"error": error.format_message(), "next_step": f"{asked} --help"}
+    terminal.result(body | {"exit_code": int(code)})
+    terminal.note(f"error: {body['error']}", style="red")
     return code
 
 

@@ -47,8 +47,10 @@ class ForgivingGroup(TyperGroup):
         except (typer.Exit, typer.Abort):
             raise
         except Exception as error:
-            if _is_usage(error):
+            if _is_usage(error) and not _terminal(ctx).as_json:
                 raise
+            if _is_usage(error):
+                raise typer.Exit(failures.misused(error, _terminal(ctx))) from error
             raise typer.Exit(failures.defect(error, _terminal(ctx))) from error
 
 
@@ -73,7 +75,10 @@ def set_globals(
 
 
 def _terminal(ctx: Any) -> Terminal:
-    return ctx.obj.terminal if isinstance(ctx.obj, Globals) else Terminal()
+    """Return the command's terminal; one that is unknown never came to have it made."""
+    if isinstance(ctx.obj, Globals):
+        return ctx.obj.terminal
+    return Terminal(as_json=bool(ctx.params.get("as_json")))
 
 
 def _is_usage(error: Exception) -> bool:

@@ -199,6 +199,21 @@ def test_head_torso_and_tail_are_a_third_of_the_searches_each():
     assert {segments[query] for query in "efghij"} == {"tail"}
 
 
+def test_the_torso_ends_where_two_thirds_of_the_searches_are_told():
+    searches = {"a": 40, "b": 15, "c": 14, "d": 13, **{f"once {n}": 1 for n in range(18)}}
+    found = by_frequency(searches)
+    assert [found[query] for query in "abcd"] == ["head", "torso", "torso", "tail"]
+
+
+def test_equal_scores_keep_the_order_of_the_documents_however_many_they_are():
+    documents = {f"d{n}": "tea" if n % 3 else "tea tea" for n in range(300)}
+    twice, once = (
+        [name for name, text in documents.items() if text == which] for which in ("tea tea", "tea")
+    )
+    run = rank_exact(TwoWords(), ["tea"], documents, k=250)
+    assert list(run["tea"]) == [*twice, *once][:250]
+
+
 def test_the_least_searched_are_the_tail_however_many_they_are():
     segments = by_frequency({"a": 2, **{f"once {n}": 1 for n in range(50)}})
     assert segments["a"] == "head"
@@ -212,6 +227,16 @@ def test_a_surer_interval_is_wider():
     assert surer.mean == usual.mean
     assert surer.low < usual.low
     assert surer.high > usual.high
+
+
+def test_a_score_without_end_is_no_answer():
+    class Endless(TwoWords):
+        def encode_documents(self, texts):
+            vectors = super().encode_documents(texts)
+            vectors[0, 0] = float("inf")
+            return vectors
+
+    assert rank_exact(Endless(), ["tea"], {"a": "cup", "b": "tea"}, k=2) == {"tea": ("b",)}
 
 
 def test_a_vector_that_is_no_number_is_no_answer():

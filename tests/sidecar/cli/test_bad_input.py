@@ -234,3 +234,24 @@ def test_an_address_that_is_taken_is_one_sentence(command_line) -> None:
         result = command_line("serve", "--port", str(taken.getsockname()[1]))
     assert result.exit_code == ExitCode.FAILED
     assert "cannot listen at 127.0.0.1" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("fit",), "--train"),
+        (("tune",), "target"),
+        (("tune", "jobs", "--mode", "wrong"), "wrong"),
+        (("models", "nosuch"), "nosuch"),
+        (("synthesise",), "synthesise"),
+    ],
+)
+def test_programs_are_told_of_wrong_usage_in_their_one_object(
+    command_line, arguments: tuple[str, ...], words: str
+) -> None:
+    result = command_line("--json", *arguments)
+    body = json.loads(result.stdout)
+    assert result.exit_code == body["exit_code"] == ExitCode.USAGE
+    assert words in body["error"]
+    assert body["next_step"].endswith("--help")
+    assert command_line(*arguments).stdout == ""
