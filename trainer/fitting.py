@@ -14,6 +14,7 @@ from desireline.trainer.callbacks import BestModelCheckpoint, Callback, EarlySto
 from desireline.trainer.checkpoints import Checkpoints
 from desireline.trainer.devices import training_device
 from desireline.trainer.encoders.sentence_transformers import load_sentence_transformer
+from desireline.trainer.errors import TrainerError
 from desireline.trainer.evaluating import Evaluating
 from desireline.trainer.export import export_onnx
 from desireline.trainer.fit_arguments import FitArguments, Sampler, place_for
@@ -217,7 +218,7 @@ class _Fitting:
     def run(self, model: str, progress: Progress | None, *, to_onnx: bool) -> FitRun:
         """Train, write and tell."""
         with tempfile.TemporaryDirectory(prefix="desireline-model-") as scratch:
-            base = bring_model(model, Path(scratch, "base"))
+            base = _brought(model, Path(scratch, "base"))
             plan = peers().agreed(planned(base, self.pairs, self.config, self.asked))
             measuring = evaluating(self.train, self.held_out, self._watch(plan))
             checkpoints = self._checkpoints(base, plan, measuring)
@@ -253,6 +254,16 @@ class _Fitting:
             every_s=self.asked.checkpoint_s,
             keepers=[measuring] if measuring else [],
         )
+
+
+def _brought(model: str, folder: Path) -> Path:
+    try:
+        return bring_model(model, folder)
+    except OSError as error:
+        raise TrainerError(
+            f"the model {model} cannot be copied to {folder}: {error}; nothing was trained",
+            next_step="make room in the folder for temporary files, or name another by TMPDIR",
+        ) from error
 
 
 def _within(config: FitConfig, spent_s: float) -> FitConfig:

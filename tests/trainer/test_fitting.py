@@ -251,6 +251,18 @@ def test_a_full_disk_is_told_and_nothing_half_written_stays(
     assert not [path for path in tmp_path.rglob("*") if path.is_file()]
 
 
+def test_no_room_for_a_copy_of_the_model_is_told_before_training(tiny_bert, tmp_path):
+    usual = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, usual[1]))
+    try:
+        with pytest.raises(TrainerError, match=r"cannot be copied.*nothing was trained") as caught:
+            fit(tiny_bert, ROWS, out=tmp_path / "out")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, usual)
+    assert "TMPDIR" in caught.value.next_step
+    assert list(tmp_path.iterdir()) == []
+
+
 CHILD = """
 import json, os, sys, time
 from desireline.trainer import fit
