@@ -26,6 +26,9 @@ from desireline.trainer.gate import GateConfig
 from desireline.trainer.query_vectors import RememberingEncoder
 from desireline.trainer.sessions import Sessions, to_sessions
 
+#: Queries that the sidecar asks after the swap, to see that they are answered.
+_CANARIES = 10
+
 
 def run_cycle(target: Target, reporter: Reporter) -> CycleReport:
     """Turn the wheel once and keep its story, however it ends.
@@ -59,44 +62,51 @@ def _turn(target: Target, lease: Lease, diary: Diary) -> CycleReport:
             target, unfinished.fingerprint, lease, diary, reason="an interrupted build went on"
         )
     live = target.generations.live() or _first_generation(target, lease, diary)
-    held = target.generations.held_slot()
-    if held is not None:
-        return diary.end(
-            Outcome.NOTHING_TO_DO,
-            f"generation {held.number} is held for a revert in a slot of its own",
-        )
-    sessions = _sessions(target)
-    diary.step("logs", sessions.health.sentence)
-    refusal = _too_few_clicks(target, sessions, live.fingerprint)
-    if refusal:
-        trusted_sessions(target, sessions, diary)
-        return diary.end(Outcome.NOTHING_TO_DO, refusal)
+    obstacle = _no_free_slot(target)
+    if obstacle:
+        return diary.end(Outcome.NOTHING_TO_DO, obstacle)
+    sessions = _sessions(target, diary)
+    obstacle = _too_few_clicks(target, sessions, live.fingerprint)
+    if obstacle:
+        return diary.end(Outcome.NOTHING_TO_DO, obstacle)
     teaching = _teaching(target, sessions, live.fingerprint, diary)
-    found, needed = len(teaching.pairs.pairs), target.config.tune.min_pairs
-    if found < needed:
-        return diary.end(
-            Outcome.NOTHING_TO_DO, f"{found} pairs are too few to train on; {needed} are needed"
-        )
-    base = resolve(target, target.config.model, diary)
-    hopefuls = Hopefuls(
-        start=Start.of(target, base=base, incumbent=live.fingerprint),
-        incumbent=live.fingerprint,
-        gate=_gate(target, diary),
-    )
-    best = find_candidate(target, teaching, hopefuls, diary)
+    obstacle = _too_few_pairs(target, teaching)
+    if obstacle:
+        return diary.end(Outcome.NOTHING_TO_DO, obstacle)
+    best = find_candidate(target, teaching, _hopefuls(target, live.fingerprint, diary), diary)
     serves = best.candidate if best.promote else live.fingerprint
     learn_intent(target, teaching, serves, live.fingerprint, diary)
     if not best.promote:
         return diary.end(Outcome.KEPT_INCUMBENT, best.reason)
-    canaries = teaching.truth.queries[:10]
+    canaries = teaching.truth.queries[:_CANARIES]
     return _go_live(target, best.candidate, lease, diary, reason=best.reason, canaries=canaries)
 
 
-def _sessions(target: Target) -> Sessions:
-    """Read the click log; where documents alone may teach there need not be one."""
-    if target.log_source is None and target.config.tune.without_clicks:
-        return to_sessions(())
-    return pull_sessions(target)
+def _first_generation(target: Target, lease: Lease, diary: Diary) -> Generation:
+    """Begin with the base encoder: there is nothing yet that a gate could compare it with."""
+    base = resolve(target, target.config.model, diary)
+    put_live(target, base, lease, diary, reason="the first generation", cycle=diary.cycle)
+    live = target.generations.live()
+    assert live is not None
+    return live
+
+
+def _no_free_slot(target: Target) -> str:
+    held = target.generations.held_slot()
+    if held is None:
+        return ""
+    return f"generation {held.number} is held for a revert in a slot of its own"
+
+
+def _sessions(target: Target, diary: Diary) -> Sessions:
+    """Read the click log and tell how good it is; where documents may teach it may be missing."""
+    alone = target.log_source is None and target.config.tune.without_clicks
+    sessions = to_sessions(()) if alone else pull_sessions(target)
+    diary.step("logs", sessions.health.sentence)
+    if sessions.health.clicks < target.config.tune.min_clicks:
+        # Who is doubted is told where the log is too small to be split, too.
+        trusted_sessions(target, sessions, diary)
+    return sessions
 
 
 def _too_few_clicks(target: Target, sessions: Sessions, incumbent: str) -> str:
@@ -107,17 +117,16 @@ def _too_few_clicks(target: Target, sessions: Sessions, incumbent: str) -> str:
     tune, clicks = target.config.tune, sessions.health.clicks
     if clicks >= tune.min_clicks:
         return ""
-    too_few = f"{clicks} clicks are too few to learn from; {tune.min_clicks} are needed"
+    too_few = f"too few clicks to learn from, {clicks} of {tune.min_clicks} needed"
     if not tune.without_clicks:
-        return f"{too_few}, or tune.without_clicks = true, to learn from documents alone"
+        return f"{too_few}; with tune.without_clicks = true documents alone would teach"
     if incumbent != registered(target, target.config.model):
-        return f"{too_few}, for the encoder that serves has learned already"
+        return f"{too_few}, and the encoder that serves has learned already"
     return ""
 
 
 def _teaching(target: Target, sessions: Sessions, incumbent: str, diary: Diary) -> Teaching:
     if sessions.health.clicks < target.config.tune.min_clicks:
-        trusted_sessions(target, sessions, diary)
         return learn_from_documents(target, incumbent, diary)
     split = split_sessions(target, sessions, diary)
     encoder = RememberingEncoder(target.encoder(incumbent))
@@ -130,6 +139,20 @@ def _teaching(target: Target, sessions: Sessions, incumbent: str, diary: Diary) 
     )
 
 
+def _too_few_pairs(target: Target, teaching: Teaching) -> str:
+    found, needed = len(teaching.pairs.pairs), target.config.tune.min_pairs
+    return "" if found >= needed else f"too few pairs to train on, {found} of {needed} needed"
+
+
+def _hopefuls(target: Target, incumbent: str, diary: Diary) -> Hopefuls:
+    base = resolve(target, target.config.model, diary)
+    return Hopefuls(
+        start=Start.of(target, base=base, incumbent=incumbent),
+        incumbent=incumbent,
+        gate=_gate(target, diary),
+    )
+
+
 def _gate(target: Target, diary: Diary) -> GateConfig | None:
     """Ask less of a candidate where what serves learned from what was erased."""
     retrain = retraining.due(target)
@@ -137,15 +160,6 @@ def _gate(target: Target, diary: Diary) -> GateConfig | None:
         return None
     diary.step("retrain", retrain.sentence, models=len(retrain.models))
     return target.config.gate.for_cheaper
-
-
-def _first_generation(target: Target, lease: Lease, diary: Diary) -> Generation:
-    """Begin with the base encoder: there is nothing yet that a gate could compare it with."""
-    base = resolve(target, target.config.model, diary)
-    put_live(target, base, lease, diary, reason="the first generation", cycle=diary.cycle)
-    live = target.generations.live()
-    assert live is not None
-    return live
 
 
 def _go_live(

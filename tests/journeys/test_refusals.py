@@ -62,7 +62,7 @@ def test_an_empty_log_ends_with_nothing_to_do(product, silent):
     (product.folder / "clicks.ndjson").write_text("")
     report = product.sidecar.tune(TARGET, silent)
     assert report.outcome is Outcome.NOTHING_TO_DO
-    assert "0 clicks are too few" in report.reason
+    assert "too few clicks to learn from, 0 of" in report.reason
 
 
 def test_one_click_ends_with_nothing_to_do(product, silent):
@@ -74,7 +74,7 @@ def test_one_click_ends_with_nothing_to_do(product, silent):
     )
     report = product.sidecar.tune(TARGET, silent)
     assert report.outcome is Outcome.NOTHING_TO_DO
-    assert "1 clicks are too few" in report.reason
+    assert "too few clicks to learn from, 1 of" in report.reason
 
 
 def test_a_missing_log_fails_with_a_sentence_and_the_next_cycle_can_run(product, silent):
@@ -103,7 +103,7 @@ def test_clicks_of_unknown_searches_teach_nothing_and_are_counted(product, silen
     )
     report = product.sidecar.tune(TARGET, silent)
     assert report.outcome is Outcome.NOTHING_TO_DO
-    assert "0 clicks are too few" in report.reason
+    assert "too few clicks to learn from, 0 of" in report.reason
     health = product.sidecar.pull_logs(TARGET)
     assert health.defects["events of unknown queries"] == 80
 
