@@ -109,6 +109,7 @@ def make_product(tmp_path: Path, static_model: Path) -> Iterator[MakeProduct]:
             fit: str = "",
             extra: str = "",
             privacy: str = 'mode = "local"',
+            mode: str = "full",
         ) -> Product:
             cluster = f'url = "{url}"\nstate = "{index}"' if url else 'engine = "lancedb"'
             logs = (
@@ -121,7 +122,7 @@ def make_product(tmp_path: Path, static_model: Path) -> Iterator[MakeProduct]:
             if tune not in extra:
                 extra += f"\n{tune}"
             # One mode a cycle: the ladder has tests of its own.
-            extra = extra.replace(tune, f'{tune}\nmode = "full"')
+            extra = extra.replace(tune, f'{tune}\nmode = "{mode}"')
             path = tmp_path / "desireline.toml"
             path.write_text(
                 f"""
