@@ -3,149 +3,46 @@
 Files; first what everything stands on, then the data's way, then the doors:
 
 - ``errors``            what can go wrong here
-- ``reporting``         how long work tells where it is: a terminal, a log, a program
-- ``telemetry``         log lines with fixed sentences, and metrics
-- ``steps``             every named step of a re-embedding
-- ``durations``         ``30s``, ``12h``, ``1d12h``
-- ``cost_scale``        seconds to the right of a plot, by tens
-- ``judged_parts``      parts of the queries in the groups people read, and a scale for gains
-- ``cron``              cron lines, read as cron reads them
-- ``config_paths``      paths are read from the configuration's own folder
-- ``config_errors``     wrong fields, one line each
-- ``log_settings``      a click log's settings, checked by its plugin
-- ``privacy_config``    what a user may say about people's privacy
-- ``settings``          what every table of the configuration is made of
-- ``tune_config``       what a user may say about learning
-- ``swap_config``       what a user may say about re-embedding
-- ``intent_config``   what a user may say about query intent
-- ``target_config``     what a user may say about one target
+- ``configuration``     what a user may say, one file a table
 - ``config``            the whole file, and the environment
 - ``config_reference``  the configuration told from its own models
-- ``text_fields``       which fields of an index are likely its text
+- ``reports``           what is told of work, cycles and logs
 - ``generations``       generations, their states, and the pointer
 - ``lease``             who may write a target
-- ``encoders``          the encoders in memory
-- ``serving``           the one object a query is answered by
-- ``intent_serving``    what queries mean, told from memory, and what a search makes of it
-- ``embedding_cache``   what was encoded once is never encoded again
-- ``patience``          how long work waits for an engine, and how often it asks again
-- ``delivery``          writes handed to an engine until each has an outcome
-- ``embedding_writer``  documents into one slot, each write guarded
-- ``controls``          what the operator told a run: pause, throttle, postpone, cancel
-- ``run_status``        the run under way or last ended, kept as it goes
-- ``steering``          the operator's hand on a run, and where it stands in words
-- ``background``        work beside a server, one piece a target
-- ``once``              asked twice under one key, done once
-- ``hook_config``       what a user may say about hooks
-- ``hook_output``       what of a hook's output is shown
-- ``hook_program``      one program, bounded in time and output
-- ``webhook``           one call of a webhook that cannot be turned against us
+- ``serving``           what queries are answered by
+- ``steering``          a run's steps, where it stands, and the operator's hand on it
 - ``hooks``             the operator's programs at the named points of a run
-- ``throttle_config``   what a user may say about when a run must wait
-- ``headroom``          what a re-embedding needs of the nodes, and what they lack
-- ``search_probe``      how long live searches take, seen by asking some
-- ``load_watch``        the newest figures, measured while a run goes on
-- ``pace``              how fast a run may write
-- ``throttle``          whether a run may write now, and why not
-- ``load_limits``       limits of one figure each, that do not flap
-- ``load_checks``       every reason to wait that the configuration leaves on
-- ``watched_throttle``  a run's throttle with all that measures for it
+- ``writing``           embeddings on their way into an index
+- ``throttling``        whether a run may write now, how fast, and why not
 - ``worker_process``    heavy work in a child process
-- ``keyed_digests``     texts known again without being kept
-- ``client_names``      what clients go by, under salts that are thrown away
-- ``erased_list``       who and what was erased, so that no log brings it back
-- ``trained_on``        what cycles learned from, as digests
-- ``anonymising``       what happens to events before they touch our disk
-- ``event_ledger``      which files of an event archive count, and the cursor with them
-- ``event_files``       the Parquet files of an archive, a part each
-- ``archived_events``   what an archive holds: counted, scanned, read
-- ``event_archive``     pulled events by day, and how far the log was read
-- ``event_sample``      as much of an archive as memory holds
-- ``event_shelves``     rows put to disk by what they belong to
-- ``event_counts``      an archive of any size as the counts that click models take
-- ``pulling``           from the click log into the archive, made private first
-- ``privacy``           what a target keeps of people, and the promises about it
+- ``privacy``           what is kept of people, and in which form
+- ``archive``           pulled events by day, and what is read from them
+- ``proof``             what is looked at to prove that nothing was lost
 - ``target``            all the parts that one target is worked on with
 - ``run``               one re-embedding under way
-- ``cycle_report``      what one cycle did and why
 - ``cycle``             the whole way in one short function
-- ``base_encoder``      the encoder a user names, in the registry
-- ``text_model_config``  models that write queries or read pairs for the miners
-- ``query_endpoint``    queries for documents from an OpenAI-compatible endpoint
-- ``text_models``       the models that a target's miners may ask
-- ``mining``            what the miners find, and from where each pair came
-- ``clicked_truth``     held-out clicks as the truth a candidate is judged by, and its four cells
-- ``judged_truth``      judgments of people as the truth a candidate is judged by
-- ``documents_alone``   learning without a click
-- ``learning``          from the click log to what teaches and what judges
-- ``mining_report``     what a cycle would learn from now, told before it does
-- ``examination``       what every ranker answers on held-out queries
-- ``general_ability``   how encoders answer the general suite
+- ``models``            registered models: described, signed, shared, let go
+- ``learning``          from the click log, or documents alone, to what teaches
 - ``judging``           the gate's evidence and its verdict
 - ``training``          one candidate, trained in one mode
-- ``intent_catalogue``  what the documents of a target say of their categories
-- ``intent_training``  the night's intent head: learned, judged, appointed
+- ``intent``            the night's intent head: learned, judged, appointed
 - ``ladder``            modes of tuning, cheapest first, and the cheapest that is good enough
-- ``intent_records``  which intent head serves with which encoder
-- ``intent_sharing``  intent heads go to the shared registry and come from it
-- ``retraining``        a model that learned from what was erased gives way
-- ``exports``           where weak labels were handed to, for erasures
-- ``erasure_places``    where a person, or a query, may be found
 - ``erasing``           a client, or a query, leaves everything we hold
-- ``labelling``         a target's weak labels by themselves
-- ``preflight``         why an index must not be embedded again
-- ``way``               slots in place, a new index or the query encoder alone, and why
-- ``slot_way``          slots in place: build, keep near, swap
-- ``query_way``         the query encoder alone, over the vectors that are live
+- ``ways``              slots in place, a new index, or the query encoder alone
 - ``building``          from a registered encoder to a live generation
-- ``windows``           documents gathered and cut into batches of like length
 - ``backfill``          old documents into the new slot
 - ``catchup``           documents written since a fence
-- ``verification``      what a proof found: kinds of difference, examples by id
-- ``document_checks``   what one document of a generation must look like
-- ``reencoding``        a sample of documents encoded again
-- ``vector_spaces``     of which encoder the vectors of any index are
 - ``verify``            proof that every document carries the generation
-- ``audit``             proof whenever asked, of a slot or of any index
-- ``replicas``          other sidecars load the next encoder first
-- ``served_stage``      what the index loses of an encoder's answers
 - ``cutover``           the atomic swap, and the way back
 - ``follower``          keeps slots fresh while the application writes
-- ``model_records``     what is known of each registered model
-- ``model_card``        it told for people
-- ``registry_config``   what a user may say about shared models and signatures
-- ``signing_keys``      keys that sign models, made and read
-- ``shared_registry``   the registry that a configuration names
-- ``sharing``           models in use go to the shared registry, now or later
-- ``model_exchange``    models come here from elsewhere, and go there
-- ``model_export``      a registered model as a folder for others
-- ``retention``         what nothing will serve again is removed
-- ``copying``           whole documents into an index of their own
-- ``copy_proof``        proof that a copy is the same as its source
-- ``write_block``       the record of held-up writes, put down before they are
-- ``watchdog``          a child process that lets writes in when its parent cannot
-- ``alias_swap``        the alias from one index to its copy, with no write lost
-- ``index_copies``      what a target's generation indexes are copied with
-- ``index_way``         a new index behind the alias, and the way back
-- ``index_recovery``    what a dead run left behind, finished or undone; old indexes let go
-- ``plan``              what a re-embedding would do, said before
-- ``persistence``       what lost its lease to an absent cluster is begun again
-- ``int8_parity``       is an int8 form near enough to what it was made from
-- ``quantising``        the live encoder's int8 form: made, judged, then served
-- ``reindexing``        planned, run and taken back because an operator wants it
-- ``answer_changes``    what a candidate answers differently, kept until the next cycle
-- ``log_reports``       the last health report of each click log, kept
-- ``log_words``         a click log's health in words, the same at every door
-- ``standing``          where a target stands
+- ``on_request``        what people ask for beside the nightly cycle, and who may
 - ``schedule``          cycles by the clock
 - ``operations``        all that can be asked of the sidecar
-- ``api_keys``          who may ask what
 - ``service``           the threads of a running sidecar
 - ``wiring``            the one place where configuration becomes parts
 - ``answering``         the HTTP server over one sidecar
 - ``doctor``            is everything in place
-- ``log_files``         a simulated log as files that the files source reads
-- ``simulating``        known answers become a written log and the truth beside it
+- ``simulating``        known answers become a log to try the sidecar on
 - ``http``, ``cli``, ``demo``  the doors
 """
 

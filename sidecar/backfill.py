@@ -14,10 +14,10 @@ from dataclasses import dataclass
 
 from desireline.connectors.documents import Document, Outcome
 from desireline.connectors.search_engine import SearchEngine
-from desireline.sidecar.embedding_cache import EncodingCosts
-from desireline.sidecar.embedding_writer import EmbeddingWriter, Rendered
-from desireline.sidecar.reporting import Reporter
-from desireline.sidecar.windows import batches, by_length, windows
+from desireline.sidecar.reports.reporting import Reporter
+from desireline.sidecar.writing.embedding_cache import EncodingCosts
+from desireline.sidecar.writing.embedding_writer import EmbeddingWriter, Rendered
+from desireline.sidecar.writing.windows import batches, by_length, windows
 
 #: The rate told is that of this last stretch, so that a resumed run's estimate soon is right.
 _PACE_S = 30.0

@@ -8,27 +8,27 @@ from desireline.connectors.search_engine import Read, Slot
 from desireline.sidecar.cutover import CutOver, warm_up
 from desireline.sidecar.errors import BackfillError, RunCancelledError
 from desireline.sidecar.generations import Generation, State, free_slot
-from desireline.sidecar.hooks import HookPoint
-from desireline.sidecar.index_recovery import recover, retire_indexes
-from desireline.sidecar.index_way import (
+from desireline.sidecar.hooks.points import HookPoint
+from desireline.sidecar.lease import Lease
+from desireline.sidecar.reports.reporting import Reporter
+from desireline.sidecar.run import Run, open_run
+from desireline.sidecar.serving.live import serve_by
+from desireline.sidecar.serving.replicas import wait_for_replicas
+from desireline.sidecar.serving.stage import refuse_lossy, served_recall
+from desireline.sidecar.steering.steps import Step
+from desireline.sidecar.target import Target
+from desireline.sidecar.verify import verify
+from desireline.sidecar.ways.choice import Choice, Wanted, Way, choose
+from desireline.sidecar.ways.index_recovery import recover, retire_indexes
+from desireline.sidecar.ways.index_way import (
     begin_index,
     build_index,
     cut_over_index,
     keep_index_near,
     revert_index,
 )
-from desireline.sidecar.lease import Lease
-from desireline.sidecar.query_way import begin_query, build_query
-from desireline.sidecar.replicas import wait_for_replicas
-from desireline.sidecar.reporting import Reporter
-from desireline.sidecar.run import Run, open_run
-from desireline.sidecar.served_stage import refuse_lossy, served_recall
-from desireline.sidecar.serving import serve_by
-from desireline.sidecar.slot_way import begin_slot, build_slot, cut_over_slot, keep_slot_near
-from desireline.sidecar.steps import Step
-from desireline.sidecar.target import Target
-from desireline.sidecar.verify import verify
-from desireline.sidecar.way import Choice, Wanted, Way, choose
+from desireline.sidecar.ways.query_way import begin_query, build_query
+from desireline.sidecar.ways.slot_way import begin_slot, build_slot, cut_over_slot, keep_slot_near
 
 _POSTPONED_LOOK_S = 1.0
 #: Looks between two catch-ups while the cut-over is postponed: the generation stays nearly fresh.

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from desireline.connectors.documents import Document
 from desireline.connectors.search_engine import Fence, Read, SearchEngine
-from desireline.sidecar.embedding_writer import EmbeddingWriter
+from desireline.sidecar.writing.embedding_writer import EmbeddingWriter
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

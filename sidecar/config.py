@@ -14,13 +14,13 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field, ValidationError, model_validator
 
-from desireline.sidecar.config_errors import ConfigError, describe
-from desireline.sidecar.config_paths import ConfigPath
+from desireline.sidecar.configuration.errors import ConfigError, describe
+from desireline.sidecar.configuration.hooks import host_of
+from desireline.sidecar.configuration.paths import ConfigPath
+from desireline.sidecar.configuration.registry import RegistryConfig
+from desireline.sidecar.configuration.settings import Seconds, Settings
+from desireline.sidecar.configuration.target import TargetConfig
 from desireline.sidecar.errors import TargetUnknownError
-from desireline.sidecar.hook_config import host_of
-from desireline.sidecar.registry_config import RegistryConfig
-from desireline.sidecar.settings import Seconds, Settings
-from desireline.sidecar.target_config import TargetConfig
 
 CONFIG_FILE = Path("desireline.toml")
 _FOR_CHILDREN = {"HOME", "LANG", "PATH", "SYSTEMROOT", "TEMP", "TMP", "TMPDIR", "TZ", "USER"}

@@ -17,10 +17,10 @@ from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
 from desireline.sidecar.config import Config
-from desireline.sidecar.durations import parse_duration
-from desireline.sidecar.hook_config import HookConfig
-from desireline.sidecar.target_config import TargetConfig
-from desireline.sidecar.tune_config import SAID_ABOVE_FIT
+from desireline.sidecar.configuration.durations import parse_duration
+from desireline.sidecar.configuration.hooks import HookConfig
+from desireline.sidecar.configuration.target import TargetConfig
+from desireline.sidecar.configuration.tune import SAID_ABOVE_FIT
 from desireline.trainer.jobs import FitConfig
 
 #: Told elsewhere in the file.

@@ -10,8 +10,8 @@ from desireline.connectors.state_store import Record
 from desireline.sidecar.errors import CutOverRefusedError, RevertRefusedError
 from desireline.sidecar.generations import Generation, Generations, Pointer, State
 from desireline.sidecar.lease import Lease
-from desireline.sidecar.serving import LiveGeneration
-from desireline.sidecar.steps import Reached, Step, go_on
+from desireline.sidecar.serving.live import LiveGeneration
+from desireline.sidecar.steering.steps import Reached, Step, go_on
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,15 +3,13 @@
 from collections.abc import Sequence
 
 from desireline.connectors.errors import DesirelineError
-from desireline.sidecar import retraining
-from desireline.sidecar.base_encoder import registered, resolve
 from desireline.sidecar.building import put_live, take_over
-from desireline.sidecar.cycle_report import CycleReport, Diary, Outcome, mark_interrupted
-from desireline.sidecar.documents_alone import Teaching, learn_from_documents
+from desireline.sidecar.erasing import retraining
 from desireline.sidecar.generations import Generation
-from desireline.sidecar.intent_training import learn_intent
+from desireline.sidecar.intent.training import learn_intent
 from desireline.sidecar.ladder import Hopefuls, find_candidate
-from desireline.sidecar.learning import (
+from desireline.sidecar.learning.documents_alone import Teaching, learn_from_documents
+from desireline.sidecar.learning.from_clicks import (
     held_out_truth,
     mine_pairs,
     pull_sessions,
@@ -19,7 +17,9 @@ from desireline.sidecar.learning import (
     trusted_sessions,
 )
 from desireline.sidecar.lease import Lease
-from desireline.sidecar.reporting import Reporter
+from desireline.sidecar.models.base_encoder import registered, resolve
+from desireline.sidecar.reports.cycle_report import CycleReport, Diary, Outcome, mark_interrupted
+from desireline.sidecar.reports.reporting import Reporter
 from desireline.sidecar.target import Target
 from desireline.sidecar.training import Start
 from desireline.trainer.gate import GateConfig

@@ -13,8 +13,8 @@ from pathlib import Path
 from desireline.connectors.errors import DesirelineError
 from desireline.connectors.opensearch_client import Cluster
 from desireline.connectors.search_engine import IndexDescription
-from desireline.sidecar.base_encoder import registered
 from desireline.sidecar.config import Config
+from desireline.sidecar.models.base_encoder import registered
 from desireline.sidecar.operations import Sidecar
 from desireline.sidecar.target import Target
 from desireline.sidecar.wiring import open_sidecar, opensearch_settings

@@ -26,10 +26,10 @@ import structlog
 from desireline.connectors.errors import ConnectorError, DesirelineError
 from desireline.connectors.search_engine import Fence, SearchEngine
 from desireline.sidecar.catchup import catch_up
-from desireline.sidecar.embedding_writer import EmbeddingWriter
 from desireline.sidecar.errors import GivenAwayError, LeaseLostError
 from desireline.sidecar.generations import Generation, Generations, State
 from desireline.sidecar.lease import Lease
+from desireline.sidecar.writing.embedding_writer import EmbeddingWriter
 
 log = structlog.get_logger(__name__)
 

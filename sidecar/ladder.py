@@ -14,13 +14,13 @@ from dataclasses import dataclass
 from itertools import islice
 from statistics import median
 
-from desireline.sidecar import retraining
-from desireline.sidecar.cycle_report import CycleReport, Diary, Ladder, Rung, cycles
-from desireline.sidecar.documents_alone import Teaching
-from desireline.sidecar.durations import format_duration
+from desireline.sidecar.configuration.durations import format_duration
+from desireline.sidecar.erasing import retraining
 from desireline.sidecar.errors import WorkerError
-from desireline.sidecar.examination import Answers, rendered_documents
-from desireline.sidecar.judging import Contest, judge_candidate
+from desireline.sidecar.judging.evidence import Contest, judge_candidate
+from desireline.sidecar.judging.examination import Answers, rendered_documents
+from desireline.sidecar.learning.documents_alone import Teaching
+from desireline.sidecar.reports.cycle_report import CycleReport, Diary, Ladder, Rung, cycles
 from desireline.sidecar.target import Target
 from desireline.sidecar.training import Candidate, Start, train
 from desireline.trainer.gate import GateConfig

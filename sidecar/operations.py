@@ -9,55 +9,61 @@ import structlog
 
 from desireline.connectors.search_engine import Hit
 from desireline.connectors.state_store import StateStore
-from desireline.sidecar import reindexing, retraining
-from desireline.sidecar.answer_changes import forget_changes
-from desireline.sidecar.api_keys import ApiKeys
-from desireline.sidecar.audit import audit_index, audit_slot
-from desireline.sidecar.background import Background
-from desireline.sidecar.controls import Answer, Wish
+from desireline.sidecar.configuration.tune import WantedMode
 from desireline.sidecar.cycle import run_cycle
-from desireline.sidecar.cycle_report import CycleReport
-from desireline.sidecar.erasing import ErasureReport, What, erase
+from desireline.sidecar.erasing import retraining
+from desireline.sidecar.erasing.erasure import ErasureReport, What, erase
 from desireline.sidecar.errors import (
     LeaseHeldError,
     TargetUnknownError,
 )
 from desireline.sidecar.follower import Follower
-from desireline.sidecar.hooks import HookPoint
-from desireline.sidecar.intent_records import intents_of, sweep_heads
-from desireline.sidecar.intent_serving import Answered, Intents, answer
-from desireline.sidecar.intent_sharing import HeadExchange
-from desireline.sidecar.labelling import weak_labels
-from desireline.sidecar.learning import pull_sessions
+from desireline.sidecar.hooks.points import HookPoint
+from desireline.sidecar.learning.from_clicks import pull_sessions
 from desireline.sidecar.lease import hold_lease, last_owner
-from desireline.sidecar.log_reports import forget_report, keep_health, kept_report
-from desireline.sidecar.mining_report import mining_report
-from desireline.sidecar.model_exchange import ModelExchange
-from desireline.sidecar.model_export import export_model
-from desireline.sidecar.model_records import ModelRecord, model_record, model_records
-from desireline.sidecar.once import Once
-from desireline.sidecar.persistence import persistently
-from desireline.sidecar.plan import ReindexPlan
-from desireline.sidecar.quantising import quantise
-from desireline.sidecar.reporting import LogReporter, Reporter
-from desireline.sidecar.retention import sweep
-from desireline.sidecar.serving import (
+from desireline.sidecar.models.exchange import ModelExchange
+from desireline.sidecar.models.export import export_model
+from desireline.sidecar.models.intent_records import intents_of, sweep_heads
+from desireline.sidecar.models.intent_sharing import HeadExchange
+from desireline.sidecar.models.records import ModelRecord, model_record, model_records
+from desireline.sidecar.models.retention import sweep
+from desireline.sidecar.on_request import reindexing
+from desireline.sidecar.on_request.api_keys import ApiKeys
+from desireline.sidecar.on_request.audit import audit_index, audit_slot
+from desireline.sidecar.on_request.background import Background
+from desireline.sidecar.on_request.labelling import weak_labels
+from desireline.sidecar.on_request.mining_report import mining_report
+from desireline.sidecar.on_request.once import Once
+from desireline.sidecar.on_request.persistence import persistently
+from desireline.sidecar.on_request.plan import ReindexPlan
+from desireline.sidecar.on_request.quantising import quantise
+from desireline.sidecar.on_request.standing import (
+    history,
+    last_cycle,
+    retained_generation,
+    standing,
+)
+from desireline.sidecar.proof.vector_spaces import Survey
+from desireline.sidecar.proof.verification import Verification
+from desireline.sidecar.reports.answer_changes import forget_changes
+from desireline.sidecar.reports.cycle_report import CycleReport
+from desireline.sidecar.reports.log_reports import forget_report, keep_health, kept_report
+from desireline.sidecar.reports.reporting import LogReporter, Reporter
+from desireline.sidecar.reports.telemetry import Metrics
+from desireline.sidecar.serving.intent import Answered, Intents, answer
+from desireline.sidecar.serving.live import (
     ClusterAddress,
     LiveGeneration,
     Serving,
     TargetFields,
     serve_by,
 )
-from desireline.sidecar.standing import history, last_cycle, retained_generation, standing
-from desireline.sidecar.steering import reverted_already, run_view, steer, under_way
+from desireline.sidecar.steering.controls import Answer, Wish
+from desireline.sidecar.steering.hand import reverted_already, run_view, steer, under_way
 from desireline.sidecar.target import Target
-from desireline.sidecar.telemetry import Metrics
-from desireline.sidecar.tune_config import WantedMode
-from desireline.sidecar.vector_spaces import Survey
-from desireline.sidecar.verification import Verification
-from desireline.sidecar.way import Wanted
+from desireline.sidecar.ways.choice import Wanted
 from desireline.trainer.registry import Registry
-from desireline.trainer.trust import trust
+from desireline.trainer.trust.belief import trust
 
 log = structlog.get_logger(__name__)
 

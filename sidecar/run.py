@@ -7,19 +7,19 @@ from dataclasses import dataclass
 import structlog
 
 from desireline.connectors.errors import DesirelineError
-from desireline.sidecar.controls import Controls
-from desireline.sidecar.embedding_writer import EmbeddingWriter
 from desireline.sidecar.errors import RunCancelledError
 from desireline.sidecar.generations import Generation
-from desireline.sidecar.hooks import HookPoint, Hooks
+from desireline.sidecar.hooks.points import HookPoint, Hooks
 from desireline.sidecar.lease import Lease
-from desireline.sidecar.patience import Patience
-from desireline.sidecar.reporting import Reporter
-from desireline.sidecar.run_status import RunReporter, telling
-from desireline.sidecar.steps import Step
+from desireline.sidecar.reports.reporting import Reporter
+from desireline.sidecar.steering.controls import Controls
+from desireline.sidecar.steering.run_status import RunReporter, telling
+from desireline.sidecar.steering.steps import Step
 from desireline.sidecar.target import Target
-from desireline.sidecar.throttle import Throttle
-from desireline.sidecar.watched_throttle import watched_throttle
+from desireline.sidecar.throttling.throttle import Throttle
+from desireline.sidecar.throttling.watched_throttle import watched_throttle
+from desireline.sidecar.writing.embedding_writer import EmbeddingWriter
+from desireline.sidecar.writing.patience import Patience
 
 log = structlog.get_logger(__name__)
 

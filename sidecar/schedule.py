@@ -11,8 +11,8 @@ from apscheduler.executors.pool import ThreadPoolExecutor
 from apscheduler.schedulers.background import BackgroundScheduler
 
 from desireline.connectors.errors import DesirelineError
-from desireline.sidecar.cron import cron_trigger
-from desireline.sidecar.tune_config import TuneConfig
+from desireline.sidecar.configuration.cron import cron_trigger
+from desireline.sidecar.configuration.tune import TuneConfig
 
 log = structlog.get_logger(__name__)
 

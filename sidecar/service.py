@@ -10,9 +10,9 @@ from desireline.connectors.errors import DesirelineError
 from desireline.sidecar.errors import LeaseHeldError, LeaseLostError
 from desireline.sidecar.lease import hold_lease
 from desireline.sidecar.operations import Sidecar
-from desireline.sidecar.replicas import announce, depart
-from desireline.sidecar.reporting import LogReporter
+from desireline.sidecar.reports.reporting import LogReporter
 from desireline.sidecar.schedule import Schedule
+from desireline.sidecar.serving.replicas import announce, depart
 
 log = structlog.get_logger(__name__)
 

@@ -11,23 +11,23 @@ from desireline.connectors.log_source import LogSource
 from desireline.connectors.search_engine import SearchEngine
 from desireline.connectors.search_relevance import SearchRelevance
 from desireline.connectors.state_store import StateStore
-from desireline.sidecar.controls import Controls
-from desireline.sidecar.embedding_cache import CachedEncoder, EmbeddingCache
-from desireline.sidecar.embedding_writer import EmbeddingWriter
-from desireline.sidecar.encoders import EncoderPool
-from desireline.sidecar.event_archive import EventArchive
+from desireline.sidecar.archive.event_archive import EventArchive
+from desireline.sidecar.archive.pulling import Transform, as_it_is
+from desireline.sidecar.configuration.target import TargetConfig
+from desireline.sidecar.configuration.tune import WantedMode
 from desireline.sidecar.generations import Generation, Generations
-from desireline.sidecar.headroom import Need
-from desireline.sidecar.hooks import Hooks
+from desireline.sidecar.hooks.points import Hooks
 from desireline.sidecar.lease import Lease, hold_lease
-from desireline.sidecar.patience import Patience
-from desireline.sidecar.privacy import Privacy
-from desireline.sidecar.pulling import Transform, as_it_is
-from desireline.sidecar.reencoding import Sample
-from desireline.sidecar.steps import Reached, go_on
-from desireline.sidecar.target_config import TargetConfig
-from desireline.sidecar.tune_config import WantedMode
+from desireline.sidecar.privacy.promises import Privacy
+from desireline.sidecar.proof.reencoding import Sample
+from desireline.sidecar.serving.encoders import EncoderPool
+from desireline.sidecar.steering.controls import Controls
+from desireline.sidecar.steering.steps import Reached, go_on
+from desireline.sidecar.throttling.headroom import Need
 from desireline.sidecar.worker_process import WorkerProcess
+from desireline.sidecar.writing.embedding_cache import CachedEncoder, EmbeddingCache
+from desireline.sidecar.writing.embedding_writer import EmbeddingWriter
+from desireline.sidecar.writing.patience import Patience
 from desireline.trainer.registry import Registry
 
 

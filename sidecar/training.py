@@ -6,16 +6,16 @@ from datetime import datetime
 from importlib.metadata import version
 from pathlib import Path
 
-from desireline.sidecar.cycle_report import Diary
-from desireline.sidecar.documents_alone import Teaching
 from desireline.sidecar.errors import IntentError
-from desireline.sidecar.examination import document_texts
-from desireline.sidecar.intent_catalogue import read_catalogue
+from desireline.sidecar.intent.catalogue import read_catalogue
+from desireline.sidecar.judging.examination import document_texts
+from desireline.sidecar.learning.documents_alone import Teaching
+from desireline.sidecar.reports.cycle_report import Diary
 from desireline.sidecar.target import Target
-from desireline.trainer.catalogue import Catalogue
-from desireline.trainer.document_vectors import DocumentVectors, choose_documents
+from desireline.trainer.documents.catalogue import Catalogue
+from desireline.trainer.documents.vectors import DocumentVectors, choose_documents
 from desireline.trainer.jobs import LEAVE_DOCUMENTS, FitConfig, FitJob, TrainedMode
-from desireline.trainer.manifest import Manifest, Provenance
+from desireline.trainer.models.manifest import Manifest, Provenance
 from desireline.trainer.pairs import PairSet
 from desireline.trainer.query_vectors import QueryVectors
 from desireline.trainer.self_supervised_config import write_texts

@@ -15,13 +15,13 @@ from desireline.connectors.documents import Document, TextTemplate, Version
 from desireline.connectors.search_engine import Coverage, Fence, Read, SearchEngine
 from desireline.connectors.state_store import StateStore
 from desireline.sidecar.catchup import catch_up
-from desireline.sidecar.document_checks import Expected, PageChecks
-from desireline.sidecar.embedding_writer import EmbeddingWriter, failed_documents
 from desireline.sidecar.generations import Generation
 from desireline.sidecar.lease import highest_fencing
-from desireline.sidecar.reencoding import Draw, Reencoder, Sample
-from desireline.sidecar.reporting import Reporter, SilentReporter
-from desireline.sidecar.verification import Difference, Kind, Reencoded, Verification, counted
+from desireline.sidecar.proof.document_checks import Expected, PageChecks
+from desireline.sidecar.proof.reencoding import Draw, Reencoder, Sample
+from desireline.sidecar.proof.verification import Difference, Kind, Reencoded, Verification, counted
+from desireline.sidecar.reports.reporting import Reporter, SilentReporter
+from desireline.sidecar.writing.embedding_writer import EmbeddingWriter, failed_documents
 
 _ROUNDS = 5
 #: Between looks at what differs: longer than a write is stuck between its copies.

@@ -14,23 +14,23 @@ from desireline.connectors.opensearch_client import OpenSearchSettings
 from desireline.connectors.search_engine import SearchEngine
 from desireline.connectors.search_relevance import SearchRelevance
 from desireline.connectors.state_store import StateStore
+from desireline.sidecar.archive.event_archive import EventArchive
 from desireline.sidecar.config import ClusterConfig, Config, child_environment
-from desireline.sidecar.embedding_cache import EmbeddingCache
-from desireline.sidecar.encoders import pool_over
+from desireline.sidecar.configuration.target import TargetConfig
 from desireline.sidecar.errors import SidecarError
-from desireline.sidecar.event_archive import EventArchive
-from desireline.sidecar.hooks import Hooks
+from desireline.sidecar.hooks.points import Hooks
+from desireline.sidecar.hooks.webhook import WebhookCaller
+from desireline.sidecar.models.shared_registry import open_registry
+from desireline.sidecar.models.sharing import share
 from desireline.sidecar.operations import Sidecar
-from desireline.sidecar.privacy import Privacy
-from desireline.sidecar.serving import ClusterAddress
-from desireline.sidecar.shared_registry import open_registry
-from desireline.sidecar.sharing import share
-from desireline.sidecar.steps import Reached, go_on
+from desireline.sidecar.privacy.promises import Privacy
+from desireline.sidecar.reports.telemetry import Metrics
+from desireline.sidecar.serving.encoders import pool_over
+from desireline.sidecar.serving.live import ClusterAddress
+from desireline.sidecar.steering.steps import Reached, go_on
 from desireline.sidecar.target import Target
-from desireline.sidecar.target_config import TargetConfig
-from desireline.sidecar.telemetry import Metrics
-from desireline.sidecar.webhook import WebhookCaller
 from desireline.sidecar.worker_process import WorkerProcess
+from desireline.sidecar.writing.embedding_cache import EmbeddingCache
 
 #: Base, live, retained, candidate, and who embedded the documents of a query-side one.
 _ENCODERS_A_TARGET = 5

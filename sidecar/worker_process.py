@@ -15,7 +15,7 @@ from typing import Any
 import structlog
 
 from desireline.sidecar.errors import WorkerError
-from desireline.sidecar.reporting import Reporter
+from desireline.sidecar.reports.reporting import Reporter
 from desireline.trainer.jobs import AnyJob, write_job
 
 log = structlog.get_logger(__name__)

@@ -138,7 +138,7 @@ def exported_static(tiny_static: Path, tmp_path_factory: pytest.TempPathFactory)
 
 def _exported(source: Path, folder: Path) -> Path:
     from desireline.trainer import model_files
-    from desireline.trainer.export import export_onnx
+    from desireline.trainer.forms.export import export_onnx
 
     model_files.copy(source, folder)
     export_onnx(folder)

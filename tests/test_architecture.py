@@ -29,7 +29,7 @@ def loaded_by(code: str) -> set[str]:
         "desireline.trainer.encoders.onnx",
         "desireline.trainer.registry",
         "desireline.trainer.evaluation",
-        "desireline.trainer.simulation",
+        "desireline.trainer.simulation.users",
     ],
 )
 def test_what_serves_and_what_people_type_never_loads_torch(module: str) -> None:

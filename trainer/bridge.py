@@ -12,11 +12,11 @@ import numpy as np
 
 from desireline.connectors.documents import Vectors
 from desireline.trainer.errors import NothingToLearnError, NotQuerySideError
-from desireline.trainer.export import export_onnx
-from desireline.trainer.manifest import Manifest, Provenance
-from desireline.trainer.query_map import mapped
+from desireline.trainer.forms.export import export_onnx
+from desireline.trainer.forms.query_map import mapped
+from desireline.trainer.models.manifest import Manifest, Provenance
 from desireline.trainer.registry import Registry
-from desireline.trainer.tuned import save_encoder
+from desireline.trainer.training.tuned import save_encoder
 
 #: Fewer documents fit no map that could be judged.
 FEWEST = 20

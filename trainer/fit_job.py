@@ -12,7 +12,7 @@ from desireline.trainer.callbacks import (
 from desireline.trainer.errors import TrainerError
 from desireline.trainer.fitting import fit
 from desireline.trainer.jobs import FitFilesJob
-from desireline.trainer.tuned import Progress
+from desireline.trainer.training.tuned import Progress
 
 
 def fit_files(job: FitFilesJob, progress: Progress) -> dict[str, object]:

@@ -11,14 +11,19 @@ from typing import Any
 from sentence_transformers import SentenceTransformer
 
 from desireline.trainer.callbacks import BestModelCheckpoint, Callback, EarlyStopping
-from desireline.trainer.checkpoints import Checkpoints
-from desireline.trainer.devices import training_device
 from desireline.trainer.encoders.sentence_transformers import load_sentence_transformer
 from desireline.trainer.errors import TrainerError
-from desireline.trainer.evaluating import Evaluating
-from desireline.trainer.export import export_onnx
-from desireline.trainer.fit_arguments import FitArguments, Sampler, place_for
-from desireline.trainer.fit_plan import (
+from desireline.trainer.finetuning.arguments import FitArguments, Sampler, place_for
+from desireline.trainer.finetuning.checkpoints import Checkpoints
+from desireline.trainer.finetuning.evaluating import Evaluating
+from desireline.trainer.finetuning.files import CSVOptions
+from desireline.trainer.finetuning.own_pairs import (
+    Source,
+    TrainingData,
+    read_training_data,
+    refuse_one_document,
+)
+from desireline.trainer.finetuning.plan import (
     Plan,
     Watch,
     digest_of,
@@ -27,22 +32,17 @@ from desireline.trainer.fit_plan import (
     seconds_left,
     wiseft_share,
 )
-from desireline.trainer.fit_run import FitRun
-from desireline.trainer.import_model import bring_model
+from desireline.trainer.finetuning.run import FitRun
+from desireline.trainer.forms.export import export_onnx
+from desireline.trainer.forms.import_model import bring_model
 from desireline.trainer.jobs import FitConfig
 from desireline.trainer.losses.names import settings_of_loss
 from desireline.trainer.pairs import PairSet
 from desireline.trainer.peers import peers
-from desireline.trainer.trackers import open_trackers
-from desireline.trainer.training_data import (
-    Source,
-    TrainingData,
-    read_training_data,
-    refuse_one_document,
-)
-from desireline.trainer.training_files import CSVOptions
-from desireline.trainer.tuned import Progress, Tuned
-from desireline.trainer.tuning import tune_pairs
+from desireline.trainer.training.devices import training_device
+from desireline.trainer.training.trackers import open_trackers
+from desireline.trainer.training.tuned import Progress, Tuned
+from desireline.trainer.training.tuning import tune_pairs
 
 Options = Mapping[str, Any]
 

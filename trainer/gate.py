@@ -8,9 +8,9 @@ from pydantic import BaseModel, Field, field_validator
 
 from desireline.trainer.errors import GoldenQueriesError, UnknownMeasureError
 from desireline.trainer.evaluation import Comparison, Difference
+from desireline.trainer.judging.sanity import OwnTitles, Push
 from desireline.trainer.measures.base import Measure, Run, parse
 from desireline.trainer.query_text import normalise
-from desireline.trainer.sanity import OwnTitles, Push
 
 _GOLDEN_DEPTH = 10
 _EMBEDS_NOTHING = " (a query encoder, for which nothing is embedded)"

@@ -9,7 +9,7 @@ from pydantic import BaseModel, Field, JsonValue, TypeAdapter, ValidationError, 
 
 from desireline.connectors.search_engine import Similarity
 from desireline.trainer.errors import JobError
-from desireline.trainer.manifest import Provenance
+from desireline.trainer.models.manifest import Provenance
 from desireline.trainer.self_supervised_config import SelfSupervisedConfig
 
 

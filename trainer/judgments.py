@@ -9,7 +9,7 @@ from pydantic import BaseModel, Field
 
 from desireline.trainer.clickmodels.base import ClickLog, ClickModel, FittedClickModel
 from desireline.trainer.clickmodels.click_only import is_click_only, with_imputed_impressions
-from desireline.trainer.pair_features import PairFeatures
+from desireline.trainer.documents.pair_features import PairFeatures
 from desireline.trainer.session_counts import SessionCounts
 from desireline.trainer.sessions import Sessions
 

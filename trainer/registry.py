@@ -14,19 +14,19 @@ from desireline.connectors.errors import DesirelineError
 from desireline.connectors.search_engine import Similarity
 from desireline.connectors.shared_folder import SharedFolder
 from desireline.trainer import model_files
-from desireline.trainer.disk_sync import sync
 from desireline.trainer.encoders.base import Encoder
 from desireline.trainer.encoders.onnx import OnnxEncoder
 from desireline.trainer.encoders.settings import EncoderSettings
 from desireline.trainer.encoders.two_tower import TwoTowerEncoder
 from desireline.trainer.errors import ModelChangedError, ModelInUseError, ModelMissingError
-from desireline.trainer.manifest import FINGERPRINT, MANIFEST, Manifest, Provenance
-from desireline.trainer.models_folder import ModelsFolder, checked
-from desireline.trainer.query_side import refuse_unlike
-from desireline.trainer.shared_models import LARGEST_MODEL, SharedModels
-from desireline.trainer.signing import Trust
-from desireline.trainer.stored_files import record
-from desireline.trainer.taking import take
+from desireline.trainer.models.disk_sync import sync
+from desireline.trainer.models.folder import ModelsFolder, checked
+from desireline.trainer.models.manifest import FINGERPRINT, MANIFEST, Manifest, Provenance
+from desireline.trainer.models.query_side import refuse_unlike
+from desireline.trainer.models.shared import LARGEST_MODEL, SharedModels
+from desireline.trainer.models.signing import Trust
+from desireline.trainer.models.stored_files import record
+from desireline.trainer.models.taking import take
 
 PREFIX = re.compile(r"[0-9a-f]{8,64}")
 #: A model that could not be brought from the shared registry is asked for again after this time.

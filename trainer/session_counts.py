@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import polars as pl
 
 from desireline.trainer.clickmodels.click_log import ClickLog
-from desireline.trainer.k_anonymity import clients_by
+from desireline.trainer.logs.k_anonymity import clients_by
 
 _PAIR = ("query", "document_id")
 _PLACE = (*_PAIR, "position", "shown")

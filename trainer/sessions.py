@@ -8,12 +8,12 @@ import polars as pl
 from pydantic import BaseModel, Field
 
 from desireline.connectors.log_source import LogBatch
-from desireline.trainer.bots import BotConfig, bot_clients
-from desireline.trainer.health import LogHealth, RawCounts, examine
-from desireline.trainer.k_anonymity import known_to_enough
-from desireline.trainer.log_figures import EventCounts, count_events, draw
-from desireline.trainer.log_frames import TIME, LogFrames, gather
-from desireline.trainer.session_rows import (
+from desireline.trainer.logs.bots import BotConfig, bot_clients
+from desireline.trainer.logs.figures import EventCounts, count_events, draw
+from desireline.trainer.logs.frames import TIME, LogFrames, gather
+from desireline.trainer.logs.health import LogHealth, RawCounts, examine
+from desireline.trainer.logs.k_anonymity import known_to_enough
+from desireline.trainer.logs.session_rows import (
     ORDER,
     once_a_day,
     rows_of,

@@ -18,7 +18,7 @@ import torch
 
 from desireline.trainer.encoders.sentence_transformers import SentenceTransformerEncoder
 from desireline.trainer.evaluation import evaluate, rank_exact
-from desireline.trainer.general_suite import (
+from desireline.trainer.general.suite import (
     GeneralPart,
     builtin_suite,
     foreign,
@@ -30,7 +30,7 @@ from desireline.trainer.measures.ndcg import Ndcg
 from desireline.trainer.modes.chosen import train
 from desireline.trainer.pairs import PairSet
 from desireline.trainer.peers import peers
-from desireline.trainer.tuned import Progress, Tuned, interpolate, save_encoder
+from desireline.trainer.training.tuned import Progress, Tuned, interpolate, save_encoder
 
 _MEASURE = Ndcg(10)
 _DEVELOPMENT = 0.05

@@ -8,7 +8,7 @@ from typing import cast
 import polars as pl
 
 from desireline.trainer.sessions import Sessions
-from desireline.trainer.trust import JudgesConfig, may_judge, may_judge_before
+from desireline.trainer.trust.belief import JudgesConfig, may_judge, may_judge_before
 
 _BUCKETS = 2**32
 

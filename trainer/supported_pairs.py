@@ -2,7 +2,7 @@
 
 import polars as pl
 
-from desireline.trainer.k_anonymity import clients_by
+from desireline.trainer.logs.k_anonymity import clients_by
 from desireline.trainer.pairs import Pair, PairSet
 from desireline.trainer.sessions import Sessions
 

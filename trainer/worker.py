@@ -90,11 +90,11 @@ def run(job: AnyJob, events: TextIO) -> dict[str, object]:
 
 def _fit(job: FitJob, events: TextIO) -> dict[str, object]:
     """Train, export with proof, register."""
-    from desireline.trainer.export import export_onnx  # noqa: PLC0415 - seconds of torch
-    from desireline.trainer.launching import processes_for, run_together  # noqa: PLC0415
+    from desireline.trainer.forms.export import export_onnx  # noqa: PLC0415 - seconds of torch
     from desireline.trainer.peers import peers  # noqa: PLC0415
     from desireline.trainer.registry import Registry  # noqa: PLC0415
     from desireline.trainer.share_search import train_with_share  # noqa: PLC0415
+    from desireline.trainer.training.launching import processes_for, run_together  # noqa: PLC0415
 
     if (count := processes_for(job)) > 1:
         return run_together(job, count, partial(_say, events))
@@ -130,7 +130,7 @@ def _fit(job: FitJob, events: TextIO) -> dict[str, object]:
 
 def _fit_files(job: FitFilesJob, events: TextIO) -> dict[str, object]:
     from desireline.trainer.fit_job import fit_files  # noqa: PLC0415 - seconds of torch
-    from desireline.trainer.launching import processes_for, run_together  # noqa: PLC0415
+    from desireline.trainer.training.launching import processes_for, run_together  # noqa: PLC0415
 
     if (count := processes_for(job)) > 1:
         return run_together(job, count, partial(_say, events))
@@ -142,7 +142,7 @@ def _fit_files(job: FitFilesJob, events: TextIO) -> dict[str, object]:
 
 
 def _import(job: ImportJob) -> dict[str, object]:
-    from desireline.trainer.import_model import import_model  # noqa: PLC0415 - seconds of torch
+    from desireline.trainer.forms.import_model import import_model  # noqa: PLC0415 - seconds of torch
     from desireline.trainer.registry import Registry  # noqa: PLC0415
 
     template = TextTemplate(fields=job.template, separator=job.separator)
@@ -151,7 +151,7 @@ def _import(job: ImportJob) -> dict[str, object]:
 
 
 def _quantise(job: QuantiseJob) -> dict[str, object]:
-    from desireline.trainer.quantise import quantise  # noqa: PLC0415 - the trainer extra's onnx
+    from desireline.trainer.forms.quantise import quantise  # noqa: PLC0415 - the trainer extra's onnx
     from desireline.trainer.registry import Registry  # noqa: PLC0415
 
     manifest = quantise(Registry(job.registry), job.fingerprint)
@@ -163,7 +163,7 @@ def _miners_model(job: WriteQueriesJob | RerankJob, events: TextIO) -> dict[str,
 
 
 def _write_queries(job: WriteQueriesJob, events: TextIO) -> dict[str, object]:
-    from desireline.trainer.query_writer import write_queries  # noqa: PLC0415 - seconds of torch
+    from desireline.trainer.text_models.query_writer import write_queries  # noqa: PLC0415 - seconds of torch
 
     def progress(done: int, total: int) -> None:
         _say(events, "progress", {"name": "write_queries", "done": done, "total": total})
@@ -172,7 +172,7 @@ def _write_queries(job: WriteQueriesJob, events: TextIO) -> dict[str, object]:
 
 
 def _rerank(job: RerankJob, events: TextIO) -> dict[str, object]:
-    from desireline.trainer.cross_encoder import rerank  # noqa: PLC0415 - seconds of torch
+    from desireline.trainer.text_models.cross_encoder import rerank  # noqa: PLC0415 - seconds of torch
 
     def progress(done: int, total: int) -> None:
         _say(events, "progress", {"name": "rerank", "done": done, "total": total})

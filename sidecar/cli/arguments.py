@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from desireline.sidecar.durations import parse_duration
+from desireline.sidecar.configuration.durations import parse_duration
 
 TargetArgument = Annotated[
     str, typer.Argument(help="A target's name: [targets.NAME] in the configuration.")

@@ -2,8 +2,8 @@
 
 from itertools import zip_longest
 
-from desireline.sidecar.answer_changes import Answer, AnswerChanges, ChangedQuery
 from desireline.sidecar.cli.terminal import Terminal
+from desireline.sidecar.reports.answer_changes import Answer, AnswerChanges, ChangedQuery
 
 #: Queries of each kind, and answers of each; a page has room for more.
 _QUERIES, _ANSWERS = 3, 5

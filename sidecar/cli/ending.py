@@ -9,8 +9,8 @@ from desireline.sidecar.cli.exit_codes import ExitCode
 from desireline.sidecar.cli.ladder import show_ladder
 from desireline.sidecar.cli.parts import show_parts
 from desireline.sidecar.cli.terminal import Terminal
-from desireline.sidecar.cycle_report import CycleReport, Interval, Outcome
-from desireline.sidecar.judged_parts import GENERAL
+from desireline.sidecar.reports.cycle_report import CycleReport, Interval, Outcome
+from desireline.sidecar.reports.judged_parts import GENERAL
 from desireline.trainer.measures.base import label_of
 
 #: Columns that hold every ranker with its interval; where there are fewer, those of a name.

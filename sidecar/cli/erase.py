@@ -11,7 +11,7 @@ from desireline.sidecar.errors import NothingNamedError
 
 if TYPE_CHECKING:
     from desireline.sidecar.cli.terminal import Terminal
-    from desireline.sidecar.erasing import ErasureReport, What
+    from desireline.sidecar.erasing.erasure import ErasureReport, What
 
 _FROM_INPUT = "-"
 

@@ -10,8 +10,7 @@ from desireline.connectors.errors import DesirelineError
 from desireline.sidecar.cli.exit_codes import ExitCode
 from desireline.sidecar.cli.terminal import Terminal
 from desireline.sidecar.config import environment
-from desireline.sidecar.config_errors import ConfigError
-from desireline.sidecar.controls import RateError
+from desireline.sidecar.configuration.errors import ConfigError
 from desireline.sidecar.errors import (
     CutOverRefusedError,
     HoldError,
@@ -22,6 +21,7 @@ from desireline.sidecar.errors import (
     RunCancelledError,
     TargetUnknownError,
 )
+from desireline.sidecar.steering.controls import RateError
 
 _USAGE = (ConfigError, NothingNamedError, RateError, TargetUnknownError)
 _REFUSED = (

@@ -10,9 +10,9 @@ from desireline.connectors.errors import DesirelineError
 from desireline.sidecar.cli.session import globals_of, terminal_of
 from desireline.sidecar.cli.terminal import Terminal
 from desireline.sidecar.config import Config, parse_config
-from desireline.sidecar.config_errors import ConfigError
 from desireline.sidecar.config_reference import commented_file
-from desireline.sidecar.text_fields import propose_text_fields
+from desireline.sidecar.configuration.errors import ConfigError
+from desireline.sidecar.configuration.text_fields import propose_text_fields
 
 _NO_FIELDS = ("title",)
 

@@ -23,7 +23,7 @@ def intent(
 
     Next: `use = "filter"` or `"boost"` in the target's `intent` lets searches make use of it.
     """
-    from desireline.sidecar.intent_serving import intent_body  # noqa: PLC0415 - --help needs none
+    from desireline.sidecar.serving.intent import intent_body  # noqa: PLC0415 - --help needs none
 
     terminal = terminal_of(ctx)
     with opened(ctx, target) as (_, sidecar):

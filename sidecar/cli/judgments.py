@@ -83,7 +83,7 @@ def export(
         LONGEST_NAME,
         taken_by_plugin,
     )
-    from desireline.trainer import judgment_exchange as exchange  # noqa: PLC0415 - quick --help
+    from desireline.trainer.judging import judgment_exchange as exchange  # noqa: PLC0415 - quick --help
 
     at, asked = datetime.now(UTC), _queries_of(ctx, query_set, prefix)
     with opened(ctx, target) as (_, sidecar):
@@ -153,7 +153,7 @@ def import_(
     """
     terminal = terminal_of(ctx)
     from desireline.connectors import judgment_files as files  # noqa: PLC0415 - quick --help
-    from desireline.trainer import judgment_exchange as exchange  # noqa: PLC0415
+    from desireline.trainer.judging import judgment_exchange as exchange  # noqa: PLC0415
 
     kept = Path(source)
     if kept.is_file():
@@ -196,7 +196,7 @@ def _hand_over(
 
 def _note(ctx: typer.Context, target: str, **handed: Any) -> None:
     """Remember where labels went: `desireline erase` looks there."""
-    from desireline.sidecar.exports import Export, keep_export  # noqa: PLC0415 - as above
+    from desireline.sidecar.erasing.exports import Export, keep_export  # noqa: PLC0415 - as above
 
     with opened(ctx, target) as (_, sidecar):
         keep_export(sidecar.parts(target).store, target, Export(**handed))

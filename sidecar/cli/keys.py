@@ -4,9 +4,9 @@ from typing import Annotated
 
 import typer
 
-from desireline.sidecar.api_keys import ApiKeyError, Key, Scope
 from desireline.sidecar.cli.global_options import EPILOG
 from desireline.sidecar.cli.session import opened, terminal_of
+from desireline.sidecar.on_request.api_keys import ApiKeyError, Key, Scope
 
 keys = typer.Typer(
     no_args_is_help=True,

@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 
 from desireline.sidecar.cli.terminal import Terminal
-from desireline.sidecar.cost_scale import CostScale
-from desireline.sidecar.cycle_report import Ladder, Rung
-from desireline.sidecar.durations import format_duration
+from desireline.sidecar.configuration.durations import format_duration
+from desireline.sidecar.reports.cost_scale import CostScale
+from desireline.sidecar.reports.cycle_report import Ladder, Rung
 from desireline.trainer.measures.base import label_of
 
 _COLUMNS, _ROWS = 60, 7

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from desireline.sidecar.cli.terminal import Terminal
-from desireline.sidecar.log_words import (
+from desireline.sidecar.reports.log_words import (
     ENOUGH_IMPRESSIONS,
     Report,
     enough,

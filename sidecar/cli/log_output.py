@@ -1,6 +1,6 @@
 """Where the log of a command goes: stderr, as lines for people or JSON for collectors."""
 
-from desireline.sidecar.telemetry import configure_logs
+from desireline.sidecar.reports.telemetry import configure_logs
 
 
 def configure_log(*, level: int, as_json: bool) -> None:

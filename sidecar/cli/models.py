@@ -9,12 +9,12 @@ import typer
 from desireline.sidecar.cli.exit_codes import ExitCode
 from desireline.sidecar.cli.global_options import EPILOG
 from desireline.sidecar.cli.session import opened, terminal_of
-from desireline.sidecar.config_errors import ConfigError
+from desireline.sidecar.configuration.errors import ConfigError
 
 if TYPE_CHECKING:
-    from desireline.sidecar.model_records import ModelRecord
+    from desireline.sidecar.models.records import ModelRecord
     from desireline.sidecar.operations import Sidecar
-    from desireline.trainer.manifest import Manifest
+    from desireline.trainer.models.manifest import Manifest
 
 models = typer.Typer(
     no_args_is_help=True,
@@ -64,7 +64,7 @@ def show(ctx: typer.Context, name: _Name) -> None:
     Next: `desireline models export 3f9a1c0b ./encoder` writes it beside the files.
     """
     terminal = terminal_of(ctx)
-    from desireline.sidecar.model_card import model_card  # noqa: PLC0415 - quick --help
+    from desireline.sidecar.models.card import model_card  # noqa: PLC0415 - quick --help
 
     with opened(ctx) as (_, sidecar):
         record = sidecar.model(name)
@@ -186,7 +186,7 @@ def keygen(
     Next: name the file in `registry.signing_key_file`, the line in `registry.trusted_keys`.
     """
     terminal = terminal_of(ctx)
-    from desireline.sidecar.signing_keys import make_key  # noqa: PLC0415 - quick --help
+    from desireline.sidecar.models.signing_keys import make_key  # noqa: PLC0415 - quick --help
 
     public = make_key(file)
     terminal.result({"file": str(file), "public_key": public.text, "key": public.id})

@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from textwrap import wrap
 
 from desireline.sidecar.cli.terminal import Terminal
-from desireline.sidecar.cycle_report import Interval, JudgedPart
-from desireline.sidecar.judged_parts import GainScale, in_groups
+from desireline.sidecar.reports.cycle_report import Interval, JudgedPart
+from desireline.sidecar.reports.judged_parts import GainScale, in_groups
 from desireline.trainer.measures.base import label_of
 
 _WIDTH = 31

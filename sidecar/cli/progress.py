@@ -18,7 +18,7 @@ from rich.progress import (
 from rich.text import Text
 
 from desireline.sidecar.cli.printable import printable
-from desireline.sidecar.reporting import twentieths
+from desireline.sidecar.reports.reporting import twentieths
 
 _NAME_WIDTH = 11
 #: Before this a rate would be that of the clock, not of the work.

@@ -12,7 +12,7 @@ from desireline.sidecar.cli.session import opened, terminal_of
 from desireline.sidecar.cli.terminal import Terminal
 
 if TYPE_CHECKING:
-    from desireline.sidecar.plan import ReindexPlan
+    from desireline.sidecar.on_request.plan import ReindexPlan
 
 
 class WayOption(StrEnum):

@@ -12,11 +12,11 @@ from desireline.connectors.errors import LogFormatError
 from desireline.sidecar.cli.session import globals_of, opened, terminal_of
 from desireline.sidecar.cli.terminal import Terminal
 from desireline.sidecar.config import load_config
-from desireline.sidecar.reporting import Reporter
+from desireline.sidecar.reports.reporting import Reporter
 
 if TYPE_CHECKING:
     from desireline.connectors.opensearch_client import OpenSearchSettings
-    from desireline.sidecar.simulating import Rank, Simulated, Users
+    from desireline.sidecar.simulating.written_log import Rank, Simulated, Users
     from desireline.trainer.measures.base import Qrels
 
 _USERS, _PAGES, _MESS = "Who searches", "What they see", "What goes wrong"
@@ -132,8 +132,8 @@ def simulate(
     """
     terminal = terminal_of(ctx)
     _check(target, out=out, into=into, needs_index=run is None and ranked_by != "noisy")
-    from desireline.sidecar import simulating  # noqa: PLC0415 - --help stays quick
-    from desireline.trainer.known_answers import read_known_answers  # noqa: PLC0415
+    from desireline.sidecar.simulating import written_log as simulating  # noqa: PLC0415 - --help stays quick
+    from desireline.trainer.simulation.known_answers import read_known_answers  # noqa: PLC0415
 
     answers = read_known_answers(truth, split=split)
     asked = simulating.read_settings(settings) if settings else simulating.Users()
@@ -211,8 +211,8 @@ def _ranking(
     reporter: Reporter,
 ) -> Iterator["Rank"]:
     """Give what answers the queries, for as long as it is open."""
-    from desireline.sidecar import simulating  # noqa: PLC0415 - --help stays quick
-    from desireline.trainer.known_answers import read_run  # noqa: PLC0415
+    from desireline.sidecar.simulating import written_log as simulating  # noqa: PLC0415 - --help stays quick
+    from desireline.trainer.simulation.known_answers import read_run  # noqa: PLC0415
 
     if run is not None:
         pages = read_run(run)

@@ -10,7 +10,7 @@ from desireline.sidecar.cli.session import opened, terminal_of
 from desireline.sidecar.cli.terminal import Terminal
 from desireline.sidecar.cli.watch import Watch
 from desireline.sidecar.config import Config
-from desireline.sidecar.config_errors import ConfigError
+from desireline.sidecar.configuration.errors import ConfigError
 
 if TYPE_CHECKING:
     from desireline.sidecar.operations import Sidecar

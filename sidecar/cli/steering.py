@@ -8,7 +8,7 @@ import typer
 
 from desireline.sidecar.cli.arguments import TargetArgument
 from desireline.sidecar.cli.session import opened, terminal_of
-from desireline.sidecar.controls import RateError, Wish
+from desireline.sidecar.steering.controls import RateError, Wish
 
 _OFF = "off"
 

@@ -11,8 +11,8 @@ from desireline.sidecar.cli.arguments import ThreadsOption, seconds_of, whole_pa
 from desireline.sidecar.cli.session import globals_of, terminal_of
 from desireline.sidecar.cli.terminal import Terminal
 from desireline.sidecar.config import child_environment, load_config, secret
-from desireline.sidecar.query_endpoint import QueryEndpoint
-from desireline.sidecar.text_model_config import INSTRUCTION, EndpointWriterConfig
+from desireline.sidecar.configuration.text_models import INSTRUCTION, EndpointWriterConfig
+from desireline.sidecar.learning.query_endpoint import QueryEndpoint
 from desireline.sidecar.worker_process import WorkerProcess
 from desireline.trainer.jobs import SynthesizeJob
 from desireline.trainer.synthesis.settings import SynthesisSettings

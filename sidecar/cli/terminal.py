@@ -12,7 +12,7 @@ from rich.text import Text
 
 from desireline.sidecar.cli.printable import printable
 from desireline.sidecar.cli.progress import LineReporter, RichReporter
-from desireline.sidecar.reporting import JsonReporter, LogReporter, Reporter, TeeReporter
+from desireline.sidecar.reports.reporting import JsonReporter, LogReporter, Reporter, TeeReporter
 
 #: Columns where there is no window: files and pipes wrap nothing.
 _WIDE = 200

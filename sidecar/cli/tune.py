@@ -7,7 +7,7 @@ import typer
 from desireline.sidecar.cli.arguments import TargetArgument
 from desireline.sidecar.cli.ending import end_with
 from desireline.sidecar.cli.session import opened, terminal_of
-from desireline.sidecar.tune_config import WantedMode
+from desireline.sidecar.configuration.tune import WantedMode
 
 
 def tune(

@@ -10,8 +10,8 @@ from desireline.sidecar.cli.session import opened, terminal_of
 from desireline.sidecar.cli.terminal import Terminal
 
 if TYPE_CHECKING:
-    from desireline.sidecar.vector_spaces import Survey
-    from desireline.sidecar.verification import Verification
+    from desireline.sidecar.proof.vector_spaces import Survey
+    from desireline.sidecar.proof.verification import Verification
 
 _SURVEYED = 500
 

@@ -17,8 +17,8 @@ from rich.text import Text
 from desireline.connectors.errors import ConnectorError
 from desireline.sidecar.cli.exit_codes import ExitCode
 from desireline.sidecar.cli.terminal import Terminal
-from desireline.sidecar.run_status import Pulse
-from desireline.sidecar.steering import under_way
+from desireline.sidecar.steering.hand import under_way
+from desireline.sidecar.steering.run_status import Pulse
 
 #: Coverage is a count over the index; it is not asked for at every look.
 _LOOKS_A_COUNT = 10

@@ -7,8 +7,8 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
-from desireline.sidecar.answer_changes import AnswerChanges
-from desireline.sidecar.cycle_report import CycleReport, Interval
+from desireline.sidecar.reports.answer_changes import AnswerChanges
+from desireline.sidecar.reports.cycle_report import CycleReport, Interval
 
 _GAIN_GOAL = 0.10
 _SECONDS_GOAL = 360.0

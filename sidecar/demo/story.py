@@ -15,25 +15,30 @@ from typing import Literal, cast
 
 from desireline.connectors.search_engine import Application
 from desireline.connectors.ubi_indexes import UbiIndexes
-from desireline.sidecar.answer_changes import EXAMPLES, AnswerChanges, tell_changes
 from desireline.sidecar.answering import answering
 from desireline.sidecar.config import Config, load_config
-from desireline.sidecar.cycle_report import CycleReport
 from desireline.sidecar.demo.occupations import TEXT_FIELDS, Occupations, load_occupations
 from desireline.sidecar.demo.opensearch_node import acquire_node
 from desireline.sidecar.demo.report import DemoReport, plain
 from desireline.sidecar.demo.traffic import HttpSearch, Traffic, TrafficReport
 from desireline.sidecar.demo.ubi_bulk import EVENTS, QUERIES, bulk_lines
 from desireline.sidecar.errors import SidecarError
-from desireline.sidecar.examination import MEASURES, Examination, examine, rendered_documents
+from desireline.sidecar.judging.examination import (
+    MEASURES,
+    Examination,
+    examine,
+    rendered_documents,
+)
 from desireline.sidecar.operations import Sidecar
-from desireline.sidecar.reporting import Reporter
+from desireline.sidecar.reports.answer_changes import EXAMPLES, AnswerChanges, tell_changes
+from desireline.sidecar.reports.cycle_report import CycleReport
+from desireline.sidecar.reports.reporting import Reporter
 from desireline.sidecar.target import Target
 from desireline.sidecar.wiring import open_sidecar, opensearch_settings
-from desireline.trainer.changes import largest_changes
 from desireline.trainer.evaluation import rank_exact
+from desireline.trainer.judging.changes import largest_changes
 from desireline.trainer.measures.base import Run
-from desireline.trainer.simulation import SimulatedLog, SimulationConfig, simulate
+from desireline.trainer.simulation.users import SimulatedLog, SimulationConfig, simulate
 
 TARGET = "demo-occupations"
 INDEX = "desireline-demo-occupations"

@@ -2,13 +2,13 @@
 
 from starlette.requests import Request
 
-from desireline.sidecar.api_keys import ApiKeys, Key
 from desireline.sidecar.http.refusals import ForbiddenError, UnauthenticatedError
 from desireline.sidecar.http.requests import Call, bearer, read_body
 from desireline.sidecar.http.routes import Route, Shown
 from desireline.sidecar.http.settings import HttpSettings
 from desireline.sidecar.http.sign_in_page import SignInPage, require_our_form
 from desireline.sidecar.http.threads import Threads
+from desireline.sidecar.on_request.api_keys import ApiKeys, Key
 
 _LONGEST_KEY = 200
 

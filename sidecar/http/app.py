@@ -16,7 +16,6 @@ from starlette.types import Receive, Send
 from starlette.types import Scope as AsgiScope
 
 from desireline.connectors.errors import DesirelineError
-from desireline.sidecar.api_keys import ApiKeys, Scope
 from desireline.sidecar.http.admin import Admin
 from desireline.sidecar.http.admission import Admission, SignInNeededError
 from desireline.sidecar.http.embedded_search import EmbeddedSearch
@@ -38,7 +37,8 @@ from desireline.sidecar.http.sign_ins import SignIns
 from desireline.sidecar.http.steering import Steering
 from desireline.sidecar.http.threads import Threads
 from desireline.sidecar.http.upstream import Upstream
-from desireline.sidecar.telemetry import Metrics
+from desireline.sidecar.on_request.api_keys import ApiKeys, Scope
+from desireline.sidecar.reports.telemetry import Metrics
 
 _log = structlog.get_logger(__name__)
 

@@ -3,8 +3,8 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from desireline.sidecar.answer_changes import Answer, AnswerChanges, ChangedQuery
 from desireline.sidecar.http.markup import Child, Markup, element
+from desireline.sidecar.reports.answer_changes import Answer, AnswerChanges, ChangedQuery
 
 
 def changes_section(report: Mapping[str, Any]) -> Markup | None:

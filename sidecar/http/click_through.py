@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from desireline.sidecar.http.markup import Markup, element, render
-from desireline.sidecar.log_words import ENOUGH_IMPRESSIONS, enough, share
+from desireline.sidecar.reports.log_words import ENOUGH_IMPRESSIONS, enough, share
 
 _WIDTH = 640
 _HEIGHT = 200

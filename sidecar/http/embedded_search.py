@@ -20,8 +20,8 @@ from desireline.sidecar.http.operations import Operations
 from desireline.sidecar.http.refusals import RequestRefusedError
 from desireline.sidecar.http.settings import HttpSettings
 from desireline.sidecar.http.threads import Threads
-from desireline.sidecar.serving import TargetFields
-from desireline.sidecar.telemetry import Metrics
+from desireline.sidecar.reports.telemetry import Metrics
+from desireline.sidecar.serving.live import TargetFields
 
 _SIZE = 10
 _ANSWERED = (

@@ -25,7 +25,7 @@ from desireline.sidecar.http.refusals import (
 )
 from desireline.sidecar.http.requests import Call, json_object
 from desireline.sidecar.http.settings import HttpSettings
-from desireline.sidecar.serving import LiveGeneration
+from desireline.sidecar.serving.live import LiveGeneration
 
 _FINGERPRINT = re.compile(r"(sha256:)?[0-9a-f]{16,64}")
 _KNOWN = frozenset({"input", "model", "encoding_format", "input_type", "dimensions", "user"})

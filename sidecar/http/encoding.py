@@ -13,7 +13,7 @@ import numpy as np
 from desireline.connectors.documents import Vectors
 from desireline.sidecar.http.refusals import BusyError
 from desireline.sidecar.http.settings import HttpSettings
-from desireline.sidecar.telemetry import Metrics
+from desireline.sidecar.reports.telemetry import Metrics
 from desireline.trainer.encoders.base import Encoder
 
 Kind = Literal["query", "document"]

@@ -15,8 +15,8 @@ from desireline.sidecar.http.operations import Operations
 from desireline.sidecar.http.refusals import NotFoundError, RequestRefusedError, TooLargeError
 from desireline.sidecar.http.requests import Call, json_object
 from desireline.sidecar.http.settings import HttpSettings
-from desireline.sidecar.intent_serving import Applied, Use, intent_body
-from desireline.sidecar.telemetry import Metrics
+from desireline.sidecar.reports.telemetry import Metrics
+from desireline.sidecar.serving.intent import Applied, Use, intent_body
 
 _KNOWN = frozenset({"target", "query"})
 

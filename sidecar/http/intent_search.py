@@ -9,7 +9,7 @@ from starlette.responses import Response
 
 from desireline.connectors.search_engine import Similarity
 from desireline.sidecar.http.neural import Meant
-from desireline.sidecar.intent_serving import Applied
+from desireline.sidecar.serving.intent import Applied
 
 #: Hits that OpenSearch returns where nobody says how many.
 _SIZE = 10

@@ -3,10 +3,10 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from desireline.sidecar.cost_scale import CostScale
-from desireline.sidecar.cycle_report import Rung
-from desireline.sidecar.durations import format_duration
+from desireline.sidecar.configuration.durations import format_duration
 from desireline.sidecar.http.markup import Markup, element
+from desireline.sidecar.reports.cost_scale import CostScale
+from desireline.sidecar.reports.cycle_report import Rung
 
 #: By what became of a rung: the colours of states.
 COLOURS = {"kept": "live", "would pass": "ready", "refused": "failed"}

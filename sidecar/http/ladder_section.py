@@ -3,11 +3,11 @@
 from collections.abc import Mapping
 from typing import Any
 
-from desireline.sidecar.cycle_report import Ladder, Rung
-from desireline.sidecar.durations import format_duration
+from desireline.sidecar.configuration.durations import format_duration
 from desireline.sidecar.http.ladder_plot import COLOURS, ladder_plot
 from desireline.sidecar.http.markup import Child, Markup, element
 from desireline.sidecar.http.page_parts import NOTHING, table
+from desireline.sidecar.reports.cycle_report import Ladder, Rung
 from desireline.trainer.measures.base import label_of
 
 

@@ -6,7 +6,6 @@ from urllib.parse import quote
 
 from starlette.responses import Response
 
-from desireline.sidecar.api_keys import Scope
 from desireline.sidecar.http.admin import audit, known_target
 from desireline.sidecar.http.click_through import click_through
 from desireline.sidecar.http.markup import Child, Markup, element
@@ -17,7 +16,14 @@ from desireline.sidecar.http.requests import Call
 from desireline.sidecar.http.routes import Handler, Route, Shown, path
 from desireline.sidecar.http.sign_ins import SignIn
 from desireline.sidecar.http.threads import Threads
-from desireline.sidecar.log_words import Report, lacking, next_step, parts, positions_sentence
+from desireline.sidecar.on_request.api_keys import Scope
+from desireline.sidecar.reports.log_words import (
+    Report,
+    lacking,
+    next_step,
+    parts,
+    positions_sentence,
+)
 
 _REFRESH_S = 3
 

@@ -6,7 +6,7 @@ from typing import Any, TypeAlias
 from desireline.sidecar.http.markup import Child, Markup, element, render
 from desireline.sidecar.http.page_parts import NOTHING, table
 from desireline.sidecar.http.picture import bars
-from desireline.sidecar.judged_parts import GENERAL
+from desireline.sidecar.reports.judged_parts import GENERAL
 from desireline.trainer.measures.base import label_of
 
 _RANKERS = {"bm25": "BM25", "base": "Base", "incumbent": "Incumbent", "candidate": "Candidate"}

@@ -3,10 +3,10 @@
 from typing import Any, Literal, Protocol
 
 from desireline.connectors.search_engine import Hit
-from desireline.sidecar.controls import Answer, Wish
-from desireline.sidecar.erasing import ErasureReport
-from desireline.sidecar.intent_serving import Answered, Intents
-from desireline.sidecar.serving import ClusterAddress, LiveGeneration, TargetFields
+from desireline.sidecar.erasing.erasure import ErasureReport
+from desireline.sidecar.serving.intent import Answered, Intents
+from desireline.sidecar.serving.live import ClusterAddress, LiveGeneration, TargetFields
+from desireline.sidecar.steering.controls import Answer, Wish
 
 
 class Operations(Protocol):

@@ -8,8 +8,6 @@ from urllib.parse import quote
 from starlette.responses import Response
 
 from desireline.connectors.errors import DesirelineError
-from desireline.sidecar.api_keys import Scope
-from desireline.sidecar.cycle_report import LoggedClicks
 from desireline.sidecar.http import page_parts as parts
 from desireline.sidecar.http.admin import audit, known_target
 from desireline.sidecar.http.changes_section import changes_section
@@ -27,6 +25,8 @@ from desireline.sidecar.http.run_page import run_section
 from desireline.sidecar.http.settings import HttpSettings
 from desireline.sidecar.http.sign_ins import SignIn
 from desireline.sidecar.http.threads import Threads
+from desireline.sidecar.on_request.api_keys import Scope
+from desireline.sidecar.reports.cycle_report import LoggedClicks
 
 _TRIED = 10
 

@@ -6,9 +6,9 @@ from string import ascii_lowercase
 from typing import Any
 
 from desireline.connectors.search_engine import Hit
-from desireline.sidecar.durations import format_duration
+from desireline.sidecar.configuration.durations import format_duration
 from desireline.sidecar.http.markup import Child, Markup, element
-from desireline.sidecar.serving import LiveGeneration
+from desireline.sidecar.serving.live import LiveGeneration
 
 NOTHING = "\N{EN DASH}"
 _SHOWN_CHARACTERS = 160

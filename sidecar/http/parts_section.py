@@ -5,7 +5,7 @@ from typing import Any
 
 from desireline.sidecar.http.markup import Markup, element
 from desireline.sidecar.http.page_parts import table
-from desireline.sidecar.judged_parts import GainScale, in_groups
+from desireline.sidecar.reports.judged_parts import GainScale, in_groups
 from desireline.trainer.measures.base import label_of
 
 _WIDTH, _HEIGHT = 220, 18

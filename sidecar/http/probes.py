@@ -9,7 +9,7 @@ from starlette.responses import Response
 from desireline.connectors.errors import DesirelineError
 from desireline.sidecar.http.operations import Operations
 from desireline.sidecar.http.requests import Call
-from desireline.sidecar.telemetry import Metrics
+from desireline.sidecar.reports.telemetry import Metrics
 
 
 class Probes:

@@ -9,7 +9,7 @@ from starlette.responses import Response
 from desireline.connectors import errors as connectors
 from desireline.connectors.errors import DesirelineError
 from desireline.sidecar import errors as sidecar
-from desireline.sidecar.controls import RateError
+from desireline.sidecar.steering.controls import RateError
 
 
 class RequestRefusedError(DesirelineError):

@@ -9,10 +9,10 @@ from urllib.parse import parse_qsl
 import orjson
 from starlette.requests import ClientDisconnect, Request
 
-from desireline.sidecar.api_keys import Key
 from desireline.sidecar.http.refusals import RequestRefusedError, TooLargeError
 from desireline.sidecar.http.settings import HttpSettings
 from desireline.sidecar.http.sign_ins import SignIn
+from desireline.sidecar.on_request.api_keys import Key
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

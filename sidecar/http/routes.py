@@ -7,9 +7,9 @@ from enum import StrEnum
 
 from starlette.responses import Response
 
-from desireline.sidecar.api_keys import Scope
 from desireline.sidecar.http.refusals import MethodNotAllowedError, NotFoundError
 from desireline.sidecar.http.requests import Call
+from desireline.sidecar.on_request.api_keys import Scope
 
 Handler = Callable[[Call], Awaitable[Response]]
 

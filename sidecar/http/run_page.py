@@ -6,8 +6,6 @@ from urllib.parse import quote
 
 from starlette.responses import Response
 
-from desireline.sidecar.api_keys import Scope
-from desireline.sidecar.controls import Wish
 from desireline.sidecar.http.admin import audit, known_target
 from desireline.sidecar.http.markup import Child, Markup, element
 from desireline.sidecar.http.operations import Operations
@@ -18,7 +16,9 @@ from desireline.sidecar.http.requests import Call, form_fields
 from desireline.sidecar.http.routes import Handler, Route, Shown, path
 from desireline.sidecar.http.sign_ins import SignIn
 from desireline.sidecar.http.threads import Threads
-from desireline.sidecar.steering import under_way
+from desireline.sidecar.on_request.api_keys import Scope
+from desireline.sidecar.steering.controls import Wish
+from desireline.sidecar.steering.hand import under_way
 
 _REFRESH_S = 3
 _WORDS = {

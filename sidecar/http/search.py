@@ -27,9 +27,9 @@ from desireline.sidecar.http.requests import Call, json_object
 from desireline.sidecar.http.search_parameters import PARAMETERS
 from desireline.sidecar.http.settings import HttpSettings
 from desireline.sidecar.http.upstream import Upstream
-from desireline.sidecar.intent_serving import Applied, Use
-from desireline.sidecar.serving import LiveGeneration, TargetFields
-from desireline.sidecar.telemetry import Metrics
+from desireline.sidecar.reports.telemetry import Metrics
+from desireline.sidecar.serving.intent import Applied, Use
+from desireline.sidecar.serving.live import LiveGeneration, TargetFields
 
 _SOURCE_PARAMETERS = frozenset({"_source", "_source_excludes", "_source_includes", "stored_fields"})
 

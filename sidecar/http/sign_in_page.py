@@ -6,7 +6,6 @@ import structlog
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
-from desireline.sidecar.api_keys import Scope
 from desireline.sidecar.http.markup import Markup, element
 from desireline.sidecar.http.page_frame import form, page, page_headers
 from desireline.sidecar.http.refusals import ForbiddenError
@@ -15,6 +14,7 @@ from desireline.sidecar.http.routes import Route, Shown, path
 from desireline.sidecar.http.settings import HttpSettings
 from desireline.sidecar.http.sign_ins import SignIn, SignIns
 from desireline.sidecar.http.threads import Threads
+from desireline.sidecar.on_request.api_keys import Scope
 
 _log = structlog.get_logger(__name__)
 

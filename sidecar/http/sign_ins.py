@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 
 from desireline.connectors.errors import StateConflictError
 from desireline.connectors.state_store import Record
-from desireline.sidecar.api_keys import ApiKeys, Key
+from desireline.sidecar.on_request.api_keys import ApiKeys, Key
 
 SIGN_IN = "sign_in"
 

@@ -6,8 +6,6 @@ from typing import Any, Literal
 import orjson
 from starlette.responses import Response
 
-from desireline.sidecar.api_keys import Scope
-from desireline.sidecar.controls import Wish
 from desireline.sidecar.http.admin import audit, known_target
 from desireline.sidecar.http.bodies import (
     CancelBody,
@@ -23,6 +21,8 @@ from desireline.sidecar.http.operations import Operations
 from desireline.sidecar.http.requests import Call
 from desireline.sidecar.http.routes import Handler, Route, path
 from desireline.sidecar.http.threads import Threads
+from desireline.sidecar.on_request.api_keys import Scope
+from desireline.sidecar.steering.controls import Wish
 
 
 class Steering:

@@ -10,7 +10,7 @@ from starlette.responses import Response
 
 from desireline.sidecar.http.refusals import UpstreamError
 from desireline.sidecar.http.settings import HttpSettings
-from desireline.sidecar.serving import ClusterAddress
+from desireline.sidecar.serving.live import ClusterAddress
 
 #: Headers of the cluster's answer that reach the caller.
 _PASSED = ("content-type", "content-encoding", "warning")

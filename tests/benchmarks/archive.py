@@ -33,9 +33,9 @@ import counting
 from desireline.connectors.events import Action, Query
 from desireline.connectors.log_source import Cursor, LogBatch
 from desireline.connectors.logs.files import FileLogsConfig
-from desireline.sidecar.event_archive import EventArchive
-from desireline.sidecar.event_sample import frames_within
-from desireline.sidecar.pulling import pull_into
+from desireline.sidecar.archive.event_archive import EventArchive
+from desireline.sidecar.archive.pulling import pull_into
+from desireline.sidecar.archive.sample import frames_within
 from desireline.trainer.sessions import SessionConfig, join_sessions
 
 EVENTS, QUICK_EVENTS = 4_000_000, 800_000

@@ -22,10 +22,10 @@ from desireline.sidecar.backfill import BackfillReport, backfill
 from desireline.sidecar.config import parse_config
 from desireline.sidecar.demo.occupations import TEXT_FIELDS, load_occupations
 from desireline.sidecar.generations import Generation
-from desireline.sidecar.reporting import SilentReporter
+from desireline.sidecar.reports.reporting import SilentReporter
 from desireline.sidecar.target import Target
 from desireline.sidecar.wiring import open_sidecar
-from desireline.trainer.import_model import import_model
+from desireline.trainer.forms.import_model import import_model
 
 INDEX = "occupations"
 COPIES = 100

@@ -31,14 +31,14 @@ from desireline.connectors.documents import TextTemplate, Vectors
 from desireline.trainer.bridge import register_bridge
 from desireline.trainer.encoders.base import Encoder
 from desireline.trainer.evaluation import evaluate, rank_exact
-from desireline.trainer.export import export_onnx
-from desireline.trainer.import_model import import_model, packaged_minilm
+from desireline.trainer.forms.export import export_onnx
+from desireline.trainer.forms.import_model import import_model, packaged_minilm
 from desireline.trainer.jobs import FitConfig, FitJob
-from desireline.trainer.manifest import Provenance
 from desireline.trainer.measures.base import Run
 from desireline.trainer.measures.recall import Recall
+from desireline.trainer.models.manifest import Provenance
 from desireline.trainer.registry import Registry
-from desireline.trainer.tuning import tune
+from desireline.trainer.training.tuning import tune
 
 DATA = Path(__file__).parents[3] / "shared" / "data"
 WORLDS = ("onet", "tldr")

@@ -32,23 +32,23 @@ from desireline.connectors.documents import TextTemplate
 from desireline.connectors.search_engine import Hit
 from desireline.sidecar.demo.occupations import TEXT_FIELDS, Truth, load_occupations
 from desireline.trainer.clickmodels.latent_relevance import LatentRelevance
-from desireline.trainer.document_text import DocumentText
+from desireline.trainer.documents.pair_features import describe_pairs
+from desireline.trainer.documents.text import DocumentText
 from desireline.trainer.encoders.sentence_transformers import SentenceTransformerEncoder
 from desireline.trainer.evaluation import rank_exact
-from desireline.trainer.import_model import packaged_minilm
+from desireline.trainer.forms.import_model import packaged_minilm
 from desireline.trainer.jobs import FitConfig
 from desireline.trainer.judgments import judge
 from desireline.trainer.measures.base import Run
 from desireline.trainer.measures.reciprocal_rank import ReciprocalRank
 from desireline.trainer.miners.base import Material, Search, mine
 from desireline.trainer.miners.likeness import Likeness
-from desireline.trainer.pair_features import describe_pairs
 from desireline.trainer.pairs import PairSet
 from desireline.trainer.sessions import Sessions, to_sessions
-from desireline.trainer.simulation import SimulationConfig, simulate
+from desireline.trainer.simulation.users import SimulationConfig, simulate
 from desireline.trainer.splits import split_forward
-from desireline.trainer.trust import TrustConfig, trust
-from desireline.trainer.tuning import tune_pairs
+from desireline.trainer.training.tuning import tune_pairs
+from desireline.trainer.trust.belief import TrustConfig, trust
 
 MEASURE = ReciprocalRank(20)
 SHOWN, DEPTH = 20, 30

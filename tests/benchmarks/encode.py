@@ -27,8 +27,8 @@ from sentence_transformers import SentenceTransformer
 
 from desireline.trainer import model_files
 from desireline.trainer.encoders.onnx import OnnxEncoder
-from desireline.trainer.export import export_onnx
-from desireline.trainer.import_model import packaged_minilm
+from desireline.trainer.forms.export import export_onnx
+from desireline.trainer.forms.import_model import packaged_minilm
 
 ONET = Path(__file__).parents[2] / "sidecar" / "demo" / "onet"
 OURS = "desireline onnx"

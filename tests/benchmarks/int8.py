@@ -3,9 +3,10 @@
     python tests/benchmarks/int8.py [--quick] [--json FILE]
 
 For each set: the 1st percentile of the cosines and the share of the first ten answers that stay,
-by the very function that a cycle asks (`desireline.trainer.parity`) and by the defaults that it is
-held against; and nDCG@10 of both forms with a paired bootstrap interval of the difference. MiniLM
-is not trained and nothing is chosen by the test queries; the sample of them is drawn by seed 0.
+by the very function that a cycle asks (`desireline.trainer.forms.parity`) and by the defaults that
+it is held against; and nDCG@10 of both forms with a paired bootstrap interval of the difference.
+MiniLM is not trained and nothing is chosen by the test queries; the sample of them is drawn by seed
+0.
 """
 
 import argparse
@@ -22,11 +23,11 @@ from mining.worlds import World, load
 from desireline.connectors.documents import TextTemplate
 from desireline.trainer.evaluation import compare as difference
 from desireline.trainer.evaluation import evaluate, rank_exact
+from desireline.trainer.forms.import_model import MINILM, import_model
+from desireline.trainer.forms.parity import compare
+from desireline.trainer.forms.quantise import quantise
 from desireline.trainer.gate import GateConfig
-from desireline.trainer.import_model import MINILM, import_model
 from desireline.trainer.measures.ndcg import Ndcg
-from desireline.trainer.parity import compare
-from desireline.trainer.quantise import quantise
 from desireline.trainer.registry import Registry
 
 DATA = Path(__file__).parents[3] / "shared" / "data"

@@ -35,7 +35,7 @@ from training.lessons_of import drawn, pairs_of_clicks, true_pairs
 
 from desireline.connectors.documents import Vectors
 from desireline.trainer.encoders.sentence_transformers import SentenceTransformerEncoder
-from desireline.trainer.import_model import packaged_minilm
+from desireline.trainer.forms.import_model import packaged_minilm
 from desireline.trainer.intent.head import IntentHead
 from desireline.trainer.intent.learning import Lesson, learn_head
 from desireline.trainer.intent.lessons import IntentLessons, intent_lessons

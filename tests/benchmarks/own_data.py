@@ -23,7 +23,7 @@ from mining.worlds import Truth, World, load
 
 from desireline.trainer.encoders.sentence_transformers import SentenceTransformerEncoder
 from desireline.trainer.evaluation import Evaluation, compare, evaluate, rank_exact
-from desireline.trainer.import_model import packaged_minilm
+from desireline.trainer.forms.import_model import packaged_minilm
 from desireline.trainer.measures.base import Run, parse
 
 DATA = Path(__file__).parents[3] / "shared" / "data"

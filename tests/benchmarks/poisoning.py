@@ -32,15 +32,15 @@ from desireline.connectors.documents import TextTemplate
 from desireline.connectors.log_source import LogBatch
 from desireline.sidecar.demo.occupations import TEXT_FIELDS, load_occupations
 from desireline.trainer.clickmodels.latent_relevance import LatentRelevance
-from desireline.trainer.document_text import DocumentText
+from desireline.trainer.documents.pair_features import describe_pairs
+from desireline.trainer.documents.text import DocumentText
 from desireline.trainer.judgments import judge
 from desireline.trainer.miners.base import Material, mine_all
 from desireline.trainer.miners.clicked import Clicked
-from desireline.trainer.pair_features import describe_pairs
 from desireline.trainer.sessions import Sessions, to_sessions
-from desireline.trainer.simulation import SimulatedLog, SimulationConfig, simulate
+from desireline.trainer.simulation.users import SimulatedLog, SimulationConfig, simulate
 from desireline.trainer.splits import split_forward
-from desireline.trainer.trust import TrustConfig, trust
+from desireline.trainer.trust.belief import TrustConfig, trust
 
 SHARES = (0.001, 0.01, 0.05, 0.1)
 QUICK_SHARES = (0.01, 0.1)

@@ -30,9 +30,9 @@ from corpus import FIELDS, documents, queries, short_documents
 
 from desireline.connectors.documents import TextTemplate
 from desireline.sidecar.demo.opensearch_node import opensearch_node
-from desireline.trainer.import_model import import_model, packaged_minilm
-from desireline.trainer.manifest import Provenance
-from desireline.trainer.quantise import quantise
+from desireline.trainer.forms.import_model import import_model, packaged_minilm
+from desireline.trainer.forms.quantise import quantise
+from desireline.trainer.models.manifest import Provenance
 from desireline.trainer.registry import Registry
 
 TEMPLATE = TextTemplate(fields=FIELDS)

@@ -29,7 +29,7 @@ from resuming.cells import Cells
 from desireline.trainer import SynthesisModels, fit, synthesize
 from desireline.trainer.encoders.sentence_transformers import SentenceTransformerEncoder
 from desireline.trainer.evaluation import Evaluation, compare, rank_exact
-from desireline.trainer.import_model import packaged_minilm
+from desireline.trainer.forms.import_model import packaged_minilm
 from desireline.trainer.measures.base import Run, parse
 
 DATA = Path(__file__).parents[3] / "shared" / "data"

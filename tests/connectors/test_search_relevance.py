@@ -24,7 +24,7 @@ from desireline.connectors.search_relevance import (
     SearchRelevance,
     taken_by_plugin,
 )
-from desireline.trainer.judgment_exchange import to_query_set
+from desireline.trainer.judging.judgment_exchange import to_query_set
 
 SAMPLE = Path(__file__).parents[1] / "data" / "esci_ubi" / "esci_us_judgments.json.gz"
 SHOES = JudgmentList(

@@ -16,7 +16,7 @@ from desireline.trainer.encoders.fake import FakeEncoder
 from desireline.trainer.encoders.onnx import OnnxEncoder
 from desireline.trainer.encoders.settings import EncoderSettings, Prompts
 from desireline.trainer.encoders.two_tower import TwoTowerEncoder
-from desireline.trainer.manifest import Provenance
+from desireline.trainer.models.manifest import Provenance
 from desireline.trainer.registry import Registry
 
 TEXTS = [

@@ -12,9 +12,9 @@ from logs_with_traps import FIELDS, ClusterLog, LinesLog, Log, TableLog, own_sha
 
 from desireline.connectors.events import Action, Query
 from desireline.connectors.log_source import Cursor, LogBatch
-from desireline.trainer.log_frames import gather
+from desireline.trainer.logs.frames import gather
+from desireline.trainer.logs.shown_ids import DEFECT, without_document_numbers
 from desireline.trainer.sessions import SessionConfig, Sessions, join_sessions
-from desireline.trainer.shown_ids import DEFECT, without_document_numbers
 
 START = datetime(2025, 3, 3, 9, 0, tzinfo=UTC)
 CLUSTER = pytest.mark.opensearch

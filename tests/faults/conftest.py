@@ -22,8 +22,8 @@ from desireline.sidecar.config import load_config
 from desireline.sidecar.generations import State
 from desireline.sidecar.lease import LEASE
 from desireline.sidecar.operations import Sidecar
-from desireline.sidecar.reporting import SilentReporter
-from desireline.sidecar.steps import Reached, go_on
+from desireline.sidecar.reports.reporting import SilentReporter
+from desireline.sidecar.steering.steps import Reached, go_on
 from desireline.sidecar.wiring import open_sidecar
 
 Clock = Callable[[], datetime]
@@ -54,7 +54,7 @@ class Encoders:
 @pytest.fixture(scope="session")
 def two_encoders(tmp_path_factory: pytest.TempPathFactory, request) -> Encoders:
     from desireline.trainer.encoders.settings import EncoderSettings, Prompts
-    from desireline.trainer.import_model import import_model
+    from desireline.trainer.forms.import_model import import_model
     from desireline.trainer.registry import Registry
 
     models = tmp_path_factory.mktemp("two-encoders") / "models"

@@ -15,8 +15,8 @@ from pathlib import Path
 
 from desireline.connectors import plugins
 from desireline.connectors.opensearch_client import OpenSearchSettings
-from desireline.sidecar.event_archive import EventArchive
-from desireline.sidecar.pulling import pull_into
+from desireline.sidecar.archive.event_archive import EventArchive
+from desireline.sidecar.archive.pulling import pull_into
 
 #: What Python tells of before it is done; polars' own writes lie between them.
 OPERATIONS = {"open", "os.rename", "os.remove", "os.mkdir", "os.rmdir", "os.listdir"}

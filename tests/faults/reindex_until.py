@@ -18,7 +18,7 @@ from pathlib import Path
 from desireline.connectors.documents import Outcome
 from desireline.connectors.errors import DesirelineError
 from desireline.sidecar.config import load_config
-from desireline.sidecar.reporting import SilentReporter
+from desireline.sidecar.reports.reporting import SilentReporter
 from desireline.sidecar.wiring import open_sidecar
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from desireline.sidecar.steps import Step
+from desireline.sidecar.steering.steps import Step
 
 #: Passed by a run in place and by one into a new index; the last come after a run.
 IN_PLACE_ONLY = {Step.SLOT_PREPARED, Step.FENCE_TAKEN}

@@ -12,14 +12,14 @@ from pathlib import Path
 import pytest
 
 from desireline.connectors.errors import DesirelineError
-from desireline.sidecar.reporting import SilentReporter
-from desireline.sidecar.steps import Step
+from desireline.sidecar.reports.reporting import SilentReporter
+from desireline.sidecar.steering.steps import Step
 
 LEASE = "2s"
 #: Just before a write goes out, its lease already checked: only the guard of the write is left.
 PAST_THE_LAST_CHECK = {
     "a vector": {
-        "where": "sidecar.embedding_writer:EmbeddingWriter._deliver",
+        "where": "sidecar.writing.embedding_writer:EmbeddingWriter._deliver",
         "when": "before",
         "pass": 2,
     },

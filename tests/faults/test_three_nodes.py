@@ -15,8 +15,8 @@ from three_nodes import ThreeNodes, three_nodes
 from desireline.connectors.documents import Document
 from desireline.connectors.errors import EngineUnavailableError
 from desireline.sidecar.config import load_config
-from desireline.sidecar.reporting import SilentReporter
-from desireline.sidecar.steps import Step
+from desireline.sidecar.reports.reporting import SilentReporter
+from desireline.sidecar.steering.steps import Step
 from desireline.sidecar.wiring import open_sidecar
 
 pytestmark = [pytest.mark.slow, pytest.mark.opensearch, pytest.mark.timeout(1800)]

@@ -18,12 +18,12 @@ from desireline.connectors.ubi_indexes import UbiIndexes
 from desireline.sidecar.config import Config, load_config
 from desireline.sidecar.demo.occupations import TEXT_FIELDS, Occupations, load_occupations
 from desireline.sidecar.demo.ubi_bulk import bulk_lines
-from desireline.sidecar.examination import rendered_documents
+from desireline.sidecar.judging.examination import rendered_documents
 from desireline.sidecar.operations import Sidecar
-from desireline.sidecar.reporting import SilentReporter
+from desireline.sidecar.reports.reporting import SilentReporter
 from desireline.sidecar.wiring import open_sidecar
 from desireline.trainer.evaluation import rank_exact
-from desireline.trainer.simulation import SimulatedLog, SimulationConfig, simulate
+from desireline.trainer.simulation.users import SimulatedLog, SimulationConfig, simulate
 
 TARGET = "jobs"
 

@@ -12,13 +12,13 @@ import httpx
 import polars as pl
 import pytest
 
-from desireline.sidecar.answer_changes import kept_changes
 from desireline.sidecar.answering import answering
-from desireline.sidecar.cycle_report import Outcome
 from desireline.sidecar.http.app import create_app
-from desireline.sidecar.learning import pull_sessions
-from desireline.sidecar.mining import mine_target
-from desireline.sidecar.telemetry import configure_logs
+from desireline.sidecar.learning.from_clicks import pull_sessions
+from desireline.sidecar.learning.mining import mine_target
+from desireline.sidecar.reports.answer_changes import kept_changes
+from desireline.sidecar.reports.cycle_report import Outcome
+from desireline.sidecar.reports.telemetry import configure_logs
 from desireline.trainer.query_vectors import RememberingEncoder
 
 TARGET = "jobs"

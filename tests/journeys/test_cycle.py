@@ -3,12 +3,12 @@
 import pytest
 
 from desireline.sidecar.answering import answering
-from desireline.sidecar.cycle_report import Outcome
 from desireline.sidecar.demo.traffic import HttpSearch, Traffic
-from desireline.sidecar.examination import examine
 from desireline.sidecar.generations import State
+from desireline.sidecar.judging.examination import examine
+from desireline.sidecar.reports.cycle_report import Outcome
 from desireline.trainer.measures.base import parse
-from desireline.trainer.simulation import SimulationConfig
+from desireline.trainer.simulation.users import SimulationConfig
 
 TARGET = "jobs"
 USERS = SimulationConfig(searches=30_000, seed=3)

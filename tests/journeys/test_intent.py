@@ -9,13 +9,13 @@ from typer.testing import CliRunner
 
 from desireline.sidecar.answering import answering
 from desireline.sidecar.cli.app import app
-from desireline.sidecar.cycle_report import Outcome
 from desireline.sidecar.demo.occupations import TEXT_FIELDS
 from desireline.sidecar.errors import IntentError
-from desireline.sidecar.intent_records import head_for, heads_of, sweep_heads
+from desireline.sidecar.models.intent_records import head_for, heads_of, sweep_heads
+from desireline.sidecar.reports.cycle_report import Outcome
 from desireline.sidecar.wiring import open_sidecar
 from desireline.trainer.intent.storing import IntentManifest
-from desireline.trainer.simulation import SimulationConfig
+from desireline.trainer.simulation.users import SimulationConfig
 
 TARGET = "jobs"
 USERS = SimulationConfig(searches=4_000, seed=3)

@@ -1,8 +1,8 @@
 """A cycle that climbs: the cheapest mode that helps serves, and the report tells of that one."""
 
-from desireline.sidecar.cycle_report import Outcome
-from desireline.sidecar.model_card import model_card
-from desireline.trainer.simulation import SimulationConfig
+from desireline.sidecar.models.card import model_card
+from desireline.sidecar.reports.cycle_report import Outcome
+from desireline.trainer.simulation.users import SimulationConfig
 
 TARGET = "jobs"
 LADDER = f"""[targets.{TARGET}.gate]

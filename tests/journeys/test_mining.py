@@ -6,7 +6,7 @@ from collections import Counter
 from typer.testing import CliRunner
 
 from desireline.sidecar.cli.app import app
-from desireline.trainer.simulation import SimulationConfig
+from desireline.trainer.simulation.users import SimulationConfig
 
 TARGET = "jobs"
 SETTINGS = f"""

@@ -2,9 +2,9 @@
 
 import pytest
 
-from desireline.sidecar.cycle_report import Outcome
 from desireline.sidecar.errors import BackfillError, NoGenerationError
-from desireline.trainer.simulation import SimulationConfig
+from desireline.sidecar.reports.cycle_report import Outcome
+from desireline.trainer.simulation.users import SimulationConfig
 
 TARGET = "jobs"
 USERS = SimulationConfig(searches=12_000, seed=3)

@@ -13,9 +13,9 @@ from safetensors.numpy import load_file, save_file
 from desireline.connectors.opensearch_client import Cluster, OpenSearchSettings
 from desireline.connectors.search_engine import Read
 from desireline.sidecar.answering import answering
-from desireline.sidecar.cycle_report import Outcome
-from desireline.trainer.export import export_onnx
-from desireline.trainer.manifest import Provenance
+from desireline.sidecar.reports.cycle_report import Outcome
+from desireline.trainer.forms.export import export_onnx
+from desireline.trainer.models.manifest import Provenance
 
 TARGET = "jobs"
 DOCUMENTS = 200

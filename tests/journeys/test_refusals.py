@@ -10,11 +10,11 @@ from desireline.connectors.documents import Document
 from desireline.connectors.errors import DesirelineError
 from desireline.connectors.search_engine import Slot
 from desireline.sidecar import cycle
-from desireline.sidecar.cycle_report import Outcome
 from desireline.sidecar.errors import BackfillError, LeaseHeldError
 from desireline.sidecar.lease import hold_lease
+from desireline.sidecar.reports.cycle_report import Outcome
 from desireline.trainer.pairs import PairSet
-from desireline.trainer.simulation import SimulationConfig
+from desireline.trainer.simulation.users import SimulationConfig
 
 TARGET = "jobs"
 

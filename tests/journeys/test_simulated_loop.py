@@ -13,9 +13,9 @@ from desireline.connectors import plugins
 from desireline.connectors.logs.files import FileLogs, FileLogsConfig
 from desireline.sidecar.cli.app import app
 from desireline.trainer.judgments import judge
-from desireline.trainer.known_answers import read_known_answers
 from desireline.trainer.query_text import normalise
 from desireline.trainer.sessions import to_sessions
+from desireline.trainer.simulation.known_answers import read_known_answers
 
 SAMPLE = Path(__file__).parents[1] / "data" / "esci_ubi" / "esci_us_judgments.json.gz"
 SETTINGS = """

@@ -4,10 +4,10 @@ import pytest
 from opensearchpy import OpenSearch
 
 from desireline.sidecar.answering import answering
-from desireline.sidecar.cycle_report import Outcome
 from desireline.sidecar.demo.occupations import TEXT_FIELDS
 from desireline.sidecar.demo.traffic import HttpSearch, Traffic
-from desireline.trainer.simulation import SimulationConfig
+from desireline.sidecar.reports.cycle_report import Outcome
+from desireline.trainer.simulation.users import SimulationConfig
 
 TARGET = "jobs"
 USERS = SimulationConfig(searches=30_000, seed=3)

@@ -7,8 +7,8 @@ import pytest
 
 from desireline.connectors.documents import Document
 from desireline.sidecar.cycle import run_cycle
-from desireline.sidecar.cycle_report import Outcome
-from desireline.sidecar.documents_alone import learn_from_documents
+from desireline.sidecar.learning.documents_alone import learn_from_documents
+from desireline.sidecar.reports.cycle_report import Outcome
 
 TARGET = "jobs"
 WORDS = ("the", "red", "blue", "shoe", "running", "garden", "nurse", "software", "engineer", "in")

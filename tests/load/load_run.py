@@ -25,7 +25,7 @@ from desireline.connectors.documents import Document, TextTemplate, digest
 from desireline.connectors.search_engine import Hit, Read
 from desireline.sidecar.config import load_config
 from desireline.sidecar.operations import Sidecar
-from desireline.sidecar.reporting import SilentReporter
+from desireline.sidecar.reports.reporting import SilentReporter
 from desireline.sidecar.service import running
 from desireline.sidecar.wiring import open_sidecar
 
@@ -361,7 +361,7 @@ def prepare(
     folder: Path, url: str, index: str, *, create: bool = True, batch_size: int = 256
 ) -> tuple[Path, list[str]]:
     """Write a configuration with two small encoders of one dimension; return their names."""
-    from desireline.trainer.import_model import import_model
+    from desireline.trainer.forms.import_model import import_model
     from desireline.trainer.registry import Registry
 
     registry = Registry(folder / "desireline-data" / "models")

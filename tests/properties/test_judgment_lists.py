@@ -15,7 +15,7 @@ from desireline.connectors.relevance_judgments import (
     judgments_request,
     parse_judgments,
 )
-from desireline.trainer.judgment_exchange import golden_of, to_judgment_list, to_qrels
+from desireline.trainer.judging.judgment_exchange import golden_of, to_judgment_list, to_qrels
 from desireline.trainer.judgments import Judgments
 
 _TEXT = st.text(

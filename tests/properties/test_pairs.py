@@ -7,7 +7,7 @@ from desireline.connectors.events import Action, Query
 from desireline.connectors.log_source import Cursor, LogBatch
 from desireline.connectors.search_engine import Hit
 from desireline.trainer.clickmodels.position_based import PositionBased
-from desireline.trainer.document_text import DocumentText
+from desireline.trainer.documents.text import DocumentText
 from desireline.trainer.judgments import judge
 from desireline.trainer.lessons import Lessons
 from desireline.trainer.miners.base import Material, mine_all

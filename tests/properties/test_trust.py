@@ -10,11 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from desireline.trainer.clickmodels.ctr import ClickThroughRate, ClickThroughRateConfig
-from desireline.trainer.influence import InfluenceConfig
 from desireline.trainer.judgments import judge
 from desireline.trainer.sessions import SessionConfig
 from desireline.trainer.splits import split_forward
-from desireline.trainer.trust import JudgesConfig, may_judge, trust
+from desireline.trainer.trust.belief import JudgesConfig, may_judge, trust
+from desireline.trainer.trust.influence import InfluenceConfig
 
 PATH = Path(__file__).parents[1] / "scenarios" / "attack_log.py"
 _spec = importlib.util.spec_from_file_location("attack_log", PATH)

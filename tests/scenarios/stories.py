@@ -20,12 +20,12 @@ from desireline.connectors.documents import Document
 from desireline.connectors.engines.opensearch import OpenSearchEngine
 from desireline.connectors.stores.memory import MemoryStore
 from desireline.sidecar.cutover import cut_over
-from desireline.sidecar.embedding_cache import CachedEncoder
-from desireline.sidecar.embedding_writer import EmbeddingWriter
 from desireline.sidecar.follower import Follower
 from desireline.sidecar.generations import Generation, Generations
 from desireline.sidecar.lease import Lease
-from desireline.sidecar.steps import Step
+from desireline.sidecar.steering.steps import Step
+from desireline.sidecar.writing.embedding_cache import CachedEncoder
+from desireline.sidecar.writing.embedding_writer import EmbeddingWriter
 
 SLOT = "embedding__a"
 OLD, NEW = {"title": "old text", "level": 1}, {"title": "new text", "level": 2}

@@ -8,11 +8,11 @@ from random import Random
 import polars as pl
 import pytest
 
-from desireline.trainer.bursts import BURST
-from desireline.trainer.influence import CLIENT, NOT_SHOWN, SUBNET
-from desireline.trainer.plausibility import FAR_DOWN, TOO_EAGER
 from desireline.trainer.sessions import Sessions
-from desireline.trainer.trust import Trusted, trust
+from desireline.trainer.trust.belief import Trusted, trust
+from desireline.trainer.trust.bursts import BURST
+from desireline.trainer.trust.influence import CLIENT, NOT_SHOWN, SUBNET
+from desireline.trainer.trust.plausibility import FAR_DOWN, TOO_EAGER
 
 HERE = Path(__file__).parent
 _spec = importlib.util.spec_from_file_location("attack_log", HERE / "attack_log.py")

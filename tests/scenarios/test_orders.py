@@ -32,7 +32,7 @@ from desireline.connectors.search_engine import Read
 from desireline.sidecar.catchup import catch_up
 from desireline.sidecar.generations import Generation, State
 from desireline.sidecar.lease import acquire
-from desireline.sidecar.steps import Step
+from desireline.sidecar.steering.steps import Step
 
 ORDERS = json.loads((Path(__file__).parent / "orders.json").read_text())
 STEPS = ("read", "encode", "write", "catch up", "cut over")

@@ -31,15 +31,15 @@ from desireline.connectors.errors import WriteBlockedError
 from desireline.connectors.generation_indexes import IndexLabel, IndexOverrides
 from desireline.connectors.opensearch_client import OpenSearchSettings
 from desireline.connectors.search_engine import Fence, Read
-from desireline.sidecar.alias_swap import AliasSwap
-from desireline.sidecar.copy_proof import Prover
-from desireline.sidecar.copying import Copier, CopyParts
-from desireline.sidecar.embedding_cache import CachedEncoder
 from desireline.sidecar.generations import Generation, State
 from desireline.sidecar.lease import Lease, acquire
-from desireline.sidecar.patience import Patience
-from desireline.sidecar.steps import Step
-from desireline.sidecar.write_block import WriteBlocks
+from desireline.sidecar.steering.steps import Step
+from desireline.sidecar.ways.alias_swap import AliasSwap
+from desireline.sidecar.ways.copy_proof import Prover
+from desireline.sidecar.ways.copying import Copier, CopyParts
+from desireline.sidecar.ways.write_block import WriteBlocks
+from desireline.sidecar.writing.embedding_cache import CachedEncoder
+from desireline.sidecar.writing.patience import Patience
 
 ORDERS = json.loads((Path(__file__).parent / "orders_index.json").read_text())
 STEPS = ("read", "copy", "catch up", "anti-join", "prove", "block", "swap")

@@ -13,7 +13,7 @@ from desireline.connectors.errors import AuthenticationError, EngineUnavailableE
 from desireline.sidecar.config import parse_config
 from desireline.sidecar.errors import BackfillError
 from desireline.sidecar.operations import Sidecar
-from desireline.sidecar.reporting import SilentReporter
+from desireline.sidecar.reports.reporting import SilentReporter
 from desireline.sidecar.wiring import open_sidecar
 
 pytestmark = pytest.mark.opensearch

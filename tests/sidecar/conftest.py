@@ -14,17 +14,17 @@ from desireline.connectors.stores.memory import MemoryStore
 from desireline.sidecar.backfill import BackfillReport, backfill
 from desireline.sidecar.catchup import catch_up
 from desireline.sidecar.cutover import CutOver, cut_over
-from desireline.sidecar.documents_alone import Teaching
-from desireline.sidecar.embedding_cache import CachedEncoder, EmbeddingCache
-from desireline.sidecar.embedding_writer import EmbeddingWriter
 from desireline.sidecar.generations import Generation, Generations, State
-from desireline.sidecar.judging import HeldOutTruth
+from desireline.sidecar.judging.evidence import HeldOutTruth
+from desireline.sidecar.learning.documents_alone import Teaching
 from desireline.sidecar.lease import Lease, acquire
-from desireline.sidecar.patience import Patience
-from desireline.sidecar.reporting import SilentReporter
-from desireline.trainer.catalogue import Catalogue
+from desireline.sidecar.reports.reporting import SilentReporter
+from desireline.sidecar.writing.embedding_cache import CachedEncoder, EmbeddingCache
+from desireline.sidecar.writing.embedding_writer import EmbeddingWriter
+from desireline.sidecar.writing.patience import Patience
+from desireline.trainer.documents.catalogue import Catalogue
 from desireline.trainer.encoders.fake import FakeEncoder
-from desireline.trainer.manifest import Provenance
+from desireline.trainer.models.manifest import Provenance
 from desireline.trainer.pairs import Pair, Passage, merge
 from desireline.trainer.sessions import to_sessions
 

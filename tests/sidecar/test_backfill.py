@@ -20,10 +20,10 @@ from desireline.connectors.errors import EngineUnavailableError
 from desireline.connectors.search_engine import Read
 from desireline.sidecar.backfill import BackfillReport, backfill
 from desireline.sidecar.catchup import catch_up
-from desireline.sidecar.embedding_writer import Rendered, failed_documents
 from desireline.sidecar.errors import RunCancelledError
 from desireline.sidecar.verify import verify
-from desireline.sidecar.windows import batches, by_length, windows
+from desireline.sidecar.writing.embedding_writer import Rendered, failed_documents
+from desireline.sidecar.writing.windows import batches, by_length, windows
 
 INDEX = "occupations"
 SLOT = "embedding__a"

@@ -14,8 +14,7 @@ from desireline.connectors.errors import EngineUnavailableError, FloodStageError
 from desireline.connectors.search_engine import Read
 from desireline.connectors.stores.memory import MemoryStore
 from desireline.sidecar.building import put_live
-from desireline.sidecar.embedding_cache import EmbeddingCache
-from desireline.sidecar.encoders import EncoderPool
+from desireline.sidecar.configuration.target import TargetConfig
 from desireline.sidecar.errors import (
     BackfillError,
     CutOverRefusedError,
@@ -23,10 +22,11 @@ from desireline.sidecar.errors import (
     RunCancelledError,
 )
 from desireline.sidecar.generations import State
-from desireline.sidecar.hooks import HookPoint
-from desireline.sidecar.steps import Step
+from desireline.sidecar.hooks.points import HookPoint
+from desireline.sidecar.serving.encoders import EncoderPool
+from desireline.sidecar.steering.steps import Step
 from desireline.sidecar.target import Target
-from desireline.sidecar.target_config import TargetConfig
+from desireline.sidecar.writing.embedding_cache import EmbeddingCache
 from desireline.trainer.encoders.fake import FakeEncoder
 
 DOCUMENTS = 10

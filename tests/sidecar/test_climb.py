@@ -9,9 +9,9 @@ import pytest
 
 from desireline.sidecar.building import put_live
 from desireline.sidecar.config import load_config
-from desireline.sidecar.cycle_report import Diary
 from desireline.sidecar.ladder import Hopefuls, find_candidate
-from desireline.sidecar.reporting import SilentReporter
+from desireline.sidecar.reports.cycle_report import Diary
+from desireline.sidecar.reports.reporting import SilentReporter
 from desireline.sidecar.training import Start
 from desireline.sidecar.wiring import open_sidecar
 

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from desireline.connectors.documents import TextTemplate
 from desireline.sidecar.config import child_environment, load_config, parse_config
-from desireline.sidecar.config_errors import ConfigError
 from desireline.sidecar.config_reference import commented_file, config_fields
+from desireline.sidecar.configuration.errors import ConfigError
 from desireline.sidecar.errors import TargetUnknownError
 
 SMALLEST = {"index": "products", "text": ["title"]}

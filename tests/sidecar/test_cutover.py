@@ -7,7 +7,6 @@ import pytest
 
 from desireline.connectors.documents import Document
 from desireline.sidecar.cutover import cut_over, revert
-from desireline.sidecar.encoders import EncoderPool
 from desireline.sidecar.errors import (
     CutOverRefusedError,
     HoldError,
@@ -17,8 +16,9 @@ from desireline.sidecar.errors import (
 from desireline.sidecar.follower import Follower
 from desireline.sidecar.generations import State
 from desireline.sidecar.lease import acquire, hold_lease
-from desireline.sidecar.replicas import announce, wait_for_replicas
-from desireline.sidecar.serving import Serving
+from desireline.sidecar.serving.encoders import EncoderPool
+from desireline.sidecar.serving.live import Serving
+from desireline.sidecar.serving.replicas import announce, wait_for_replicas
 
 INDEX = "occupations"
 HOLD = timedelta(hours=12)

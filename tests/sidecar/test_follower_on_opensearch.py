@@ -14,12 +14,12 @@ from desireline.connectors.errors import IndexMissingError
 from desireline.connectors.opensearch_client import OpenSearchSettings
 from desireline.connectors.stores.memory import MemoryStore
 from desireline.sidecar.cutover import cut_over
-from desireline.sidecar.embedding_cache import CachedEncoder, EmbeddingCache
-from desireline.sidecar.embedding_writer import EmbeddingWriter
 from desireline.sidecar.follower import Follower
 from desireline.sidecar.generations import Generation, Generations, State
 from desireline.sidecar.lease import Lease, acquire
 from desireline.sidecar.verify import inspect
+from desireline.sidecar.writing.embedding_cache import CachedEncoder, EmbeddingCache
+from desireline.sidecar.writing.embedding_writer import EmbeddingWriter
 from desireline.trainer.encoders.fake import FakeEncoder
 
 pytestmark = pytest.mark.opensearch

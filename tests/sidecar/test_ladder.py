@@ -2,8 +2,8 @@ from datetime import UTC, datetime
 
 import pytest
 
-from desireline.sidecar.cycle_report import CycleReport, Interval, Ladder, Outcome, Rung
 from desireline.sidecar.ladder import choose, last_seconds, too_long
+from desireline.sidecar.reports.cycle_report import CycleReport, Interval, Ladder, Outcome, Rung
 
 AT = datetime(2026, 11, 21, 2, 0, tzinfo=UTC)
 

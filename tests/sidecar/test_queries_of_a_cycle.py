@@ -13,11 +13,11 @@ from desireline.connectors.documents import Document
 from desireline.sidecar.building import put_live
 from desireline.sidecar.config import load_config
 from desireline.sidecar.cycle import run_cycle
-from desireline.sidecar.encoders import EncoderPool
 from desireline.sidecar.errors import WorkerError
-from desireline.sidecar.reporting import SilentReporter
+from desireline.sidecar.reports.reporting import SilentReporter
+from desireline.sidecar.serving.encoders import EncoderPool
 from desireline.sidecar.wiring import open_sidecar
-from desireline.trainer.manifest import Provenance
+from desireline.trainer.models.manifest import Provenance
 from desireline.trainer.pairs import PairSet
 from desireline.trainer.query_vectors import QueryVectors
 

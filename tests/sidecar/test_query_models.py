@@ -10,17 +10,17 @@ from desireline.connectors.documents import Document
 from desireline.connectors.engines.memory import MemoryEngine
 from desireline.connectors.stores.memory import MemoryStore
 from desireline.sidecar.building import put_live
-from desireline.sidecar.embedding_cache import EmbeddingCache
-from desireline.sidecar.encoders import pool_over
+from desireline.sidecar.configuration.target import TargetConfig
 from desireline.sidecar.generations import Generation
-from desireline.sidecar.quantising import unjudged
-from desireline.sidecar.reporting import SilentReporter
-from desireline.sidecar.retention import sweep
+from desireline.sidecar.models.retention import sweep
+from desireline.sidecar.on_request.quantising import unjudged
+from desireline.sidecar.reports.reporting import SilentReporter
+from desireline.sidecar.serving.encoders import pool_over
 from desireline.sidecar.target import Target
-from desireline.sidecar.target_config import TargetConfig
+from desireline.sidecar.writing.embedding_cache import EmbeddingCache
 from desireline.trainer.encoders.settings import EncoderSettings, Prompts
-from desireline.trainer.manifest import Provenance
-from desireline.trainer.quantise import quantise
+from desireline.trainer.forms.quantise import quantise
+from desireline.trainer.models.manifest import Provenance
 from desireline.trainer.registry import Registry
 
 CONFIG = TargetConfig.model_validate({"index": "products", "text": ["title"]})

@@ -5,9 +5,9 @@ from datetime import UTC, datetime
 
 import pytest
 
+from desireline.sidecar.configuration.tune import TuneConfig
 from desireline.sidecar.errors import LeaseHeldError
 from desireline.sidecar.schedule import Schedule
-from desireline.sidecar.tune_config import TuneConfig
 
 NIGHTLY = TuneConfig(schedule="0 2 * * *", timezone="Europe/Berlin")
 

@@ -8,11 +8,11 @@ import pytest
 from desireline.connectors.documents import Document
 from desireline.sidecar.building import put_live
 from desireline.sidecar.config import load_config
-from desireline.sidecar.cycle_report import Diary
 from desireline.sidecar.ladder import Hopefuls, find_candidate
-from desireline.sidecar.model_card import model_card
-from desireline.sidecar.model_records import ModelRecord
-from desireline.sidecar.reporting import SilentReporter
+from desireline.sidecar.models.card import model_card
+from desireline.sidecar.models.records import ModelRecord
+from desireline.sidecar.reports.cycle_report import Diary
+from desireline.sidecar.reports.reporting import SilentReporter
 from desireline.sidecar.training import Start, train
 from desireline.sidecar.wiring import open_sidecar
 from desireline.trainer.jobs import AUTO

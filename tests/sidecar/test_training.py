@@ -9,15 +9,15 @@ import pytest
 
 from desireline.connectors.documents import Document
 from desireline.sidecar.config import load_config
-from desireline.sidecar.cycle_report import Diary
-from desireline.sidecar.documents_alone import Teaching
 from desireline.sidecar.errors import WorkerError
-from desireline.sidecar.judging import HeldOutTruth
-from desireline.sidecar.reporting import SilentReporter
+from desireline.sidecar.judging.evidence import HeldOutTruth
+from desireline.sidecar.learning.documents_alone import Teaching
+from desireline.sidecar.reports.cycle_report import Diary
+from desireline.sidecar.reports.reporting import SilentReporter
 from desireline.sidecar.training import Start, train
 from desireline.sidecar.wiring import open_sidecar
-from desireline.trainer.document_vectors import DocumentVectors
-from desireline.trainer.manifest import Provenance
+from desireline.trainer.documents.vectors import DocumentVectors
+from desireline.trainer.models.manifest import Provenance
 from desireline.trainer.pairs import Pair, Passage, merge
 from desireline.trainer.sessions import to_sessions
 

@@ -13,9 +13,9 @@ from desireline.connectors.errors import PartialReadError
 from desireline.connectors.search_engine import Read, Slot
 from desireline.connectors.vector_check import checks
 from desireline.sidecar import verify as verifying
-from desireline.sidecar.document_checks import Expected, PageChecks
-from desireline.sidecar.reencoding import Draw, Reencoder, Sample
-from desireline.sidecar.verification import Kind
+from desireline.sidecar.proof.document_checks import Expected, PageChecks
+from desireline.sidecar.proof.reencoding import Draw, Reencoder, Sample
+from desireline.sidecar.proof.verification import Kind
 from desireline.sidecar.verify import inspect, verify
 
 INDEX = "occupations"

@@ -22,7 +22,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 from mutants import Mutant, plant
 from simulated_migration import Migration
 
-from desireline.sidecar.way import Way
+from desireline.sidecar.ways.choice import Way
 
 _PORTION = 10
 #: A mutant is mostly found at once: what was begun beside it is run for nothing.

@@ -5,7 +5,7 @@ import inspect
 import textwrap
 from dataclasses import dataclass
 
-from desireline.sidecar.way import Way
+from desireline.sidecar.ways.choice import Way
 
 
 @dataclass(frozen=True)
@@ -76,7 +76,7 @@ MUTANTS = (
     ),
     Mutant(
         name="a generation that borrows its vectors stamps them as its own",
-        place=("sidecar.embedding_writer", "EmbeddingWriter.write"),
+        place=("sidecar.writing.embedding_writer", "EmbeddingWriter.write"),
         right="self.generation.stamp_number",
         wrong="self.generation.number",
         way="query",
@@ -90,7 +90,7 @@ MUTANTS = (
     ),
     Mutant(
         name="copies of documents deleted since the proof stay",
-        place=("sidecar.alias_swap", "AliasSwap._require_same"),
+        place=("sidecar.ways.alias_swap", "AliasSwap._require_same"),
         right="counted.documents != documents",
         wrong="False",
         way="index",
@@ -120,7 +120,7 @@ MUTANTS = (
     ),
     Mutant(
         name="the last writes before the swap are not copied",
-        place=("sidecar.alias_swap", "AliasSwap._swap"),
+        place=("sidecar.ways.alias_swap", "AliasSwap._swap"),
         right="self.copier.catch_up()",
         wrong="pass",
         way="index",
@@ -142,7 +142,7 @@ MUTANTS = (
     ),
     Mutant(
         name="the watchdog sleeps on",
-        place=("sidecar.watchdog", "let_in"),
+        place=("sidecar.ways.watchdog", "let_in"),
         right="for _ in range(_TRIES):",
         wrong="for _ in ():",
         way="index",
@@ -153,7 +153,7 @@ MUTANTS = (
         place=("connectors.generation_indexes", "after"),
         right="own = version >> _POSITION_BITS == fencing",
         wrong="own = True",
-        also=("sidecar.copying",),
+        also=("sidecar.ways.copying",),
         way="index",
         rare=True,
     ),

@@ -15,7 +15,7 @@ from simulated_shard import Row
 from simulated_target import BY_FINGERPRINT, CONFIG
 
 from desireline.sidecar.generations import State
-from desireline.sidecar.serving import LiveGeneration
+from desireline.sidecar.serving.live import LiveGeneration
 from desireline.sidecar.target import Target
 
 

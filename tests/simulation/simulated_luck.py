@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from simulated_target import INDEX, NAME
 
 from desireline.connectors.documents import digest
-from desireline.sidecar.way import Way
+from desireline.sidecar.ways.choice import Way
 
 
 def _record(kind: str, key: str) -> str:

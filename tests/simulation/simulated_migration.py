@@ -45,9 +45,9 @@ from desireline.sidecar import lease as leases
 from desireline.sidecar.cutover import revert
 from desireline.sidecar.errors import BackfillError, RevertRefusedError
 from desireline.sidecar.lease import hold_lease
-from desireline.sidecar.reindexing import swap_back, tidy
+from desireline.sidecar.on_request.reindexing import swap_back, tidy
 from desireline.sidecar.target import Target
-from desireline.sidecar.way import Wanted, Way
+from desireline.sidecar.ways.choice import Wanted, Way
 
 _START = datetime(2026, 11, 21, 2, 0, tzinfo=UTC)
 _LIMIT = 300_000

@@ -10,14 +10,14 @@ from simulated_client import Network, engine_over, store_over
 
 from desireline.connectors.documents import Vector
 from desireline.sidecar.building import put_live, take_over
-from desireline.sidecar.embedding_cache import EmbeddingCache
-from desireline.sidecar.encoders import EncoderPool
+from desireline.sidecar.configuration.target import TargetConfig
 from desireline.sidecar.follower import Follower
-from desireline.sidecar.reporting import SilentReporter
-from desireline.sidecar.serving import Serving
+from desireline.sidecar.reports.reporting import SilentReporter
+from desireline.sidecar.serving.encoders import EncoderPool
+from desireline.sidecar.serving.live import Serving
 from desireline.sidecar.target import Target
-from desireline.sidecar.target_config import TargetConfig
-from desireline.sidecar.way import Wanted
+from desireline.sidecar.ways.choice import Wanted
+from desireline.sidecar.writing.embedding_cache import EmbeddingCache
 from desireline.trainer.encoders.base import Encoder
 from desireline.trainer.encoders.fake import FakeEncoder
 from desireline.trainer.encoders.two_tower import TwoTowerEncoder

@@ -12,7 +12,7 @@ from simulated_client import Network, engine_over
 from simulated_schedule import Process, Strand, current
 
 from desireline.connectors.errors import DesirelineError
-from desireline.sidecar import watchdog
+from desireline.sidecar.ways import watchdog
 
 _LOOK_S = 0.1
 NAME = "watchdog"

@@ -22,11 +22,11 @@ from desireline.trainer.errors import (
     SignatureError,
     UnsafeModelError,
 )
-from desireline.trainer.manifest import MANIFEST, Manifest, Provenance
+from desireline.trainer.models.manifest import MANIFEST, Manifest, Provenance
+from desireline.trainer.models.shared import Pushed, SharedModels
+from desireline.trainer.models.signing import SigningKey, Trust, generate
+from desireline.trainer.models.taking import digest_of
 from desireline.trainer.registry import Registry
-from desireline.trainer.shared_models import Pushed, SharedModels
-from desireline.trainer.signing import SigningKey, Trust, generate
-from desireline.trainer.taking import digest_of
 
 NOW = datetime(2026, 11, 22, 2, 0, tzinfo=UTC)
 
@@ -230,8 +230,8 @@ import sys
 from pathlib import Path
 from desireline.connectors.shared_folder import SharedFolder
 from desireline.trainer.registry import Registry
-from desireline.trainer.shared_models import SharedModels
-from desireline.trainer.signing import SigningKey
+from desireline.trainer.models.shared import SharedModels
+from desireline.trainer.models.signing import SigningKey
 what, root, place, fingerprint, key = sys.argv[1:]
 signing = SigningKey(Path(key).read_text(), place=key)
 shared = SharedModels(SharedFolder("file://" + place), signing_key=lambda: signing)
@@ -303,10 +303,10 @@ import os, signal, sys
 from datetime import timedelta
 from pathlib import Path
 from desireline.connectors.shared_folder import SharedFolder
-from desireline.trainer.quantise import quantise
+from desireline.trainer.forms.quantise import quantise
 from desireline.trainer.registry import Registry
-from desireline.trainer.shared_models import SharedModels
-from desireline.trainer.signing import SigningKey, Trust
+from desireline.trainer.models.shared import SharedModels
+from desireline.trainer.models.signing import SigningKey, Trust
 what, root, place, fingerprint, pem, scratch = sys.argv[1:]
 
 def opened(folder):

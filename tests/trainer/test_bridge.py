@@ -8,7 +8,7 @@ import pytest
 from desireline.connectors.documents import TextTemplate, Vectors
 from desireline.trainer.bridge import FEWEST, fit_bridge, procrustes, register_bridge, ridge
 from desireline.trainer.errors import NothingToLearnError, NotQuerySideError
-from desireline.trainer.manifest import Provenance
+from desireline.trainer.models.manifest import Provenance
 from desireline.trainer.registry import Registry
 
 TEMPLATE = TextTemplate(fields=("title",))

@@ -2,8 +2,8 @@
 
 import pytest
 
-from desireline.trainer.catalogue import Catalogue
-from desireline.trainer.document_text import DocumentText
+from desireline.trainer.documents.catalogue import Catalogue
+from desireline.trainer.documents.text import DocumentText
 from desireline.trainer.pairs import Pair, PairSet, Passage
 
 torch = pytest.importorskip("torch", reason="needs desireline[trainer]")

@@ -2,7 +2,6 @@ import ir_measures
 import numpy as np
 import pytest
 
-from desireline.trainer.changes import distance, largest_changes
 from desireline.trainer.errors import NotComparableError
 from desireline.trainer.evaluation import (
     by_frequency,
@@ -11,6 +10,7 @@ from desireline.trainer.evaluation import (
     evaluate_clicks,
     rank_exact,
 )
+from desireline.trainer.judging.changes import distance, largest_changes
 from desireline.trainer.measures.base import parse
 from desireline.trainer.measures.ndcg import Ndcg
 from desireline.trainer.measures.recall import Recall

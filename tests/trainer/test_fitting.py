@@ -67,7 +67,7 @@ def test_a_run_tells_before_and_after_and_loads_as_a_sentence_transformer(tiny_s
 
 def test_the_weights_are_those_of_the_best_step(tiny_static, tmp_path):
     from desireline.trainer.encoders.sentence_transformers import load_sentence_transformer
-    from desireline.trainer.evaluating import EvaluationData
+    from desireline.trainer.finetuning.evaluating import EvaluationData
     from desireline.trainer.measures.base import parse
 
     run = fit(tiny_static, ROWS + NEW, NEW, out=tmp_path / "out", learning_rate=0.5)
@@ -136,7 +136,7 @@ def test_a_transformer_with_slower_lower_layers_a_schedule_and_frozen_layers(tin
 def test_lower_layers_learn_slower(tiny_bert):
     from desireline.trainer.encoders.sentence_transformers import load_sentence_transformer
     from desireline.trainer.jobs import FitConfig
-    from desireline.trainer.optimising import optimiser_of
+    from desireline.trainer.training.optimising import optimiser_of
 
     model = load_sentence_transformer(tiny_bert)
     config = FitConfig(learning_rate=1.0, layer_wise_lr_decay=0.5)

@@ -11,8 +11,8 @@ from desireline.trainer.gate import (
     decide,
     read_golden,
 )
+from desireline.trainer.judging.sanity import OwnTitles, Push
 from desireline.trainer.measures.ndcg import Ndcg
-from desireline.trainer.sanity import OwnTitles, Push
 
 
 def difference(low, high, *, segment="", queries=400):

@@ -5,7 +5,7 @@ import pytest
 
 from desireline.connectors.search_engine import Hit
 from desireline.trainer.clickmodels.ctr import ClickThroughRate
-from desireline.trainer.document_text import DocumentText
+from desireline.trainer.documents.text import DocumentText
 from desireline.trainer.encoders.fake import FakeEncoder
 from desireline.trainer.judgments import judge
 from desireline.trainer.miners.base import Material, mine, mine_all

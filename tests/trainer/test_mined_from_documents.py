@@ -4,7 +4,7 @@ from types import SimpleNamespace
 
 import polars as pl
 
-from desireline.trainer.document_text import DocumentText
+from desireline.trainer.documents.text import DocumentText
 from desireline.trainer.encoders.fake import FakeEncoder
 from desireline.trainer.miners.base import Material
 from desireline.trainer.miners.categories import Categories, CategoriesConfig

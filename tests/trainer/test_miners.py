@@ -3,7 +3,7 @@ import pytest
 from desireline.connectors.documents import TextTemplate
 from desireline.connectors.search_engine import Hit
 from desireline.trainer.clickmodels.ctr import ClickThroughRate
-from desireline.trainer.document_text import DocumentText
+from desireline.trainer.documents.text import DocumentText
 from desireline.trainer.judgments import judge
 from desireline.trainer.miners.base import Material, mine_all, related
 from desireline.trainer.miners.clicked import Clicked, ClickedConfig

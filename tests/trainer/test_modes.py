@@ -7,11 +7,11 @@ import pytest
 from structlog.testing import capture_logs
 
 from desireline.connectors.documents import TextTemplate
-from desireline.trainer.document_vectors import DocumentVectors, choose_documents
+from desireline.trainer.documents.vectors import DocumentVectors, choose_documents
 from desireline.trainer.errors import NothingToLearnError, TrainerError
 from desireline.trainer.evaluation import rank_exact
 from desireline.trainer.jobs import AdapterConfig, FitConfig, FitJob, LoraConfig, QueryTowerConfig
-from desireline.trainer.manifest import Provenance
+from desireline.trainer.models.manifest import Provenance
 from desireline.trainer.pairs import Pair, Passage, merge
 from desireline.trainer.query_vectors import QueryVectors
 from desireline.trainer.registry import Registry

@@ -14,7 +14,6 @@ import pytest
 
 from desireline.connectors.documents import TextTemplate
 from desireline.connectors.errors import PluginMissingError
-from desireline.trainer import import_model as importing
 from desireline.trainer.encoders.onnx import OnnxEncoder
 from desireline.trainer.errors import (
     ModelChangedError,
@@ -23,8 +22,9 @@ from desireline.trainer.errors import (
     TrainerError,
     UnsafeModelError,
 )
-from desireline.trainer.import_model import import_model
-from desireline.trainer.manifest import Manifest, Provenance
+from desireline.trainer.forms import import_model as importing
+from desireline.trainer.forms.import_model import import_model
+from desireline.trainer.models.manifest import Manifest, Provenance
 from desireline.trainer.registry import Registry
 
 TEMPLATE = TextTemplate(fields=("title", "description"))
@@ -272,7 +272,7 @@ import os, signal
 from pathlib import Path
 from desireline.connectors.documents import TextTemplate
 from desireline.trainer import registry as module
-from desireline.trainer.manifest import Provenance
+from desireline.trainer.models.manifest import Provenance
 module.sync = lambda folder: os.kill(os.getpid(), signal.SIGKILL)
 module.Registry(Path({str(registry.root)!r})).add(
     Path({str(exported_bert)!r}), template=TextTemplate(fields=("title",)),

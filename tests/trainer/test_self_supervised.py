@@ -111,7 +111,7 @@ def test_in_its_head_start_a_decoder_learns_alone(texts, tiny_bert, tmp_path):
 
 
 def test_a_killed_reading_goes_on_to_the_same_encoder(texts, tiny_bert, tmp_path):
-    from desireline.trainer.checkpoints import Checkpoints
+    from desireline.trainer.finetuning.checkpoints import Checkpoints
 
     class Kill:
         def begin(self, training):

@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 
 from desireline.connectors.documents import TextTemplate
-from desireline.trainer.catalogue import Catalogue
-from desireline.trainer.document_text import DocumentText
+from desireline.trainer.documents.catalogue import Catalogue
+from desireline.trainer.documents.text import DocumentText
 from desireline.trainer.errors import NothingToLearnError, TrainerError
 from desireline.trainer.evaluation import rank_exact
 from desireline.trainer.jobs import MOST_PARAMETERS, FitConfig, FitJob, SmallConfig
-from desireline.trainer.manifest import Provenance
+from desireline.trainer.models.manifest import Provenance
 from desireline.trainer.pairs import Pair, Passage, merge
 from desireline.trainer.registry import Registry
 

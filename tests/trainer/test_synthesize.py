@@ -156,7 +156,7 @@ def test_margins_are_those_of_the_cross_encoder_read_one_by_one(tiny_static, rea
 def test_of_several_outputs_the_last_is_right(tmp_path):
     from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
-    from desireline.trainer.cross_encoder import CrossEncoder
+    from desireline.trainer.text_models.cross_encoder import CrossEncoder
 
     folder = reader_folder(tmp_path, 3)
     pairs = [("red shoe", text) for text in DOCUMENTS[:5]]
@@ -212,7 +212,7 @@ def test_an_encoder_can_be_the_teacher_of_a_smaller_one(tiny_bert, tiny_static, 
 
 def test_a_registered_encoder_is_named_by_its_first_digits(exported_static, reader, tmp_path):
     from desireline.connectors.documents import TextTemplate
-    from desireline.trainer.manifest import Provenance
+    from desireline.trainer.models.manifest import Provenance
     from desireline.trainer.registry import Registry
 
     manifest = Registry(tmp_path / "models").add(

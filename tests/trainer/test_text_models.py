@@ -15,10 +15,10 @@ from transformers import (
     set_seed,
 )
 
-from desireline.trainer.cross_encoder import rerank
 from desireline.trainer.errors import UnsafeModelError
 from desireline.trainer.jobs import RerankJob, WriteQueriesJob
-from desireline.trainer.query_writer import write_queries
+from desireline.trainer.text_models.cross_encoder import rerank
+from desireline.trainer.text_models.query_writer import write_queries
 
 WORDS = ["<pad>", "</s>", "<unk>", *(f"w{number}" for number in range(40))]
 

@@ -27,10 +27,10 @@ LOSSES = {
 
 def gradients(folder: Path) -> dict[str, dict[str, list[float]]]:
     """Return loss and gradients of one batch, of every loss and both kinds of encoder."""
-    from desireline.trainer.batch_loading import Collator
     from desireline.trainer.encoders.sentence_transformers import load_sentence_transformer
     from desireline.trainer.lessons import Lessons
     from desireline.trainer.losses.vectors import make_loss
+    from desireline.trainer.training.batch_loading import Collator
 
     pairs = PairSet.read(folder / "pairs")
     lessons = Lessons.of(pairs, hard_negatives=0)
@@ -60,7 +60,7 @@ def gradients(folder: Path) -> dict[str, dict[str, list[float]]]:
 
 def training(folder: Path, *, killed: bool = False) -> dict[str, object]:
     """Train, one of them to its death where that is asked for; return what was seen."""
-    from desireline.trainer.tuning import tune_pairs
+    from desireline.trainer.training.tuning import tune_pairs
 
     told = []
 

@@ -14,7 +14,7 @@ import numpy as np
 from desireline.connectors.documents import Document, EmbeddingWrite, Stamp, Vector, digest
 from desireline.connectors.search_engine import Read
 from desireline.connectors.vector_check import checks
-from desireline.sidecar.verification import Kind
+from desireline.sidecar.proof.verification import Kind
 
 Plant = Callable[["Planted"], None]
 

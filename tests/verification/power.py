@@ -20,17 +20,17 @@ from desireline.connectors.documents import Document, TextTemplate
 from desireline.connectors.engines.memory import MemoryEngine
 from desireline.connectors.generation_indexes import IndexLabel, IndexOverrides
 from desireline.connectors.stores.memory import MemoryStore
-from desireline.sidecar.copy_proof import Prover
-from desireline.sidecar.copying import Copier, CopyParts
-from desireline.sidecar.embedding_cache import CachedEncoder, EmbeddingCache
-from desireline.sidecar.embedding_writer import EmbeddingWriter
 from desireline.sidecar.generations import Generation, Generations
 from desireline.sidecar.lease import acquire
-from desireline.sidecar.patience import Patience
-from desireline.sidecar.reencoding import Sample
-from desireline.sidecar.steps import go_on
-from desireline.sidecar.verification import Kind
+from desireline.sidecar.proof.reencoding import Sample
+from desireline.sidecar.proof.verification import Kind
+from desireline.sidecar.steering.steps import go_on
 from desireline.sidecar.verify import inspect, verify
+from desireline.sidecar.ways.copy_proof import Prover
+from desireline.sidecar.ways.copying import Copier, CopyParts
+from desireline.sidecar.writing.embedding_cache import CachedEncoder, EmbeddingCache
+from desireline.sidecar.writing.embedding_writer import EmbeddingWriter
+from desireline.sidecar.writing.patience import Patience
 from desireline.trainer.encoders.fake import FakeEncoder
 
 _SPEC = importlib.util.spec_from_file_location("planted", Path(__file__).with_name("planted.py"))

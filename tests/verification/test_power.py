@@ -11,7 +11,7 @@ import pytest
 from desireline.connectors.engines.lancedb import LanceDbEngine
 from desireline.connectors.engines.opensearch import OpenSearchEngine
 from desireline.connectors.opensearch_client import OpenSearchSettings, path
-from desireline.sidecar.reencoding import Sample
+from desireline.sidecar.proof.reencoding import Sample
 from desireline.sidecar.verify import inspect
 
 _SPEC = importlib.util.spec_from_file_location("power", Path(__file__).with_name("power.py"))

@@ -19,7 +19,7 @@ from desireline.trainer.clickmodels.latent_relevance import LatentRelevance
 from desireline.trainer.clickmodels.position_based import PositionBased
 from desireline.trainer.clickmodels.simplified_bayesian import SimplifiedBayesian
 from desireline.trainer.clickmodels.user_browsing import UserBrowsing
-from desireline.trainer.pair_features import PairFeatures
+from desireline.trainer.documents.pair_features import PairFeatures
 
 #: What held-out executions of a query weigh in the fit: their documents are known, nothing else.
 _NEXT_TO_NOTHING = 1e-9

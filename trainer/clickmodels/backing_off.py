@@ -7,7 +7,7 @@ from pydantic import BaseModel, Field
 
 from desireline.trainer.clickmodels.click_log import ClickLog
 from desireline.trainer.clickmodels.users import Indices, Numbers
-from desireline.trainer.pair_features import Links, PairFeatures
+from desireline.trainer.documents.pair_features import Links, PairFeatures
 
 #: Attraction before any log, and the looks that it is worth.
 _USUAL, _USUAL_LOOKS = 0.2, 1.0

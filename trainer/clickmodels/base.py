@@ -17,7 +17,7 @@ from desireline.trainer.clickmodels.users import (
     click_probability,
     sample,
 )
-from desireline.trainer.pair_features import PairFeatures
+from desireline.trainer.documents.pair_features import PairFeatures
 
 __all__ = [
     "UNKNOWN_POSITION",

@@ -9,7 +9,7 @@ from desireline.trainer.clickmodels.backing_off import BackingOff, BackingOffCon
 from desireline.trainer.clickmodels.base import ClickLog, FittedClickModel, fitted
 from desireline.trainer.clickmodels.reading import Sums, looks_by_place, unplaced_clicks
 from desireline.trainer.clickmodels.users import ReadFromTop
-from desireline.trainer.pair_features import PairFeatures
+from desireline.trainer.documents.pair_features import PairFeatures
 
 
 class CascadeConfig(BaseModel, frozen=True, extra="forbid"):

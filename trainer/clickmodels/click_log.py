@@ -12,7 +12,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from desireline.trainer.clickmodels.users import Booleans, Indices, Numbers
-from desireline.trainer.streaming import streamed
+from desireline.trainer.logs.streaming import streamed
 
 #: Key of the examination of documents that were shown nobody knows where.
 UNKNOWN_POSITION = 0

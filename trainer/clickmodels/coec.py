@@ -15,7 +15,7 @@ from desireline.trainer.clickmodels.base import (
     fitted,
 )
 from desireline.trainer.clickmodels.users import Step
-from desireline.trainer.pair_features import PairFeatures
+from desireline.trainer.documents.pair_features import PairFeatures
 
 #: Clicks that no place can do without, so that a click there is not worth infinitely much.
 _LEAST_EXPECTED = 1e-12

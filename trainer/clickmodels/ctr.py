@@ -7,7 +7,7 @@ from pydantic import BaseModel, Field
 
 from desireline.trainer.clickmodels.base import ClickLog, FittedClickModel, fitted
 from desireline.trainer.clickmodels.users import LookByPosition
-from desireline.trainer.pair_features import PairFeatures
+from desireline.trainer.documents.pair_features import PairFeatures
 
 
 class ClickThroughRateConfig(BaseModel, frozen=True, extra="forbid"):

@@ -16,7 +16,7 @@ from desireline.trainer.clickmodels.reading import (
     unplaced_clicks,
 )
 from desireline.trainer.clickmodels.users import ReadFromTop
-from desireline.trainer.pair_features import PairFeatures
+from desireline.trainer.documents.pair_features import PairFeatures
 
 
 class DependentConfig(BaseModel, frozen=True, extra="forbid"):

@@ -17,7 +17,7 @@ from desireline.trainer.clickmodels.reading import (
     unplaced_clicks,
 )
 from desireline.trainer.clickmodels.users import ReadFromTop
-from desireline.trainer.pair_features import PairFeatures
+from desireline.trainer.documents.pair_features import PairFeatures
 
 #: Perseverance to begin with, if it is to be learned.
 _USUAL_PERSEVERANCE = 0.9

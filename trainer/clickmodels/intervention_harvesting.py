@@ -20,7 +20,7 @@ from desireline.trainer.clickmodels.examination_em import (
     settled,
 )
 from desireline.trainer.clickmodels.position_based import PositionBased, position_based_fit
-from desireline.trainer.pair_features import PairFeatures
+from desireline.trainer.documents.pair_features import PairFeatures
 
 
 class HarvestingConfig(BaseModel, frozen=True, extra="forbid"):

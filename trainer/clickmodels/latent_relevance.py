@@ -17,7 +17,7 @@ from desireline.trainer.clickmodels.base import (
 )
 from desireline.trainer.clickmodels.logistic import Standardised, newton_step, sigmoid
 from desireline.trainer.clickmodels.users import Step
-from desireline.trainer.pair_features import PairFeatures
+from desireline.trainer.documents.pair_features import PairFeatures
 
 #: Attraction of accidents and of relevant documents before any click is seen, and what it weighs.
 _USUAL = np.array([0.05, 0.6])

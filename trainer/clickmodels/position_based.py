@@ -22,7 +22,7 @@ from desireline.trainer.clickmodels.examination_em import (
     settled,
 )
 from desireline.trainer.clickmodels.users import LookByPosition
-from desireline.trainer.pair_features import PairFeatures
+from desireline.trainer.documents.pair_features import PairFeatures
 
 
 class PositionBasedConfig(BaseModel, frozen=True, extra="forbid"):

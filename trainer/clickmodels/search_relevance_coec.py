@@ -20,7 +20,7 @@ from desireline.trainer.clickmodels.base import (
     Indices,
 )
 from desireline.trainer.clickmodels.coec import click_through, rated
-from desireline.trainer.pair_features import PairFeatures
+from desireline.trainer.documents.pair_features import PairFeatures
 
 #: Buckets that a terms aggregation of OpenSearch returns unless told otherwise.
 _BUCKETS = 10

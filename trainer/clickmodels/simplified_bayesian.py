@@ -7,7 +7,7 @@ from pydantic import BaseModel, Field
 from desireline.trainer.clickmodels.backing_off import BackingOffConfig
 from desireline.trainer.clickmodels.base import ClickLog, FittedClickModel
 from desireline.trainer.clickmodels.dynamic_bayesian import DynamicBayesian, DynamicBayesianConfig
-from desireline.trainer.pair_features import PairFeatures
+from desireline.trainer.documents.pair_features import PairFeatures
 
 
 class SimplifiedBayesianConfig(BaseModel, frozen=True, extra="forbid"):

@@ -24,7 +24,7 @@ from desireline.trainer.clickmodels.examination_em import (
 )
 from desireline.trainer.clickmodels.reading import looks_by_place
 from desireline.trainer.clickmodels.users import NO_CLICK, BrowseFromLastClick
-from desireline.trainer.pair_features import PairFeatures
+from desireline.trainer.documents.pair_features import PairFeatures
 
 
 class UserBrowsingConfig(BaseModel, frozen=True, extra="forbid"):

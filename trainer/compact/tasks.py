@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import polars as pl
 
-from desireline.trainer.catalogue import Catalogue
+from desireline.trainer.documents.catalogue import Catalogue
 from desireline.trainer.jobs import SmallConfig
 from desireline.trainer.judgments import Judgments
 from desireline.trainer.miners.base import Material, Miner

@@ -20,8 +20,8 @@ from desireline.trainer.intent.storing import (
     IntentStore,
     opened,
 )
-from desireline.trainer.shared_models import SharedModels
-from desireline.trainer.signing import MOST_SIGNATURE_BYTES
+from desireline.trainer.models.shared import SharedModels
+from desireline.trainer.models.signing import MOST_SIGNATURE_BYTES
 
 log = structlog.get_logger(__name__)
 

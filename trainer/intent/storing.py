@@ -15,9 +15,9 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
-from desireline.trainer.disk_sync import sync, sync_path
 from desireline.trainer.errors import IntentHeadChangedError, IntentHeadMissingError
 from desireline.trainer.intent.head import IntentHead
+from desireline.trainer.models.disk_sync import sync, sync_path
 
 WEIGHTS, DESCRIPTION = "head.safetensors", "intent.json"
 _FORMAT = 1

@@ -10,7 +10,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from desireline.connectors.search_engine import Hit
-from desireline.trainer.document_text import DocumentText
+from desireline.trainer.documents.text import DocumentText
 from desireline.trainer.judgments import Judgments
 from desireline.trainer.measures.base import Qrels
 from desireline.trainer.miners.likeness import Likeness

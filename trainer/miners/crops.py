@@ -8,7 +8,7 @@ from typing import Literal
 
 from pydantic import BaseModel, Field
 
-from desireline.trainer.document_text import DocumentText
+from desireline.trainer.documents.text import DocumentText
 from desireline.trainer.miners.base import Material
 from desireline.trainer.pairs import Pair, Passage
 from desireline.trainer.query_text import normalise

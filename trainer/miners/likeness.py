@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from desireline.connectors.documents import Vectors
-from desireline.trainer.document_text import DocumentText
+from desireline.trainer.documents.text import DocumentText
 from desireline.trainer.encoders.base import Encoder
 
 Cosines = NDArray[np.float32]

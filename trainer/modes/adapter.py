@@ -15,16 +15,16 @@ import structlog
 import torch
 
 from desireline.connectors.documents import Vectors
-from desireline.trainer.devices import training_device
 from desireline.trainer.encoders.onnx import OnnxEncoder
 from desireline.trainer.encoders.settings import EncoderSettings
 from desireline.trainer.errors import QueryVectorsError
+from desireline.trainer.forms.query_map import mapped
 from desireline.trainer.jobs import FitConfig, FitJob
 from desireline.trainer.lessons import Indices
 from desireline.trainer.modes.cached_documents import Tower, train_tower
-from desireline.trainer.query_map import mapped
 from desireline.trainer.query_vectors import QueryVectors
-from desireline.trainer.tuned import Progress, Tuned
+from desireline.trainer.training.devices import training_device
+from desireline.trainer.training.tuned import Progress, Tuned
 
 log = structlog.get_logger(__name__)
 

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 from desireline.trainer.jobs import FitJob
-from desireline.trainer.tuned import Progress, Tuned
+from desireline.trainer.training.tuned import Progress, Tuned
 
 
 class Mode(Protocol):

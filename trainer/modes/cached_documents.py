@@ -13,20 +13,20 @@ import numpy as np
 import torch
 from sentence_transformers import SentenceTransformer
 
-from desireline.trainer.devices import fast_hardware, training_device
-from desireline.trainer.document_vectors import DocumentVectors
+from desireline.trainer.documents.vectors import DocumentVectors
 from desireline.trainer.errors import TrainerError
 from desireline.trainer.jobs import FitConfig, FitJob
 from desireline.trainer.lessons import Indices
 from desireline.trainer.losses.infonce import WeightedInfoNceConfig, weighted_infonce
 from desireline.trainer.modes.cached_lessons import CachedLessons
-from desireline.trainer.optimising import optimiser_of, scheduler_of
 from desireline.trainer.pairs import PairSet
 from desireline.trainer.peers import peers
-from desireline.trainer.trackers import trackers_of
-from desireline.trainer.tuned import Progress, Tuned, save_encoder
-from desireline.trainer.utilisation import Utilisation
-from desireline.trainer.watching import Budget, Training, Watcher, diverged
+from desireline.trainer.training.devices import fast_hardware, training_device
+from desireline.trainer.training.optimising import optimiser_of, scheduler_of
+from desireline.trainer.training.trackers import trackers_of
+from desireline.trainer.training.tuned import Progress, Tuned, save_encoder
+from desireline.trainer.training.utilisation import Utilisation
+from desireline.trainer.training.watching import Budget, Training, Watcher, diverged
 
 _MOST_NORM = 1.0
 

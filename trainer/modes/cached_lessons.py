@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from desireline.trainer.document_vectors import DocumentVectors
+from desireline.trainer.documents.vectors import DocumentVectors
 from desireline.trainer.errors import NothingToLearnError
 from desireline.trainer.lessons import Indices
 from desireline.trainer.pairs import Pair, PairSet

@@ -7,8 +7,8 @@ from desireline.trainer.jobs import FitJob, TrainedMode
 from desireline.trainer.modes import adapter, full, lora, query, small
 from desireline.trainer.modes.base import Mode
 from desireline.trainer.modes.read_first import read_first
-from desireline.trainer.trackers import open_trackers
-from desireline.trainer.tuned import Progress, Tuned
+from desireline.trainer.training.trackers import open_trackers
+from desireline.trainer.training.tuned import Progress, Tuned
 
 MODES: Mapping[TrainedMode, Mode] = {
     "adapter": adapter.train,

@@ -11,8 +11,8 @@ from sentence_transformers import SentenceTransformer
 
 from desireline.trainer.errors import TrainerError
 from desireline.trainer.jobs import FitJob, LoraConfig
-from desireline.trainer.tuned import Progress, Tuned
-from desireline.trainer.tuning import Dress, tune
+from desireline.trainer.training.tuned import Progress, Tuned
+from desireline.trainer.training.tuning import Dress, tune
 
 
 def train(

@@ -7,20 +7,20 @@ from contextlib import AbstractContextManager
 import torch
 from sentence_transformers import SentenceTransformer
 
-from desireline.trainer.batch_loading import KnownTokens
-from desireline.trainer.devices import (
-    attentions,
-    half_precision,
-    training_device,
-)
 from desireline.trainer.encoders.sentence_transformers import load_sentence_transformer
-from desireline.trainer.frozen_layers import frozen_layers_kept
 from desireline.trainer.jobs import FitConfig, FitJob
 from desireline.trainer.lessons import Indices
 from desireline.trainer.losses.embedding import embed
 from desireline.trainer.modes.cached_documents import Tower, train_tower
-from desireline.trainer.preparing import prepare_weights
-from desireline.trainer.tuned import Progress, Tuned, interpolate
+from desireline.trainer.training.batch_loading import KnownTokens
+from desireline.trainer.training.devices import (
+    attentions,
+    half_precision,
+    training_device,
+)
+from desireline.trainer.training.frozen_layers import frozen_layers_kept
+from desireline.trainer.training.preparing import prepare_weights
+from desireline.trainer.training.tuned import Progress, Tuned, interpolate
 
 
 def train(

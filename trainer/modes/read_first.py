@@ -10,7 +10,7 @@ from desireline.trainer.modes.base import Mode
 from desireline.trainer.pairs import PairSet
 from desireline.trainer.self_supervised.reading import learn_from_texts
 from desireline.trainer.self_supervised_config import read_texts
-from desireline.trainer.tuned import Progress, Tuned
+from desireline.trainer.training.tuned import Progress, Tuned
 
 
 def read_first(

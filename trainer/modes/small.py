@@ -15,19 +15,19 @@ from pathlib import Path
 import structlog
 import torch
 
-from desireline.trainer.catalogue import Catalogue
 from desireline.trainer.compact.building import build, numbers_of_a_word
 from desireline.trainer.compact.meaning import Meant
 from desireline.trainer.compact.tasks import joined, pairs_of_documents
 from desireline.trainer.compact.teacher import Teacher
 from desireline.trainer.compact.teaching import Shares, Taught, loss_maker
 from desireline.trainer.compact.vocabulary import Vocabulary
+from desireline.trainer.documents.catalogue import Catalogue
 from desireline.trainer.encoders.sentence_transformers import load_sentence_transformer
 from desireline.trainer.errors import TrainerError
 from desireline.trainer.jobs import FitConfig, FitJob
 from desireline.trainer.pairs import PairSet
-from desireline.trainer.tuned import Progress, Tuned, save_encoder
-from desireline.trainer.tuning import tune_pairs
+from desireline.trainer.training.tuned import Progress, Tuned, save_encoder
+from desireline.trainer.training.tuning import tune_pairs
 
 log = structlog.get_logger(__name__)
 

@@ -7,10 +7,10 @@ from typing import Any
 import torch
 from sentence_transformers import SentenceTransformer
 
-from desireline.trainer.batch_loading import tokenise
 from desireline.trainer.errors import TrainerError
 from desireline.trainer.losses.base import Features
 from desireline.trainer.self_supervised_config import SelfSupervisedConfig
+from desireline.trainer.training.batch_loading import tokenise
 
 
 class Objective(torch.nn.Module, ABC):

@@ -9,24 +9,24 @@ import numpy as np
 import structlog
 import torch
 
-from desireline.trainer.devices import (
-    attentions,
-    fast_hardware,
-    half_precision,
-    training_device,
-)
 from desireline.trainer.encoders.sentence_transformers import load_sentence_transformer
 from desireline.trainer.errors import NothingToLearnError, TrainerError
 from desireline.trainer.jobs import FitConfig
-from desireline.trainer.optimising import optimiser_of
-from desireline.trainer.preparing import prepare_weights
 from desireline.trainer.self_supervised.base import Make, Objective
 from desireline.trainer.self_supervised.mlm import MaskedWords
 from desireline.trainer.self_supervised.simcse import SimCse
 from desireline.trainer.self_supervised.tsdae import Tsdae
 from desireline.trainer.self_supervised_config import ObjectiveName, SelfSupervisedConfig
-from desireline.trainer.tuned import Progress, Tuned, save_encoder
-from desireline.trainer.watching import Budget, Training, Watcher, diverged
+from desireline.trainer.training.devices import (
+    attentions,
+    fast_hardware,
+    half_precision,
+    training_device,
+)
+from desireline.trainer.training.optimising import optimiser_of
+from desireline.trainer.training.preparing import prepare_weights
+from desireline.trainer.training.tuned import Progress, Tuned, save_encoder
+from desireline.trainer.training.watching import Budget, Training, Watcher, diverged
 
 log = structlog.get_logger(__name__)
 

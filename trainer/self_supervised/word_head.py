@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import torch
 from sentence_transformers import SentenceTransformer
 
-from desireline.trainer.batch_loading import tokenise
+from desireline.trainer.training.batch_loading import tokenise
 
 #: Words that are in none of the first texts are never asked for.
 _MOST_TEXTS = 50_000

@@ -5,14 +5,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from desireline.trainer import model_files
-from desireline.trainer.cross_encoder import CrossEncoder
 from desireline.trainer.encoders.base import Encoder
 from desireline.trainer.encoders.onnx import OnnxEncoder
 from desireline.trainer.encoders.sentence_transformers import SentenceTransformerEncoder
 from desireline.trainer.errors import SynthesisError
-from desireline.trainer.import_model import MINILM, bring_model, packaged_minilm
+from desireline.trainer.forms.import_model import MINILM, bring_model, packaged_minilm
 from desireline.trainer.model_settings import MODULES
-from desireline.trainer.query_writer import LocalQueryWriter
 from desireline.trainer.registry import PREFIX, Registry
 from desireline.trainer.synthesis.asked import Opened
 from desireline.trainer.synthesis.making import MINED, Judge, Read
@@ -21,6 +19,8 @@ from desireline.trainer.synthesis.settings import BM25, QueryWriter, SynthesisMo
 from desireline.trainer.synthesis.sources import Documents
 from desireline.trainer.synthesis.vectors import VectorSearch
 from desireline.trainer.synthesis.words import WordSearch
+from desireline.trainer.text_models.cross_encoder import CrossEncoder
+from desireline.trainer.text_models.query_writer import LocalQueryWriter
 
 
 def open_models(

@@ -12,8 +12,8 @@ import structlog
 from numpy.typing import NDArray
 from safetensors.numpy import load, save
 
-from desireline.trainer.disk_sync import sync_path
 from desireline.trainer.errors import SynthesisError
+from desireline.trainer.models.disk_sync import sync_path
 
 log = structlog.get_logger(__name__)
 

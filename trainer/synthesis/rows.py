@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from desireline.trainer.errors import TrainingDataError
-from desireline.trainer.training_files import CSVOptions, FileRow, read_rows
+from desireline.trainer.finetuning.files import CSVOptions, FileRow, read_rows
 
 Source = Path | str | Sequence[Any]
 """A file, or rows: texts, tuples in the order of the columns, dictionaries by their names."""

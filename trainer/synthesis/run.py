@@ -10,9 +10,9 @@ from typing import Any
 
 import structlog
 
-from desireline.trainer.disk_sync import sync, sync_path
 from desireline.trainer.errors import SynthesisError, TrainingDataError
-from desireline.trainer.stored_files import record
+from desireline.trainer.models.disk_sync import sync, sync_path
+from desireline.trainer.models.stored_files import record
 from desireline.trainer.synthesis.asked import Asked, Opened
 from desireline.trainer.synthesis.card import PAIRS, read_card, write_card
 from desireline.trainer.synthesis.making import Made, Making

@@ -6,7 +6,7 @@ from hashlib import blake2b, sha256
 from pathlib import Path
 
 from desireline.connectors.documents import TextTemplate
-from desireline.trainer.document_text import DocumentText
+from desireline.trainer.documents.text import DocumentText
 from desireline.trainer.errors import TrainingDataError
 from desireline.trainer.synthesis.rows import Cells, Rows, Source
 from desireline.trainer.synthesis.text_store import TextStore, TextWriter, stored

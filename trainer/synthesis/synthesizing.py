@@ -4,7 +4,6 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from desireline.trainer.devices import processor_threads, training_device
 from desireline.trainer.errors import SynthesisError
 from desireline.trainer.synthesis.asked import Asked
 from desireline.trainer.synthesis.deadline import Deadline
@@ -17,6 +16,7 @@ from desireline.trainer.synthesis.settings import (
     SynthesisModels,
     settings_of,
 )
+from desireline.trainer.training.devices import processor_threads, training_device
 
 
 def synthesize(

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from desireline.trainer.disk_sync import sync
+from desireline.trainer.models.disk_sync import sync
 from desireline.trainer.synthesis.pieces import not_writable
 
 Fill = Callable[..., dict[str, object]]

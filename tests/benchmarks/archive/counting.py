@@ -8,7 +8,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from desireline.sidecar.event_counts import ROWS_AT_ONCE
+from desireline.sidecar.archive.counts import ROWS_AT_ONCE
 
 #: Of a size, as a multiple of the next smaller one's.
 MOST_GROWTH = 1.25

@@ -8,8 +8,8 @@ import numpy as np
 import polars as pl
 
 from desireline.connectors.log_source import Cursor
-from desireline.sidecar.event_archive import EventArchive
-from desireline.trainer.log_frames import SCHEMAS
+from desireline.sidecar.archive.event_archive import EventArchive
+from desireline.trainer.logs.frames import SCHEMAS
 
 SHOWN, DAYS = 10, 60
 QUERIES, CANDIDATES, DOCUMENTS = 20_000, 20, 40_000

@@ -12,8 +12,8 @@ from typing import Any
 
 import made_archive
 
-from desireline.sidecar.event_archive import EventArchive
-from desireline.sidecar.event_counts import count_archive
+from desireline.sidecar.archive.counts import count_archive
+from desireline.sidecar.archive.event_archive import EventArchive
 from desireline.trainer.clickmodels.position_based import PositionBased
 from desireline.trainer.judgments import judge_counts
 from desireline.trainer.sessions import SessionConfig

@@ -21,15 +21,15 @@ from training.lessons_of import drawn, true_pairs
 from training.ways import Recipe, Task, ours
 
 from desireline.trainer import model_files
-from desireline.trainer.catalogue import Catalogue
+from desireline.trainer.documents.catalogue import Catalogue
 from desireline.trainer.encoders.onnx import OnnxEncoder
 from desireline.trainer.encoders.sentence_transformers import load_sentence_transformer
 from desireline.trainer.evaluation import evaluate, rank_exact
-from desireline.trainer.export import export_onnx
-from desireline.trainer.import_model import packaged_minilm
+from desireline.trainer.forms.export import export_onnx
+from desireline.trainer.forms.import_model import packaged_minilm
 from desireline.trainer.jobs import FitConfig, FitJob, SmallConfig
-from desireline.trainer.manifest import Provenance
 from desireline.trainer.measures.ndcg import Ndcg
+from desireline.trainer.models.manifest import Provenance
 from desireline.trainer.modes import chosen
 
 #: Where training made nothing of an encoder but what it began with.

@@ -12,8 +12,8 @@ from desireline.sidecar.building import put_live
 from desireline.sidecar.cycle import run_cycle
 from desireline.sidecar.demo.occupations import TEXT_FIELDS
 from desireline.sidecar.demo.ubi_bulk import bulk_lines
-from desireline.sidecar.reporting import Reporter, SilentReporter
-from desireline.sidecar.serving import Serving
+from desireline.sidecar.reports.reporting import Reporter, SilentReporter
+from desireline.sidecar.serving.live import Serving
 from desireline.sidecar.target import Target
 from desireline.trainer.encoders.base import Encoder
 

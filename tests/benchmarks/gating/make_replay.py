@@ -12,7 +12,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from desireline.trainer.general_suite import builtin_suite
+from desireline.trainer.general.suite import builtin_suite
 from desireline.trainer.query_text import normalise
 
 LONGEST = 300

@@ -16,7 +16,7 @@ from mining.static_encoder import StaticEncoder
 
 from desireline.connectors.documents import Vectors
 from desireline.connectors.search_engine import Similarity
-from desireline.trainer.document_vectors import DocumentVectors
+from desireline.trainer.documents.vectors import DocumentVectors
 from desireline.trainer.jobs import FitConfig
 from desireline.trainer.lessons import Indices
 from desireline.trainer.modes.adapter import QueryMap

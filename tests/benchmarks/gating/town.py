@@ -19,32 +19,32 @@ from desireline.connectors.engines.memory import MemoryEngine
 from desireline.connectors.search_engine import Hit
 from desireline.connectors.stores.memory import MemoryStore
 from desireline.sidecar.config import load_config
-from desireline.sidecar.cycle_report import CycleReport, Diary
 from desireline.sidecar.demo.occupations import TEXT_FIELDS, load_occupations
-from desireline.sidecar.embedding_cache import EmbeddingCache
-from desireline.sidecar.encoders import EncoderPool
-from desireline.sidecar.judging import Contest, HeldOutTruth, judge_candidate
-from desireline.sidecar.learning import held_out_truth, split_sessions
-from desireline.sidecar.reporting import SilentReporter
+from desireline.sidecar.judging.evidence import Contest, HeldOutTruth, judge_candidate
+from desireline.sidecar.learning.from_clicks import held_out_truth, split_sessions
+from desireline.sidecar.reports.cycle_report import CycleReport, Diary
+from desireline.sidecar.reports.reporting import SilentReporter
+from desireline.sidecar.serving.encoders import EncoderPool
 from desireline.sidecar.target import Target
 from desireline.sidecar.wiring import open_sidecar
+from desireline.sidecar.writing.embedding_cache import EmbeddingCache
 from desireline.trainer.clickmodels.latent_relevance import LatentRelevance
-from desireline.trainer.document_text import DocumentText
+from desireline.trainer.documents.pair_features import describe_pairs
+from desireline.trainer.documents.text import DocumentText
 from desireline.trainer.encoders.base import Encoder
 from desireline.trainer.encoders.settings import EncoderSettings
 from desireline.trainer.evaluation import compare, evaluate, rank_exact
 from desireline.trainer.gate import Verdict
-from desireline.trainer.general_suite import builtin_suite
+from desireline.trainer.general.suite import builtin_suite
 from desireline.trainer.judgments import judge
-from desireline.trainer.manifest import Manifest, Provenance, Template
 from desireline.trainer.measures.base import parse
 from desireline.trainer.miners.base import Material, mine_all
 from desireline.trainer.miners.clicked import Clicked
-from desireline.trainer.pair_features import describe_pairs
+from desireline.trainer.models.manifest import Manifest, Provenance, Template
 from desireline.trainer.pairs import PairSet
 from desireline.trainer.registry import Registry
 from desireline.trainer.sessions import Sessions, to_sessions
-from desireline.trainer.simulation import SimulationConfig, simulate
+from desireline.trainer.simulation.users import SimulationConfig, simulate
 from desireline.trainer.splits import Split
 
 INDEX, NAME = "jobs", "jobs"

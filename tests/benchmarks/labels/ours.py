@@ -16,7 +16,7 @@ from stages import Stages
 from desireline.trainer.clickmodels.click_log import ClickLog
 from desireline.trainer.clickmodels.examination_em import first_guess
 from desireline.trainer.clickmodels.position_based import PositionBased, PositionBasedConfig
-from desireline.trainer.visits import count_visits
+from desireline.trainer.logs.visits import count_visits
 
 PAUSE_S = 1800
 

@@ -11,13 +11,13 @@ from training.lessons_of import drawn
 
 from desireline.connectors.documents import Vector, Vectors
 from desireline.trainer import model_files
-from desireline.trainer.document_vectors import DocumentVectors
+from desireline.trainer.documents.vectors import DocumentVectors
 from desireline.trainer.encoders.base import Encoder
 from desireline.trainer.encoders.sentence_transformers import SentenceTransformerEncoder
-from desireline.trainer.export import export_onnx
-from desireline.trainer.import_model import packaged_minilm
+from desireline.trainer.forms.export import export_onnx
+from desireline.trainer.forms.import_model import packaged_minilm
 from desireline.trainer.jobs import FitConfig, FitJob
-from desireline.trainer.manifest import Provenance
+from desireline.trainer.models.manifest import Provenance
 from desireline.trainer.modes import chosen
 from desireline.trainer.pairs import PairSet
 

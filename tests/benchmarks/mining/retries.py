@@ -8,7 +8,7 @@ from random import Random
 from desireline.connectors.events import Action, Query
 from desireline.connectors.log_source import Cursor, LogBatch
 from desireline.trainer.measures.base import Run
-from desireline.trainer.simulation import SimulatedLog
+from desireline.trainer.simulation.users import SimulatedLog
 
 _SHOWN = 20
 _POWER, _RELEVANT, _OTHER = 0.6, 0.85, 0.04

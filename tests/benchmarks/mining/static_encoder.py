@@ -19,10 +19,10 @@ from tokenizers import Tokenizer
 
 from desireline.connectors.documents import Vectors
 from desireline.connectors.search_engine import Similarity
-from desireline.trainer.batches import BatchPlan, schedule
 from desireline.trainer.lessons import Indices, Lessons
 from desireline.trainer.losses.infonce import weighted_infonce
 from desireline.trainer.pairs import PairSet
+from desireline.trainer.training.batches import BatchPlan, schedule
 
 _TOKENS = 64
 

@@ -13,16 +13,16 @@ from mining.worlds import World
 
 from desireline.connectors.search_engine import Hit
 from desireline.trainer.clickmodels.latent_relevance import LatentRelevance
+from desireline.trainer.documents.pair_features import describe_pairs
 from desireline.trainer.evaluation import rank_exact
 from desireline.trainer.judgments import judge
 from desireline.trainer.measures.base import Run
 from desireline.trainer.measures.reciprocal_rank import ReciprocalRank
 from desireline.trainer.miners.base import Material, Search
 from desireline.trainer.miners.likeness import Likeness
-from desireline.trainer.pair_features import describe_pairs
 from desireline.trainer.pairs import Pair, PairSet, Passage, merge
 from desireline.trainer.sessions import Sessions, to_sessions
-from desireline.trainer.simulation import SimulationConfig, simulate
+from desireline.trainer.simulation.users import SimulationConfig, simulate
 
 SHOWN = 20
 DEPTH = 30

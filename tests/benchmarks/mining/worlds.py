@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from desireline.connectors.documents import TextTemplate
-from desireline.trainer.document_text import DocumentText
+from desireline.trainer.documents.text import DocumentText
 from desireline.trainer.query_text import normalise
 
 Truth = Mapping[str, frozenset[str]]

@@ -9,11 +9,11 @@ import numpy as np
 from mining.words import Words
 from mining.worlds import World, load
 
-from desireline.sidecar.documents_alone import ask_for, held_documents
-from desireline.trainer.document_text import DocumentText
+from desireline.sidecar.learning.documents_alone import ask_for, held_documents
+from desireline.trainer.documents.text import DocumentText
 from desireline.trainer.encoders.base import Encoder
 from desireline.trainer.evaluation import evaluate, rank_exact
-from desireline.trainer.general_suite import builtin_suite, foreign
+from desireline.trainer.general.suite import builtin_suite, foreign
 from desireline.trainer.measures.base import Qrels
 from desireline.trainer.measures.ndcg import Ndcg
 from desireline.trainer.measures.recall import Recall

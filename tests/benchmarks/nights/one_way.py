@@ -20,23 +20,23 @@ from mining.worlds import World, load
 from nights.judged import HELD_OUT, answered, of_first_night, of_forgetting
 from training.lessons_of import drawn, true_pairs
 
-from desireline.sidecar.documents_alone import held_documents
+from desireline.sidecar.learning.documents_alone import held_documents
 from desireline.trainer.encoders.sentence_transformers import SentenceTransformerEncoder
-from desireline.trainer.import_model import packaged_minilm
+from desireline.trainer.forms.import_model import packaged_minilm
 from desireline.trainer.jobs import FitConfig, FitJob
 from desireline.trainer.judgments import Judgments
-from desireline.trainer.manifest import Provenance
 from desireline.trainer.miners.base import Material, find
 from desireline.trainer.miners.pseudo_queries import PseudoQueries
 from desireline.trainer.miners.self_supervised import SelfSupervised
 from desireline.trainer.miners.voting import weigh
+from desireline.trainer.models.manifest import Provenance
 from desireline.trainer.modes import chosen
 from desireline.trainer.pairs import PairSet
 from desireline.trainer.self_supervised.reading import learn_from_texts
 from desireline.trainer.self_supervised_config import write_texts
 from desireline.trainer.sessions import to_sessions
 from desireline.trainer.share_search import train_with_share
-from desireline.trainer.tuned import Tuned
+from desireline.trainer.training.tuned import Tuned
 
 
 def main() -> None:

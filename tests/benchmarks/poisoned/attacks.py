@@ -8,8 +8,8 @@ from typing import Literal, get_args
 
 from desireline.connectors.events import Action, Query
 from desireline.connectors.log_source import Cursor, LogBatch
-from desireline.trainer.simulation import SimulationConfig
-from desireline.trainer.subnets import SUBNET_ATTRIBUTE
+from desireline.trainer.logs.subnets import SUBNET_ATTRIBUTE
+from desireline.trainer.simulation.users import SimulationConfig
 
 Kind = Literal[
     "few clients, many clicks",

@@ -13,8 +13,8 @@ from desireline.connectors.documents import Document, TextTemplate, digest
 from desireline.connectors.engines.opensearch import OpenSearchEngine
 from desireline.connectors.opensearch_client import OpenSearchSettings
 from desireline.connectors.search_engine import Read
-from desireline.sidecar.embedding_writer import Rendered
-from desireline.sidecar.windows import batches, by_length, windows
+from desireline.sidecar.writing.embedding_writer import Rendered
+from desireline.sidecar.writing.windows import batches, by_length, windows
 from desireline.trainer.encoders.onnx import OnnxEncoder
 
 

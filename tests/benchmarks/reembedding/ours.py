@@ -9,7 +9,7 @@ from corpus import FIELDS
 
 from desireline.sidecar.backfill import BackfillReport, backfill
 from desireline.sidecar.config import parse_config
-from desireline.sidecar.reporting import SilentReporter
+from desireline.sidecar.reports.reporting import SilentReporter
 from desireline.sidecar.wiring import open_sidecar
 
 

@@ -6,7 +6,7 @@ import child
 from opensearchpy import OpenSearch, helpers
 from sentence_transformers import SentenceTransformer
 
-from desireline.trainer.import_model import packaged_minilm
+from desireline.trainer.forms.import_model import packaged_minilm
 
 
 def main(settings: dict[str, Any]) -> None:

@@ -10,6 +10,7 @@ from mining.worlds import World
 
 from desireline.connectors.search_engine import Hit
 from desireline.trainer.clickmodels.latent_relevance import LatentRelevance
+from desireline.trainer.documents.pair_features import describe_pairs
 from desireline.trainer.encoders.base import Encoder
 from desireline.trainer.evaluation import rank_exact
 from desireline.trainer.judgments import judge
@@ -20,10 +21,9 @@ from desireline.trainer.miners.engine_negatives import EngineNegatives
 from desireline.trainer.miners.likeness import Likeness
 from desireline.trainer.miners.self_supervised import SelfSupervised
 from desireline.trainer.miners.skipped_above import SkippedAbove
-from desireline.trainer.pair_features import describe_pairs
 from desireline.trainer.pairs import Pair, PairSet, Passage, merge
 from desireline.trainer.sessions import to_sessions
-from desireline.trainer.simulation import SimulationConfig, simulate
+from desireline.trainer.simulation.users import SimulationConfig, simulate
 
 Kind = Literal["true", "clicks"]
 _SHOWN, _DEPTH = 20, 30

@@ -24,8 +24,8 @@ from desireline.trainer import model_files
 from desireline.trainer.encoders.base import Encoder
 from desireline.trainer.encoders.sentence_transformers import SentenceTransformerEncoder
 from desireline.trainer.evaluation import evaluate, rank_exact
-from desireline.trainer.export import export_onnx
-from desireline.trainer.import_model import packaged_minilm
+from desireline.trainer.forms.export import export_onnx
+from desireline.trainer.forms.import_model import packaged_minilm
 from desireline.trainer.measures.base import Measure, Run
 from desireline.trainer.measures.ndcg import Ndcg
 from desireline.trainer.measures.recall import Recall

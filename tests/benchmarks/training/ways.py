@@ -22,11 +22,11 @@ from sentence_transformers.sentence_transformer.modules import Normalize, Static
 from sentence_transformers.training_args import BatchSamplers
 from transformers import TrainerCallback
 
-from desireline.trainer.document_vectors import DocumentVectors
+from desireline.trainer.documents.vectors import DocumentVectors
 from desireline.trainer.encoders.onnx import OnnxEncoder
-from desireline.trainer.import_model import packaged_minilm
+from desireline.trainer.forms.import_model import packaged_minilm
 from desireline.trainer.jobs import FitConfig, FitJob
-from desireline.trainer.manifest import Provenance
+from desireline.trainer.models.manifest import Provenance
 from desireline.trainer.modes import chosen
 from desireline.trainer.pairs import PairSet
 from desireline.trainer.query_vectors import QueryVectors

@@ -13,8 +13,8 @@ from desireline.sidecar.cli.app import COMMANDS
 from desireline.sidecar.cli.exit_codes import ExitCode
 from desireline.sidecar.cli.progress import LineReporter, RichReporter
 from desireline.sidecar.config import load_config
-from desireline.sidecar.reporting import JsonReporter
-from desireline.sidecar.text_fields import propose_text_fields
+from desireline.sidecar.configuration.text_fields import propose_text_fields
+from desireline.sidecar.reports.reporting import JsonReporter
 
 NAMES = [command.__name__.replace("_", "-") for command in COMMANDS] + ["keys"]
 

@@ -2,14 +2,14 @@
 
 from datetime import UTC, datetime
 
-from desireline.sidecar.answer_changes import tell_changes
 from desireline.sidecar.cli.changes import show_changes
 from desireline.sidecar.cli.ending import end_with
 from desireline.sidecar.cli.parts import drawn, show_parts
 from desireline.sidecar.cli.terminal import Terminal
-from desireline.sidecar.cycle_report import CycleReport, Interval, JudgedPart, Outcome
-from desireline.sidecar.judged_parts import GainScale, in_groups
-from desireline.trainer.changes import largest_changes
+from desireline.sidecar.reports.answer_changes import tell_changes
+from desireline.sidecar.reports.cycle_report import CycleReport, Interval, JudgedPart, Outcome
+from desireline.sidecar.reports.judged_parts import GainScale, in_groups
+from desireline.trainer.judging.changes import largest_changes
 from desireline.trainer.measures.base import parse
 
 SCALE = GainScale(low=-0.1, high=0.1)

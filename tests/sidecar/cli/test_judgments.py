@@ -9,7 +9,7 @@ from desireline.connectors.documents import Document
 from desireline.connectors.engines.lancedb import LanceDbEngine
 from desireline.connectors.judgment_files import read_judgment_lists
 from desireline.sidecar.cli.exit_codes import ExitCode
-from desireline.trainer.known_answers import read_known_answers
+from desireline.trainer.simulation.known_answers import read_known_answers
 
 SAMPLE = Path(__file__).parents[2] / "data" / "esci_ubi" / "esci_us_judgments.json.gz"
 QUERIES = [f"query {number}" for number in range(12)]

@@ -4,9 +4,9 @@ import pytest
 
 from desireline.sidecar.cli.ladder import plot, show_ladder
 from desireline.sidecar.cli.terminal import Terminal
-from desireline.sidecar.cost_scale import CostScale
-from desireline.sidecar.cycle_report import Interval, Rung
 from desireline.sidecar.ladder import choose
+from desireline.sidecar.reports.cost_scale import CostScale
+from desireline.sidecar.reports.cycle_report import Interval, Rung
 
 
 def rung(mode, value, train_s, *, promote=True):

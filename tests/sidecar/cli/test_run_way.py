@@ -15,10 +15,10 @@ from desireline.connectors.engines.lancedb import LanceDbEngine
 from desireline.connectors.stores.sqlite import SqliteStore
 from desireline.sidecar.cli.exit_codes import ExitCode
 from desireline.sidecar.config import load_config
-from desireline.sidecar.controls import Controls, Wish
 from desireline.sidecar.errors import BackfillError, EncoderUnknownError
-from desireline.sidecar.once import KeyReusedError
-from desireline.sidecar.steering import run_view
+from desireline.sidecar.on_request.once import KeyReusedError
+from desireline.sidecar.steering.controls import Controls, Wish
+from desireline.sidecar.steering.hand import run_view
 from desireline.sidecar.wiring import open_sidecar
 
 CONFIG = """

@@ -14,11 +14,11 @@ from desireline.connectors.stores.sqlite import SqliteStore
 from desireline.sidecar.cli.exit_codes import ExitCode
 from desireline.sidecar.cli.terminal import Terminal
 from desireline.sidecar.cli.watch import Watch, _picture
-from desireline.sidecar.controls import Controls
 from desireline.sidecar.lease import LEASE
-from desireline.sidecar.run_status import RUN, Pulse, RunStatus
-from desireline.sidecar.steering import run_view
-from desireline.sidecar.steps import Step
+from desireline.sidecar.steering.controls import Controls
+from desireline.sidecar.steering.hand import run_view
+from desireline.sidecar.steering.run_status import RUN, Pulse, RunStatus
+from desireline.sidecar.steering.steps import Step
 
 NOON = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
 

@@ -16,19 +16,8 @@ from desireline.connectors.engines.memory import MemoryEngine
 from desireline.connectors.logs.files import FileLogs, FileLogsConfig
 from desireline.connectors.search_engine import Hit, Read, Slot
 from desireline.connectors.stores.memory import MemoryStore
-from desireline.sidecar.answer_changes import AnswerChanges, tell_changes
-from desireline.sidecar.api_keys import ApiKeys
-from desireline.sidecar.controls import Answer, Controls, Wish
-from desireline.sidecar.cycle_report import (
-    CycleReport,
-    Interval,
-    JudgedPart,
-    LoggedClicks,
-    Outcome,
-    Rung,
-    Step,
-)
-from desireline.sidecar.erasing import ErasureReport, Searched
+from desireline.sidecar.configuration.intent import IntentConfig
+from desireline.sidecar.erasing.erasure import ErasureReport, Searched
 from desireline.sidecar.errors import (
     EncoderUnknownError,
     NoGenerationError,
@@ -39,23 +28,34 @@ from desireline.sidecar.errors import (
 from desireline.sidecar.http.app import create_app
 from desireline.sidecar.http.server import Server
 from desireline.sidecar.http.settings import HttpSettings
-from desireline.sidecar.intent_config import IntentConfig
-from desireline.sidecar.intent_serving import Answered, Intents, answer
 from desireline.sidecar.ladder import choose
 from desireline.sidecar.lease import LEASE
-from desireline.sidecar.log_reports import report_of
-from desireline.sidecar.once import Once
-from desireline.sidecar.run_status import RUN, RunStatus, last_run
-from desireline.sidecar.serving import ClusterAddress, LiveGeneration, TargetFields
-from desireline.sidecar.steering import run_view, steer
-from desireline.sidecar.steps import Step as Reached
-from desireline.sidecar.telemetry import Metrics
-from desireline.trainer.changes import largest_changes
+from desireline.sidecar.on_request.api_keys import ApiKeys
+from desireline.sidecar.on_request.once import Once
+from desireline.sidecar.reports.answer_changes import AnswerChanges, tell_changes
+from desireline.sidecar.reports.cycle_report import (
+    CycleReport,
+    Interval,
+    JudgedPart,
+    LoggedClicks,
+    Outcome,
+    Rung,
+    Step,
+)
+from desireline.sidecar.reports.log_reports import report_of
+from desireline.sidecar.reports.telemetry import Metrics
+from desireline.sidecar.serving.intent import Answered, Intents, answer
+from desireline.sidecar.serving.live import ClusterAddress, LiveGeneration, TargetFields
+from desireline.sidecar.steering.controls import Answer, Controls, Wish
+from desireline.sidecar.steering.hand import run_view, steer
+from desireline.sidecar.steering.run_status import RUN, RunStatus, last_run
+from desireline.sidecar.steering.steps import Step as Reached
 from desireline.trainer.encoders.fake import FakeEncoder
-from desireline.trainer.health import LogHealth
-from desireline.trainer.log_figures import KnownQuery
+from desireline.trainer.judging.changes import largest_changes
+from desireline.trainer.logs.figures import KnownQuery
+from desireline.trainer.logs.health import LogHealth
+from desireline.trainer.logs.readiness import Facts, readiness
 from desireline.trainer.measures.base import parse
-from desireline.trainer.readiness import Facts, readiness
 from desireline.trainer.sessions import to_sessions
 
 SAMPLE = Path(__file__).parents[2] / "data" / "esci_ubi" / "ubi_queries_events.ndjson.gz"

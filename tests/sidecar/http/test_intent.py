@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 from structlog.testing import capture_logs
 
+from desireline.sidecar.configuration.intent import IntentConfig
 from desireline.sidecar.http.app import create_app
 from desireline.sidecar.http.server import Server
-from desireline.sidecar.intent_config import IntentConfig
-from desireline.sidecar.intent_serving import Intents
-from desireline.sidecar.serving import ClusterAddress
+from desireline.sidecar.serving.intent import Intents
+from desireline.sidecar.serving.live import ClusterAddress
 from desireline.trainer.errors import IntentHeadChangedError
 from desireline.trainer.intent.head import IntentHead
 from desireline.trainer.intent.storing import IntentManifest, digest_of

@@ -3,9 +3,9 @@
 import re
 from itertools import pairwise
 
-from desireline.sidecar.cycle_report import Interval, Rung
 from desireline.sidecar.http.ladder_section import ladder_section
 from desireline.sidecar.ladder import choose
+from desireline.sidecar.reports.cycle_report import Interval, Rung
 
 
 def rung(mode, value, train_s, *, promote=True, documents=0):

@@ -8,8 +8,8 @@ import pytest
 
 from desireline.connectors.events import Action, Query
 from desireline.connectors.log_source import Cursor, LogBatch
-from desireline.sidecar.log_reports import report_of
-from desireline.trainer.log_figures import SHOWN_FROM_CLIENTS
+from desireline.sidecar.reports.log_reports import report_of
+from desireline.trainer.logs.figures import SHOWN_FROM_CLIENTS
 from desireline.trainer.sessions import to_sessions
 
 NOON = datetime(2026, 5, 7, 12, 0, tzinfo=UTC)

@@ -12,7 +12,7 @@ import pytest
 from desireline.sidecar.http.app import create_app
 from desireline.sidecar.http.server import Server
 from desireline.sidecar.http.settings import HttpSettings
-from desireline.sidecar.serving import ClusterAddress
+from desireline.sidecar.serving.live import ClusterAddress
 
 NEURAL = {"query": {"neural": {"embedding": {"query_text": "red running shoes", "k": 3}}}}
 

@@ -3,8 +3,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from desireline.connectors.stores.memory import MemoryStore
-from desireline.sidecar.api_keys import ApiKeys
 from desireline.sidecar.http.sign_ins import SIGN_IN, SignIns
+from desireline.sidecar.on_request.api_keys import ApiKeys
 
 
 class Clock:

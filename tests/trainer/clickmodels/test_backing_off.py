@@ -13,7 +13,7 @@ from desireline.trainer.clickmodels.intervention_harvesting import Harvested
 from desireline.trainer.clickmodels.position_based import PositionBased
 from desireline.trainer.clickmodels.simplified_bayesian import SimplifiedBayesian
 from desireline.trainer.clickmodels.user_browsing import UserBrowsing
-from desireline.trainer.pair_features import Links, PairFeatures
+from desireline.trainer.documents.pair_features import Links, PairFeatures
 
 MODELS = [
     PositionBased,
