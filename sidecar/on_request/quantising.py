@@ -50,8 +50,8 @@ def _quantise(target: Target, lease: Lease, diary: Diary, *, end_hold: bool) -> 
     if sessions.health.clicks < target.config.tune.min_clicks:
         return diary.end(
             Outcome.NOTHING_TO_DO,
-            f"{sessions.health.clicks} clicks are too few to judge by;"
-            f" {target.config.tune.min_clicks} are needed, and nothing serves unjudged",
+            f"too few clicks to judge by, {sessions.health.clicks} of"
+            f" {target.config.tune.min_clicks} needed, and nothing serves unjudged",
         )
     target.generations.give_up_way_back(now=target.clock(), force=end_hold)
     candidate = _made(target, live, diary)
