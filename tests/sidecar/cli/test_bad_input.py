@@ -218,7 +218,12 @@ def test_control_c_says_what_is_safe_and_how_to_go_on(command_line, monkeypatch)
         signal.raise_signal(signal.SIGINT)
 
     monkeypatch.setattr("desireline.sidecar.cli.session.load_config", interrupts)
-    result = command_line("tune", "jobs")
+    # Where the tests themselves run in the background, a shell had SIGINT ignored.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        result = command_line("tune", "jobs")
+    finally:
+        signal.signal(signal.SIGINT, before)
     assert result.exit_code == ExitCode.INTERRUPTED
     assert "what serves is unchanged" in result.stderr
     assert "desireline tune" in result.stderr
