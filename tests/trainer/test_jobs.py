@@ -48,7 +48,7 @@ def test_a_missing_job_is_refused(tmp_path):
 
 
 def test_everything_that_the_slim_install_needs_comes_without_torch():
-    modules = ["evaluation", "gate", "jobs", "sessions", "splits", "changes"]
+    modules = ["evaluation", "gate", "jobs", "sessions", "splits", "judging.changes"]
     imports = "; ".join(f"import desireline.trainer.{module}" for module in modules)
     check = f"import sys; {imports}; assert not {{'torch', 'transformers'}} & set(sys.modules)"
     subprocess.run([sys.executable, "-c", check], check=True)

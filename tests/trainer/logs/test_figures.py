@@ -97,7 +97,10 @@ class SlowLog:
 
     @staticmethod
     def _once(events, key):
-        return list({key(event): event for event in reversed(list(events))}.values())[::-1]
+        first = {}
+        for event in events:
+            first.setdefault(key(event), event)
+        return list(first.values())
 
     def _know(self, query_id: str, text: str, client: str) -> None:
         self.texts.setdefault(query_id, normalise(text))
@@ -151,6 +154,7 @@ LOGS = st.tuples(
 )
 ONE_CLICK = Action(query_id="q1", document_id="a", kind="click", at=START)
 ONE_SEARCH = Query(query_id="q1", text="tea", at=START, shown=("a", "b"))
+OTHER_TEXT = Query(query_id="q1", text="pot", at=START, shown=())
 
 
 def assert_events(slow, events):
@@ -225,6 +229,7 @@ def assert_documents(slow, figures):
 @example(([], [], [ONE_CLICK]))
 @example(([ONE_SEARCH], [], [ONE_CLICK]))
 @example(([ONE_SEARCH] * 3, [], [ONE_CLICK] * 3))
+@example(([ONE_SEARCH, OTHER_TEXT, ONE_SEARCH], [], [ONE_CLICK]))
 def test_every_number_is_that_of_a_slow_loop_over_the_same_events(log):
     slow, health = SlowLog(*log), health_of(*log)
     assert_events(slow, health.events)
