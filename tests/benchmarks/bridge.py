@@ -76,7 +76,7 @@ def tuned(registry: Registry, base: str, world: World, *, pairs: int, seed: int)
             out=Path(scratch, "tuned"),
             registry=registry.root,
             template=TEMPLATE.fields,
-            config=FitConfig(max_steps=1_000_000, epochs=2.0, threads=1, seed=seed),
+            config=FitConfig(epochs=2.0, least_steps=1, threads=1, seed=seed),
             provenance=Provenance(base_model="minilm", parent=base, seed=seed, pairs=pairs),
         )
         trained = tune(job)
