@@ -1,13 +1,14 @@
 """What tuning is worth: real documents, queries and answers; base, BM25, fusion, ways to tune.
 
-    python tests/benchmarks/tuning.py [--quick] [--json FILE] [--cells FILE] [--picture FILE]
+    python tests/benchmarks/tuning.py [--quick] [--json FILE] [--cells FILE] [--page FILE]
 
 Every number is of held-out queries over all documents of a set. "true" learns from the right
 answers of other queries; "clicks" from what the miners find in clicks that are SIMULATED on the
 base encoder's answers. "plain" is sentence-transformers' Trainer by its documentation on the very
 same 6,000 pairs that most ways share; "all pairs" are all that the set has. Each cell (set, kind
 of pairs, way, seed) runs in a process of its own with one thread, as many at once as there are
-cores; finished ones are kept in `--cells`, so that a killed run goes on. Our learning rate is the
+cores; finished ones are kept in `--cells`, so that a killed run goes on. A full run writes
+docs/tuning.md and its picture, another one only the page that is named. Our learning rate is the
 default. Intervals are paired bootstrap intervals over queries,
 whose values are the mean over the seeds. Processor seconds are those of training alone, from the
 pairs to the trained folder. The vectors of documents, and an adapter's of queries, are found, as in
@@ -17,6 +18,7 @@ the encoder that serves is an adapter already, a cycle encodes the anchors again
 
 import argparse
 import os
+import platform
 import sys
 import tempfile
 import time
@@ -24,7 +26,9 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from functools import partial
+from importlib.metadata import version
 from pathlib import Path
 from threading import Lock
 from typing import Any
@@ -33,13 +37,14 @@ import numpy as np
 from goals.held import conclude
 from resuming.cells import Cells
 from training.child import run_apart
+from training.gain_page import KINDS, WORLDS, page
 from training.gains import MEASURES, Row, goals, picture, put_together, report
 
 HERE = Path(__file__).parent
 DATA = HERE.parents[2] / "shared" / "data"
 CELLS = HERE.parents[1] / ".cache" / "bench" / "tuning.jsonl"
-WORLDS = ("onet", "tldr", "banking77")
-KINDS = ("true", "clicks")
+PAGE = HERE.parents[1] / "docs" / "tuning.md"
+SEEDS = (0, 1, 2)
 
 #: Most pairs that ways learn from, drawn by the seed; all learn from the same ones.
 PAIRS = 6_000
@@ -191,21 +196,48 @@ def rows(bench: Bench, asked: list[Cell]) -> list[Row]:
     return [put_together(*key, some) for key, some in found.items()]
 
 
-def main() -> int:
+def unmeasured(bench: Bench, asked: Sequence[Cell]) -> list[str]:
+    """Name what was asked for and not found, sets and seeds of a way together."""
+    left: dict[str, dict[str, list[str]]] = defaultdict(lambda: defaultdict(list))
+    for cell in asked:
+        if cell.of not in bench.cells:
+            left[f"{KINDS[cell.kind]}, {cell.way}"][WORLDS[cell.world]].append(str(cell.seed))
+    return [
+        f"{name}: " + "; ".join(f"{world}, seeds {' '.join(each)}" for world, each in seeds.items())
+        for name, seeds in left.items()
+    ]
+
+
+def circumstances() -> dict[str, str]:
+    """Say with what it was measured, and when the page was written."""
+    return {
+        "written": f"{datetime.now(UTC):%Y-%m-%d}",
+        "desireline": version("desireline"),
+        "torch": version("torch"),
+        "sentence-transformers": version("sentence-transformers"),
+        "machine": f"{os.cpu_count()} cores, {platform.machine()}",
+    }
+
+
+def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
     parser.add_argument("--quick", action="store_true", help="onet, true pairs, one seed, few ways")
     parser.add_argument("--json", type=Path, help="file for the numbers")
     parser.add_argument("--cells", type=Path, default=CELLS, help="finished cells are kept here")
-    parser.add_argument("--picture", type=Path, help="file for the picture (svg)")
+    parser.add_argument("--page", type=Path, help="file for the page; its picture lies beside it")
     parser.add_argument("--data", type=Path, default=DATA, help="folder of the data sets")
     parser.add_argument("--only", nargs="+", choices=WORLDS, default=list(WORLDS))
     parser.add_argument("--kinds", nargs="+", choices=KINDS, default=list(KINDS))
-    parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
+    parser.add_argument("--seeds", nargs="+", type=int, default=list(SEEDS))
     parser.add_argument("--ways", nargs="+", choices=list(WAYS), default=list(WAYS))
     parser.add_argument("--peer-python", default="", help="python that has opensearch-py-ml")
     parser.add_argument("--at-once", type=int, default=os.cpu_count() or 1, help="cells at once")
     parser.add_argument("--minutes", type=float, default=1e9, help="begin no cell after these")
-    asked = parser.parse_args()
+    return parser.parse_args()
+
+
+def main() -> int:
+    asked = arguments()
     if not asked.data.exists():
         print(f"the data sets are not in {asked.data}; nothing was measured")
         return 0
@@ -225,11 +257,17 @@ def main() -> int:
         )
         bench.measure(wanted, at_once=asked.at_once)
         table = rows(bench, wanted)
-    told = report(table)
-    judged = goals(table)
-    if asked.picture:
-        asked.picture.write_text(picture(table), encoding="utf-8")
-    return conclude("tuning", judged, quick=asked.quick, file=asked.json, rows=told)
+    told, judged = report(table), goals(table)
+    whole = set(cells(list(WORLDS), list(KINDS), list(WAYS), list(SEEDS)))
+    written = asked.page or (PAGE if whole <= set(wanted) else None)
+    plot = written.with_suffix(".svg") if written else None
+    left = unmeasured(bench, wanted)
+    text = page(told, judged, left, circumstances(), picture=plot.name if plot else "tuning.svg")
+    print(text)
+    if written and plot:
+        written.write_text(text, encoding="utf-8")
+        plot.write_text(picture(table), encoding="utf-8")
+    return conclude("tuning", judged, quick=asked.quick, file=asked.json, rows=told, left=left)
 
 
 if __name__ == "__main__":

@@ -58,38 +58,22 @@ def find(table: Sequence[Row], world: str, kind: str, way: str) -> Row | None:
 
 
 def report(table: Sequence[Row]) -> list[dict[str, Any]]:
-    """Print each row with its distance to the base and to the plain recipe."""
-    told = []
-    print(
-        "| set | pairs | way | seeds | mRR@20 | Recall@20 | nDCG@20 | mRR@10 | Recall@10 "
-        "| nDCG@10 | over base, mRR@20 [95 %] | over plain | CPU s |"
-    )
-    for row in table:
-        base = find(table, row.world, "", "base")
-        plain = find(table, row.world, row.kind, "plain")
-        means = {name: round(float(row.values[name].mean()), 4) for name in MEASURES}
-        over_base = _distance(row, base)
-        over_plain = _distance(row, plain)
-        print(
-            f"| {row.world} | {row.kind or '-'} | {row.way} | {row.seeds} | "
-            + " | ".join(f"{mean:.3f}" for mean in means.values())
-            + f" | {_shown(over_base)} | {_shown(over_plain)} | {row.cpu_s:.0f} |"
-        )
-        told.append(
-            {
-                "world": row.world,
-                "kind": row.kind,
-                "way": row.way,
-                "seeds": row.seeds,
-                "by_seed": row.by_seed,
-                "cpu_s": round(row.cpu_s, 1),
-                "pairs": row.pairs,
-                **means,
-                "over_base": over_base,
-                "over_plain": over_plain,
-            }
-        )
-    return told
+    """Return each row's means, with its distance to the base and to the plain recipe."""
+    return [
+        {
+            "world": row.world,
+            "kind": row.kind,
+            "way": row.way,
+            "seeds": row.seeds,
+            "by_seed": row.by_seed,
+            "cpu_s": round(row.cpu_s, 1),
+            "pairs": row.pairs,
+            **{name: round(float(row.values[name].mean()), 4) for name in MEASURES},
+            "over_base": _distance(row, find(table, row.world, "", "base")),
+            "over_plain": _distance(row, find(table, row.world, row.kind, "plain")),
+        }
+        for row in table
+    ]
 
 
 def _distance(row: Row, other: Row | None) -> list[float] | None:
@@ -100,15 +84,8 @@ def _distance(row: Row, other: Row | None) -> list[float] | None:
     return [round(float(gain.mean()), 4), *(round(bound, 4) for bound in interval(gain))]
 
 
-def _shown(distance: list[float] | None) -> str:
-    if distance is None:
-        return ""
-    mean, low, high = distance
-    return f"{mean:+.3f} [{low:+.3f}, {high:+.3f}]"
-
-
 def goals(table: Sequence[Row]) -> list[dict[str, Any]]:
-    """Hold the goals of docs/results.md against what was measured."""
+    """Hold the goals of docs/tuning.md against what was measured."""
     judged = []
     for row in (row for row in table if row.way == "full"):
         plain = _distance(row, find(table, row.world, row.kind, "plain"))
