@@ -13,8 +13,8 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
 from desireline.connectors.documents import Vector, Vectors
-from desireline.connectors.search_engine import Similarity
 from desireline.trainer.encoders.base import Encoder
+from desireline.trainer.encoders.wrapping import WrappingEncoder
 from desireline.trainer.errors import QueryVectorsError
 
 _ENCODER, _DIGESTS, _VECTORS = "encoder", "digests", "vectors"
@@ -112,32 +112,12 @@ class QueryVectors:
         return vectors
 
 
-class RememberingEncoder:
+class RememberingEncoder(WrappingEncoder):
     """An encoder that is asked for each query once; documents go through as they are."""
 
     def __init__(self, encoder: Encoder) -> None:
-        self._encoder = encoder
+        super().__init__(encoder)
         self._known: dict[str, Vector] = {}
-
-    @property
-    def fingerprint(self) -> str:
-        """The encoder's own."""
-        return self._encoder.fingerprint
-
-    @property
-    def space(self) -> str:
-        """The encoder's own."""
-        return self._encoder.space
-
-    @property
-    def dimension(self) -> int:
-        """The encoder's own."""
-        return self._encoder.dimension
-
-    @property
-    def similarity(self) -> Similarity:
-        """The encoder's own."""
-        return self._encoder.similarity
 
     def encode_queries(self, texts: Sequence[str]) -> Vectors:
         """Encode the queries that were not asked for before; shape (len(texts), dimension)."""
@@ -145,10 +125,6 @@ class RememberingEncoder:
         if fresh:
             self._known.update(zip(fresh, self._encoder.encode_queries(fresh), strict=True))
         return self._stacked([self._known[text] for text in texts])
-
-    def encode_documents(self, texts: Sequence[str]) -> Vectors:
-        """Encode rendered documents; shape (len(texts), dimension)."""
-        return self._encoder.encode_documents(texts)
 
     def remembered(self, queries: Sequence[str]) -> QueryVectors:
         """Return what is known of some queries; those never asked for are left out."""

@@ -12,9 +12,9 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from desireline.connectors.documents import Vector, Vectors, digest
-from desireline.connectors.search_engine import Similarity
 from desireline.sidecar.errors import SidecarError
 from desireline.trainer.encoders.base import CountingEncoder, Encoder
+from desireline.trainer.encoders.wrapping import WrappingEncoder
 
 _DTYPE: DTypeLike = np.dtype("<f4")
 
@@ -148,11 +148,14 @@ class EncodingCosts:
         )
 
 
-class CachedEncoder:
-    """An encoder whose documents go through the cache. Equal inputs are encoded once."""
+class CachedEncoder(WrappingEncoder):
+    """An encoder whose documents go through the cache, by its space. Equal inputs are encoded once.
+
+    Queries are not kept.
+    """
 
     def __init__(self, encoder: Encoder, cache: EmbeddingCache) -> None:
-        self._encoder = encoder
+        super().__init__(encoder)
         self._cache = cache
         #: Since this object was made.
         self.costs = EncodingCosts()
@@ -166,30 +169,6 @@ class CachedEncoder:
     def encoding_s(self) -> float:
         """Seconds in the encoder alone."""
         return self.costs.encoding_s
-
-    @property
-    def fingerprint(self) -> str:
-        """The encoder's own."""
-        return self._encoder.fingerprint
-
-    @property
-    def space(self) -> str:
-        """The encoder's own; vectors are kept under it."""
-        return self._encoder.space
-
-    @property
-    def dimension(self) -> int:
-        """The encoder's own."""
-        return self._encoder.dimension
-
-    @property
-    def similarity(self) -> Similarity:
-        """The encoder's own."""
-        return self._encoder.similarity
-
-    def encode_queries(self, texts: Sequence[str]) -> Vectors:
-        """Encode queries; these are not kept."""
-        return self._encoder.encode_queries(texts)
 
     def encode_documents(self, texts: Sequence[str]) -> Vectors:
         """Encode documents, shape (len(texts), dimension)."""

@@ -11,12 +11,14 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from desireline.connectors.documents import TextTemplate
+from desireline.sidecar.writing.embedding_cache import CachedEncoder, EmbeddingCache
 from desireline.trainer.encoders.base import Encoder
 from desireline.trainer.encoders.fake import FakeEncoder
 from desireline.trainer.encoders.onnx import OnnxEncoder
 from desireline.trainer.encoders.settings import EncoderSettings, Prompts
 from desireline.trainer.encoders.two_tower import TwoTowerEncoder
 from desireline.trainer.models.manifest import Provenance
+from desireline.trainer.query_vectors import RememberingEncoder
 from desireline.trainer.registry import Registry
 
 TEXTS = [
@@ -71,11 +73,22 @@ def _two_tower(request: pytest.FixtureRequest) -> Encoder:
     return registry.load(add(made / "queries", add(folder, None)), threads=2)
 
 
+def _remembering(_: pytest.FixtureRequest) -> Encoder:
+    return RememberingEncoder(FakeEncoder(dimension=24, seed=3))
+
+
+def _cached(request: pytest.FixtureRequest) -> Encoder:
+    folder: Path = request.getfixturevalue("tmp_path_factory").mktemp("cache")
+    return CachedEncoder(FakeEncoder(dimension=24, seed=3), EmbeddingCache(folder))
+
+
 FAMILIES: dict[str, Callable[[pytest.FixtureRequest], Encoder]] = {
     "fake": _fake,
     "onnx-bert": _onnx_bert,
     "onnx-static": _onnx_static,
     "two-tower": _two_tower,
+    "fake, remembering": _remembering,
+    "fake, cached": _cached,
     "sentence-transformers": _sentence_transformers,
 }
 
@@ -127,6 +140,18 @@ def test_the_space_is_that_of_whoever_encodes_the_documents(encoder: Encoder) ->
     assert (encoder.space == encoder.fingerprint) is not isinstance(encoder, TwoTowerEncoder)
     assert len(encoder.space) == 64
     assert int(encoder.space, 16) >= 0
+
+
+@pytest.mark.parametrize("wrapped", [_remembering, _cached])
+def test_one_that_wraps_another_goes_by_its_name_and_gives_its_vectors(
+    wrapped: Callable[[pytest.FixtureRequest], Encoder], request: pytest.FixtureRequest
+) -> None:
+    own, other = FakeEncoder(dimension=24, seed=3), wrapped(request)
+    for name in ("fingerprint", "space", "dimension", "similarity"):
+        assert getattr(other, name) == getattr(own, name)
+    for _ in range(2):
+        np.testing.assert_array_equal(other.encode_queries(TEXTS), own.encode_queries(TEXTS))
+        np.testing.assert_array_equal(other.encode_documents(TEXTS), own.encode_documents(TEXTS))
 
 
 def test_it_can_be_called_from_several_threads(encoder: Encoder) -> None:

@@ -17,6 +17,7 @@ from desireline.sidecar.errors import WorkerError
 from desireline.sidecar.reports.reporting import SilentReporter
 from desireline.sidecar.serving.encoders import EncoderPool
 from desireline.sidecar.wiring import open_sidecar
+from desireline.trainer.encoders.wrapping import WrappingEncoder
 from desireline.trainer.models.manifest import Provenance
 from desireline.trainer.pairs import PairSet
 from desireline.trainer.query_vectors import QueryVectors
@@ -39,14 +40,12 @@ general = false
 """
 
 
-class CountingEncoder:
+class CountingEncoder(WrappingEncoder):
     """An encoder that keeps every query it was asked for."""
 
     def __init__(self, encoder, asked):
-        self._encoder, self._asked = encoder, asked
-
-    def __getattr__(self, name):
-        return getattr(self._encoder, name)
+        super().__init__(encoder)
+        self._asked = asked
 
     def encode_queries(self, texts):
         self._asked.update(texts)

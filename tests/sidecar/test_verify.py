@@ -17,6 +17,7 @@ from desireline.sidecar.proof.document_checks import Expected, PageChecks
 from desireline.sidecar.proof.reencoding import Draw, Reencoder, Sample
 from desireline.sidecar.proof.verification import Kind
 from desireline.sidecar.verify import inspect, verify
+from desireline.trainer.encoders.wrapping import WrappingEncoder
 
 INDEX = "occupations"
 SLOT = "embedding__a"
@@ -211,14 +212,12 @@ def test_the_sample_is_spread_and_the_same_for_the_same_seed() -> None:
     assert len(Draw(size=5000, seed=1, total=1000).of(documents)) == 1000
 
 
-class Rounding:
+class Rounding(WrappingEncoder):
     """An encoder that gives a text another vector in other company, as int8 does."""
 
     def __init__(self, encoder: Any, noise: float) -> None:
-        self._encoder, self._noise = encoder, noise
-        self.dimension = encoder.dimension
-        self.similarity = encoder.similarity
-        self.fingerprint = encoder.fingerprint
+        super().__init__(encoder)
+        self._noise = noise
 
     def encode_queries(self, texts: Any) -> Any:
         return self.encode_documents(texts)

@@ -14,6 +14,7 @@ from desireline.trainer import model_files
 from desireline.trainer.documents.vectors import DocumentVectors
 from desireline.trainer.encoders.base import Encoder
 from desireline.trainer.encoders.sentence_transformers import SentenceTransformerEncoder
+from desireline.trainer.encoders.wrapping import WrappingEncoder
 from desireline.trainer.forms.export import export_onnx
 from desireline.trainer.forms.import_model import packaged_minilm
 from desireline.trainer.jobs import FitConfig, FitJob
@@ -37,14 +38,12 @@ class Trunk:
         return np.stack([self.queries[text] for text in texts])
 
 
-class Remembered:
+class Remembered(WrappingEncoder):
     """An encoder that encodes no text twice."""
 
     def __init__(self, encoder: Encoder) -> None:
-        self._encoder = encoder
+        super().__init__(encoder)
         self._known: dict[tuple[str, str], Vector] = {}
-        self.fingerprint, self.space = encoder.fingerprint, encoder.space
-        self.dimension, self.similarity = encoder.dimension, encoder.similarity
 
     def encode_queries(self, texts: Sequence[str]) -> Vectors:
         return self._of("query", texts, self._encoder.encode_queries)
