@@ -120,12 +120,12 @@ def said_by_the_server(product) -> Iterator[str]:
         if route.method == "GET"
     ]
     with answering(sidecar, product.config.server, port=0) as server:
-        with httpx.Client(base_url=server.url, follow_redirects=True) as browser:
+        with httpx.Client(base_url=server.url, follow_redirects=True, timeout=60) as browser:
             browser.post("/login", data={"key": key})
             answers = [browser.get(path.replace("\\", "")) for path in paths]
             assert any(TARGET in answer.text for answer in answers)
         headers = {"Authorization": f"Bearer {key}"}
-        with httpx.Client(base_url=server.url, headers=headers) as program:
+        with httpx.Client(base_url=server.url, headers=headers, timeout=60) as program:
             answers += [program.get(path.replace("\\", "")) for path in paths]
     assert sum(answer.status_code == 200 for answer in answers) > 5
     yield from (answer.text + str(answer.headers) for answer in answers)

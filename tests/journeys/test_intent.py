@@ -95,7 +95,9 @@ def over_http_and_the_command_line(product, monkeypatch) -> None:
     with answering(product.sidecar, product.config.server, port=0) as server:
         asked = {"target": TARGET, "query": "registered nurse"}
         headers = {"X-API-Key": key}
-        over_http = httpx.post(f"{server.url}/v1/intent", json=asked, headers=headers).json()
+        over_http = httpx.post(
+            f"{server.url}/v1/intent", json=asked, headers=headers, timeout=60
+        ).json()
     monkeypatch.chdir(product.folder)
     monkeypatch.setenv("COLUMNS", "200")
     printed = CliRunner().invoke(app, ["intent", TARGET, "registered nurse"])

@@ -68,7 +68,7 @@ class World:
         )
 
     def lease(self) -> Lease:
-        return acquire(self.store, "jobs", ttl_s=30.0)
+        return acquire(self.store, "jobs", ttl_s=3600.0)
 
     def begin(self, seed: int, slot: str) -> Generation:
         """Create a generation that is about to be built."""

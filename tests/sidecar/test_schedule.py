@@ -42,7 +42,7 @@ def test_only_targets_with_a_schedule_run_and_at_their_local_time(start):
 
 def test_two_targets_that_are_due_at_once_run_one_after_the_other(start):
     running, most = threading.Semaphore(1), []
-    done = threading.Barrier(2, timeout=20)
+    done = threading.Barrier(2, timeout=120)
 
     def run_cycle(target: str) -> None:
         most.append(running.acquire(blocking=False))
@@ -67,5 +67,7 @@ def test_a_cycle_that_fails_leaves_the_schedule_running(start):
     schedule = start({"jobs": NIGHTLY}, run_cycle)
     for _ in range(2):
         # Asked again while the first is still ending, it would rightly not overlap.
-        assert any(called.acquire(timeout=0.1) for _ in range(200) if now(schedule, "jobs") is None)
+        assert any(
+            called.acquire(timeout=0.1) for _ in range(1_200) if now(schedule, "jobs") is None
+        )
     assert "jobs" in schedule.next_runs()

@@ -31,12 +31,12 @@ def test_readers_of_threads_may_end_in_any_order():
     def other():
         with rare_collection():
             entered.set()
-            leave.wait(10)
+            leave.wait(60)
 
     thread = threading.Thread(target=other)
     with rare_collection():
         thread.start()
-        entered.wait(10)
+        assert entered.wait(60)
     assert gc.get_threshold()[0] > 100_000
     leave.set()
     thread.join()

@@ -279,7 +279,7 @@ def proxied(sidecar, keys, cluster) -> Iterator[httpx.Client]:
     headers = {"X-API-Key": keys.create("shop", ["search"])}
     with (
         Server(create_app(sidecar, keys)) as server,
-        httpx.Client(base_url=server.url, headers=headers) as found,
+        httpx.Client(base_url=server.url, headers=headers, timeout=60) as found,
     ):
         yield found
 
@@ -385,7 +385,7 @@ def test_on_opensearch_the_category_filters_and_boosts(
     headers = {"X-API-Key": keys.create("shop", ["search"])}
     with (
         Server(create_app(sidecar, keys)) as server,
-        httpx.Client(base_url=server.url, headers=headers) as shop,
+        httpx.Client(base_url=server.url, headers=headers, timeout=60) as shop,
     ):
         query = {"neural": {"embedding": {"query_text": "kettle", "k": 3}}}
         answer = shop.post(f"/{sidecar.index}/_search", json={"query": query})

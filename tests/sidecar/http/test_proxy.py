@@ -26,7 +26,7 @@ def proxied(sidecar, keys) -> Iterator[Callable[..., httpx.Client]]:
         sidecar.address = address
         servers.append(Server(create_app(sidecar, keys, settings)).start())
         headers = {"X-API-Key": keys.create("shop", ["search"])}
-        return httpx.Client(base_url=servers[-1].url, headers=headers)
+        return httpx.Client(base_url=servers[-1].url, headers=headers, timeout=60)
 
     yield make
     for server in servers:
@@ -165,7 +165,7 @@ class Cluster(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
         self.asked.append((self.path, dict(self.headers), body))
-        self.released.wait(10)
+        self.released.wait(60)
         answer = b'{"hits": {"hits": []},   "odd spacing": 1.0}'
         self.send_response(self.status)
         self.send_header("Content-Type", "application/json; charset=UTF-8")

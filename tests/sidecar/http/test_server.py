@@ -19,7 +19,7 @@ def test_it_may_be_allowed_by_name(sidecar, keys) -> None:
     settings = HttpSettings(allow_remote=True)
     with Server(create_app(sidecar, keys, settings), "0.0.0.0", settings=settings) as server:
         port = server.url.rsplit(":", 1)[1]
-        assert httpx.get(f"http://127.0.0.1:{port}/healthz").status_code == 200
+        assert httpx.get(f"http://127.0.0.1:{port}/healthz", timeout=60).status_code == 200
 
 
 def test_a_taken_port_is_told(sidecar, keys) -> None:
@@ -36,7 +36,7 @@ def test_stopping_lets_a_request_under_way_end(sidecar, keys, monkeypatch) -> No
 
     def slow(target: str) -> dict:
         entered.set()
-        go_on.wait(10)
+        go_on.wait(60)
         return {"state": "idle"}
 
     monkeypatch.setattr(sidecar, "status", slow)
@@ -45,16 +45,16 @@ def test_stopping_lets_a_request_under_way_end(sidecar, keys, monkeypatch) -> No
     answers: list[httpx.Response] = []
     caller = threading.Thread(
         target=lambda: answers.append(
-            httpx.get(f"{server.url}/v1/targets/products", headers=headers)
+            httpx.get(f"{server.url}/v1/targets/products", headers=headers, timeout=60)
         )
     )
     caller.start()
-    entered.wait(10)
+    assert entered.wait(60)
     stopper = threading.Thread(target=server.stop)
     stopper.start()
     go_on.set()
-    stopper.join(10)
-    caller.join(10)
+    stopper.join(60)
+    caller.join(60)
     assert [answer.status_code for answer in answers] == [200]
     with pytest.raises(httpx.ConnectError):
         httpx.get(f"{server.url}/healthz")

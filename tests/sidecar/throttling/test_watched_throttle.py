@@ -177,7 +177,7 @@ def test_a_backfill_stops_within_one_batch_of_each_cause_and_goes_on_after_it(
 
 
 def wait_until(done: Callable[[], bool]) -> None:
-    for _ in range(200):
+    for _ in range(3_000):
         if done():
             return
         threading.Event().wait(0.02)

@@ -76,7 +76,7 @@ class Shop:
             {
                 "index": self.alias,
                 "text": ["title", "description"],
-                "swap": {"batch_size": 3, "lease_ttl": 5, **self.config},
+                "swap": {"batch_size": 3, "lease_ttl": "1h", **self.config},
             }
         )
         return Target(

@@ -13,7 +13,7 @@ from desireline.trainer.pairs import Pair, Passage, merge
 
 pytest.importorskip("torch", reason="needs desireline[trainer]")
 WORDS = ["red", "blue", "shoe", "running", "garden", "nurse", "software", "engineer"]
-TOLD = "the confidential {} of client 4711"
+TOLD = "the confidential {} of Wolpertinger"
 
 
 def rows() -> list[tuple[str, str]]:
@@ -66,7 +66,7 @@ def test_a_fit_tells_tensorboard_its_losses_and_what_was_measured_and_no_text(
     measured = dict(figures["eval/mrr_at_20"])
     assert measured == pytest.approx({step: m["mrr@20"] for step, m in run.history.items()})
     assert b"infonce" in content  # the settings
-    assert b"4711" not in content
+    assert b"Wolpertinger" not in content
     assert not any(word.encode() in content for word in ("garden", "nurse", "engineer"))
 
 
@@ -95,7 +95,7 @@ def test_each_mode_of_a_night_reports_beside_the_registry(
     tuned = train(job)
     figures, content = events_in(tmp_path / "data")
     assert [loss for _, loss in figures["train/loss"]] == pytest.approx(tuned.losses)
-    assert b"4711" not in content
+    assert b"Wolpertinger" not in content
 
 
 def cached(folder: Path, exported: Path, passages: dict[str, Passage]) -> dict[str, Any]:
