@@ -484,7 +484,7 @@ def server(
 @pytest.fixture
 def anyone(server: Server) -> Iterator[httpx.Client]:
     """A client without a key."""
-    with httpx.Client(base_url=server.url) as client:
+    with httpx.Client(base_url=server.url, timeout=60) as client:
         yield client
 
 
@@ -495,7 +495,7 @@ def client(server: Server, keys: ApiKeys) -> Iterator[Callable[..., httpx.Client
 
     def make(*scopes: str) -> httpx.Client:
         headers = {"Authorization": f"Bearer {keys.create('a test', scopes)}"}
-        opened.append(httpx.Client(base_url=server.url, headers=headers))
+        opened.append(httpx.Client(base_url=server.url, headers=headers, timeout=60))
         return opened[-1]
 
     yield make
@@ -509,7 +509,7 @@ def browser(server: Server, keys: ApiKeys) -> Iterator[Callable[..., httpx.Clien
     opened: list[httpx.Client] = []
 
     def sign_in(*scopes: str) -> httpx.Client:
-        opened.append(httpx.Client(base_url=server.url))
+        opened.append(httpx.Client(base_url=server.url, timeout=60))
         opened[-1].post("/login", data={"key": keys.create("Ada", scopes)})
         return opened[-1]
 
