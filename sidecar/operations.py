@@ -21,6 +21,7 @@ from desireline.sidecar.follower import Follower
 from desireline.sidecar.hooks.points import HookPoint
 from desireline.sidecar.learning.from_clicks import pull_sessions
 from desireline.sidecar.lease import hold_lease, last_owner
+from desireline.sidecar.models.description import ModelDescription, described
 from desireline.sidecar.models.exchange import ModelExchange
 from desireline.sidecar.models.export import export_model
 from desireline.sidecar.models.intent_records import intents_of, sweep_heads
@@ -31,6 +32,7 @@ from desireline.sidecar.on_request import reindexing
 from desireline.sidecar.on_request.api_keys import ApiKeys
 from desireline.sidecar.on_request.audit import audit_index, audit_slot
 from desireline.sidecar.on_request.background import Background
+from desireline.sidecar.on_request.intent_standing import intent_standing
 from desireline.sidecar.on_request.labelling import weak_labels
 from desireline.sidecar.on_request.mining_report import mining_report
 from desireline.sidecar.on_request.once import Once
@@ -399,6 +401,15 @@ class Sidecar:
     def models(self) -> list[ModelRecord]:
         """Every registered encoder with its history, newest first."""
         return model_records(self._store, self._registry)
+
+    def models_of(self, target: str) -> list[ModelDescription]:
+        """Describe the encoders that a target has to do with, newest first."""
+        self._target(target)
+        return described(self.models(), target)
+
+    def intent_standing(self, target: str) -> dict[str, Any] | None:
+        """Say how good the intent head is that serves; None where no intent is learned."""
+        return intent_standing(self._target(target))
 
     def model(self, name: str) -> ModelRecord:
         """Return one encoder's history. Raises ModelMissingError, ModelChangedError."""

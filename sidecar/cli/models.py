@@ -12,7 +12,7 @@ from desireline.sidecar.cli.session import opened, terminal_of
 from desireline.sidecar.configuration.errors import ConfigError
 
 if TYPE_CHECKING:
-    from desireline.sidecar.models.records import ModelRecord
+    from desireline.sidecar.models.description import ModelDescription
     from desireline.sidecar.operations import Sidecar
     from desireline.trainer.models.manifest import Manifest
 
@@ -23,6 +23,8 @@ models = typer.Typer(
 
 Example: `desireline models list`""",
 )
+#: In a narrower window a sentence would be a column of single words.
+_ROOM_FOR_VERDICTS = 110
 _Names = Annotated[list[str] | None, typer.Argument(help="First 8 or more digits of fingerprints.")]
 _Name = Annotated[str, typer.Argument(help="The first 8 or more digits of its fingerprint.")]
 
@@ -35,7 +37,9 @@ def list_(
         bool, typer.Option("--shared", help="What the shared registry holds, instead.")
     ] = False,
 ) -> None:
-    """List the registered encoders, newest first: how each was made, judged and used.
+    """List the registered encoders, newest first: where each stands, how it was made and judged.
+
+    `/targets/TARGET/models` of the server shows the same.
 
     Example: `desireline models list`
 
@@ -45,14 +49,19 @@ def list_(
     if shared:
         _list_shared(ctx)
         return
+    from desireline.sidecar.models.description import ModelDescription  # noqa: PLC0415 - as below
+
     with opened(ctx) as (_, sidecar):
-        found = sidecar.models()
-    terminal.result({"models": [_plain(record) for record in found]})
+        found = [ModelDescription(record=record) for record in sidecar.models()]
+    terminal.result({"models": [_plain(model) for model in found]})
     if not found:
         terminal.say("no encoder is registered yet; `desireline reindex TARGET` brings the first")
         return
-    columns = ["encoder", "made", "weights", "from", "pairs", "judged", "generations"]
-    terminal.table(columns, [_row(record) for record in found])
+    columns = ["encoder", "state", "made", "mode", "size", "generations", "verdict"]
+    shown = len(columns) if terminal.columns >= _ROOM_FOR_VERDICTS else len(columns) - 1
+    terminal.table(columns[:shown], [_row(model)[:shown] for model in found])
+    if shown < len(columns):
+        terminal.note("a wider window shows each verdict; so does `desireline models show`")
 
 
 @models.command("show", epilog=EPILOG)
@@ -65,10 +74,12 @@ def show(ctx: typer.Context, name: _Name) -> None:
     """
     terminal = terminal_of(ctx)
     from desireline.sidecar.models.card import model_card  # noqa: PLC0415 - quick --help
+    from desireline.sidecar.models.description import ModelDescription  # noqa: PLC0415 - the same
 
     with opened(ctx) as (_, sidecar):
         record = sidecar.model(name)
-    terminal.result({"model": _plain(record), "card": model_card(record)})
+    plain = _plain(ModelDescription(record=record))
+    terminal.result({"model": plain, "card": model_card(record)})
     terminal.say(model_card(record))
 
 
@@ -87,9 +98,12 @@ def export(
     Next: `SentenceTransformer("./encoder")`, or ONNX Runtime with encoder.onnx.
     """
     terminal = terminal_of(ctx)
+    from desireline.sidecar.models.description import ModelDescription  # noqa: PLC0415 - the same
+
     with opened(ctx) as (_, sidecar):
         record = sidecar.export_model(name, folder)
-    terminal.result({"model": _plain(record), "written": str(folder)})
+    plain = _plain(ModelDescription(record=record))
+    terminal.result({"model": plain, "written": str(folder)})
     terminal.say(f"wrote {record.manifest.fingerprint[:12]} to {folder}")
 
 
@@ -216,9 +230,17 @@ def _require_place(sidecar: "Sidecar") -> None:
         )
 
 
-def _row(record: "ModelRecord") -> list[object]:
-    served = ", ".join(f"{g.target} {g.number} ({g.state})" for g in record.generations)
-    return [*_made(record.manifest), record.judged.outcome if record.judged else "", served]
+def _row(model: "ModelDescription") -> list[object]:
+    manifest = model.record.manifest
+    return [
+        model.fingerprint[:12],
+        model.state,
+        f"{manifest.created_at:%Y-%m-%d %H:%M}",
+        model.origin,
+        model.size,
+        ", ".join(f"{g.target} {g.number} ({g.state})" for g in model.generations),
+        model.verdict,
+    ]
 
 
 def _made(manifest: "Manifest") -> list[object]:
@@ -232,12 +254,10 @@ def _made(manifest: "Manifest") -> list[object]:
     ]
 
 
-def _plain(record: "ModelRecord") -> dict[str, object]:
+def _plain(model: "ModelDescription") -> dict[str, object]:
+    record = model.record
     return {
+        **model.to_json(),
         **record.manifest.model_dump(mode="json"),
-        "lineage": [manifest.fingerprint for manifest in record.lineage],
         "judged": record.judged.to_json() if record.judged else None,
-        "generations": [
-            {"target": g.target, "number": g.number, "state": g.state} for g in record.generations
-        ],
     }

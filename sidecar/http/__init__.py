@@ -29,6 +29,8 @@ Files, in the order a request meets them:
 - ``page``             the pages: targets, try a query, revert
 - ``run_page``         a run as it goes, and its buttons
 - ``log_page``         a click log's health, and what to mend
+- ``models_page``      a target's encoders: a list, and the card of each
+- ``line_picture``     which encoder was made from which
 - ``click_through``    click-through by position as columns
 - ``page_parts``       tables of a target
 - ``page_frame``       what every page has around it
@@ -37,6 +39,7 @@ Files, in the order a request meets them:
 - ``measures_table``   before and after in figures
 - ``parts_section``    each part that the gate looked at, with its interval drawn
 - ``changes_section``  queries that gained and lost most, old and new answers side by side
+- ``intent_section``   how right the intent head is, and what uses it
 - ``picture``          before and after as bars
 - ``markup``           HTML that cannot be injected into
 
@@ -62,6 +65,7 @@ GET  /targets/{target}/run              ``read``    cookie of a sign-in
 POST /targets/{target}/run              ``admin``   cookie and token of the form
 GET  /targets/{target}/logs             ``read``    cookie of a sign-in
 POST /targets/{target}/logs             ``admin``   cookie and token of the form
+GET  /targets/{target}/models[/*]       ``read``    cookie of a sign-in
 GET, POST /targets/{target}/revert      ``admin``   cookie and token of the form
 POST /logout                            ``read``    cookie and token of the form
 ======================================  ==========  ==========================

@@ -14,6 +14,7 @@ from desireline.sidecar.http.operations import Operations
 from desireline.sidecar.http.refusals import NotFoundError
 from desireline.sidecar.http.requests import Call
 from desireline.sidecar.http.threads import Threads
+from desireline.sidecar.models.description import find
 
 _log = structlog.get_logger(__name__)
 
@@ -48,6 +49,30 @@ class Admin:
         if report is None:
             raise NotFoundError(f"no cycle of {target!r} has run yet")
         return _json({"target": target, "cycle": report})
+
+    async def models(self, call: Call) -> Response:
+        """List the encoders that a target has to do with, newest first."""
+        target = known_target(self._operations, call)
+        found = await self._threads.run(self._operations.models_of, target)
+        return _json({"target": target, "models": [model.to_json() for model in found]})
+
+    async def model(self, call: Call) -> Response:
+        """Describe one encoder, by its fingerprint or a generation's number."""
+        target = known_target(self._operations, call)
+        found = await self._threads.run(self._operations.models_of, target)
+        model = find(found, call.arguments["model"])
+        return _json({"target": target, "model": model.to_json()})
+
+    async def intent(self, call: Call) -> Response:
+        """Say how good the intent head is that serves."""
+        target = known_target(self._operations, call)
+        found = await self._threads.run(self._operations.intent_standing, target)
+        if found is None:
+            raise NotFoundError(
+                f"target {target!r} learns no intent",
+                next_step=f'set category = "FIELD" in [targets.{target}.intent]',
+            )
+        return _json({"target": target, "intent": found})
 
     async def logs(self, call: Call) -> Response:
         """Report the health of a target's click log, as read last."""

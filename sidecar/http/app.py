@@ -23,6 +23,7 @@ from desireline.sidecar.http.embeddings import Embeddings
 from desireline.sidecar.http.encoding import Encoding
 from desireline.sidecar.http.intent import IntentAnswers
 from desireline.sidecar.http.log_page import LogPage
+from desireline.sidecar.http.models_page import ModelsPage
 from desireline.sidecar.http.operations import Operations
 from desireline.sidecar.http.page import Pages
 from desireline.sidecar.http.page_frame import page_headers
@@ -75,6 +76,7 @@ def create_app(
         *pages.routes(),
         *RunPage(operations, threads).routes(),
         *LogPage(operations, threads).routes(),
+        *ModelsPage(operations, threads).routes(),
     )
     admission = Admission(keys, sign_in_page, threads, settings)
     return App(
@@ -199,6 +201,9 @@ def _admin_routes(admin: Admin) -> tuple[Route, ...]:
         _route("status", "GET", path(at), admin.status, Scope.READ),
         _route("generations", "GET", path(f"{at}/generations"), admin.generations, Scope.READ),
         _route("cycle", "GET", path(f"{at}/cycle"), admin.cycle, Scope.READ),
+        _route("models", "GET", path(f"{at}/models"), admin.models, Scope.READ),
+        _route("model", "GET", path(f"{at}/models/{{model}}"), admin.model, Scope.READ),
+        _route("intent_standing", "GET", path(f"{at}/intent"), admin.intent, Scope.READ),
         _route("logs", "GET", path(f"{at}/logs"), admin.logs, Scope.READ),
         _route("read_logs", "POST", path(f"{at}/logs"), admin.read_logs, Scope.ADMIN),
         _route("tune", "POST", path(f"{at}/tune"), admin.tune, Scope.ADMIN),

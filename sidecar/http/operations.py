@@ -4,6 +4,7 @@ from typing import Any, Literal, Protocol
 
 from desireline.connectors.search_engine import Hit
 from desireline.sidecar.erasing.erasure import ErasureReport
+from desireline.sidecar.models.description import ModelDescription
 from desireline.sidecar.serving.intent import Answered, Intents
 from desireline.sidecar.serving.live import ClusterAddress, LiveGeneration, TargetFields
 from desireline.sidecar.steering.controls import Answer, Wish
@@ -135,6 +136,17 @@ class Operations(Protocol):
         self, target: str, what: Literal["client", "query"], named: str, *, by: str
     ) -> ErasureReport:
         """Remove a client or a query from everything kept, and prove it; safe to repeat."""
+        ...
+
+    def models_of(self, target: str) -> list[ModelDescription]:
+        """Describe the encoders that a target has to do with, newest first."""
+        ...
+
+    def intent_standing(self, target: str) -> dict[str, Any] | None:
+        """Say how good the intent head is that serves, as `intent_standing` has it.
+
+        None where the target learns no intent.
+        """
         ...
 
     def start_cycle(self, target: str) -> str:

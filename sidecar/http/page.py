@@ -11,10 +11,12 @@ from desireline.connectors.errors import DesirelineError
 from desireline.sidecar.http import page_parts as parts
 from desireline.sidecar.http.admin import audit, known_target
 from desireline.sidecar.http.changes_section import changes_section
+from desireline.sidecar.http.intent_section import intent_section
 from desireline.sidecar.http.ladder_section import ladder_section
 from desireline.sidecar.http.log_page import log_section
 from desireline.sidecar.http.markup import Child, Markup, element
 from desireline.sidecar.http.measures_table import measures_table
+from desireline.sidecar.http.models_page import address as models_address
 from desireline.sidecar.http.operations import Operations
 from desireline.sidecar.http.page_frame import asset, form, page, paragraphs
 from desireline.sidecar.http.parts_section import parts_section
@@ -151,6 +153,7 @@ class Pages:
         report = await self._threads.run(self._operations.last_cycle, target)
         run = await self._threads.run(self._operations.run, target)
         logs = await self._threads.run(self._operations.log_report, target)
+        intent = await self._threads.run(self._operations.intent_standing, target)
         return page(
             target,
             element("p", note, class_="note", role="status") if note else None,
@@ -162,8 +165,9 @@ class Pages:
             ladder_section(report or {}),
             parts_section(report or {}),
             changes_section(report or {}),
+            intent_section(intent),
             log_section(target, logs),
-            _generations(generations),
+            _generations(target, generations),
             sign_in=call.sign_in,
         )
 
@@ -248,10 +252,12 @@ def _expected_clicks(report: dict[str, Any]) -> Markup | None:
     return element("p", f"By the log alone: {clicks.sentence}. It decides nothing.", class_="quiet")
 
 
-def _generations(generations: Sequence[dict[str, Any]]) -> Markup:
+def _generations(target: str, generations: Sequence[dict[str, Any]]) -> Markup:
     none = element("p", "No generation has been built yet.", class_="quiet")
-    content = parts.generations_table(generations) if generations else none
-    return element("section", element("h2", "Generations"), content)
+    models = models_address(target)
+    content = parts.generations_table(generations, models) if generations else none
+    link = element("p", element("a", "The encoders, each with its card", href=models))
+    return element("section", element("h2", "Generations"), content, link)
 
 
 def _try_form(sign_in: SignIn | None, target: str, text: str) -> Markup:

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from string import ascii_lowercase
 from typing import Any
+from urllib.parse import quote
 
 from desireline.connectors.search_engine import Hit
 from desireline.sidecar.configuration.durations import format_duration
@@ -44,20 +45,22 @@ def state_mark(state: object) -> Markup:
     return element("span", str(state), class_=f"state {_css_name(state)}")
 
 
-def generations_table(generations: Sequence[Mapping[str, Any]]) -> Markup:
-    """Return every generation as a row."""
+def generations_table(generations: Sequence[Mapping[str, Any]], models: str) -> Markup:
+    """Return every generation as a row; `models` is the address of the encoders' cards."""
     titles = ("No.", "State", "Covered", "Slot", "Encoder", "From", "Made")
-    return table(titles, [_generation_row(found) for found in generations], class_="generations")
+    return table(
+        titles, [_generation_row(found, models) for found in generations], class_="generations"
+    )
 
 
-def _generation_row(found: Mapping[str, Any]) -> Markup:
+def _generation_row(found: Mapping[str, Any], models: str) -> Markup:
     parent = found.get("parent")
     cells: list[Child] = [
         element("strong", str(found.get("number", NOTHING))),
         [state_mark(found.get("state", "")), _small(found.get("reason"))],
         _coverage(found.get("coverage")),
         [element("code", str(found.get("slot", ""))), _small(_borrowed(found.get("vectors_of")))],
-        _fingerprint(str(found.get("fingerprint", ""))),
+        _fingerprint(str(found.get("fingerprint", "")), models),
         NOTHING if parent is None else str(parent),
         element("span", moment(found.get("created_at")), class_="nowrap"),
     ]
@@ -133,8 +136,10 @@ def _coverage(coverage: object) -> str:
     return f"{coverage['stamped']:,} of {coverage['documents']:,}"
 
 
-def _fingerprint(fingerprint: str) -> Markup:
-    return element("code", fingerprint.removeprefix("sha256:")[:12], title=fingerprint)
+def _fingerprint(fingerprint: str, models: str) -> Markup:
+    short = fingerprint.removeprefix("sha256:")[:12]
+    link = f"{models}/{quote(short, safe='')}"
+    return element("a", element("code", short, title=fingerprint), href=link)
 
 
 def _small(reason: object) -> Markup | None:

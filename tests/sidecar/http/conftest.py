@@ -30,6 +30,8 @@ from desireline.sidecar.http.server import Server
 from desireline.sidecar.http.settings import HttpSettings
 from desireline.sidecar.ladder import choose
 from desireline.sidecar.lease import LEASE
+from desireline.sidecar.models.description import ModelDescription, described
+from desireline.sidecar.models.records import ModelRecord
 from desireline.sidecar.on_request.api_keys import ApiKeys
 from desireline.sidecar.on_request.once import Once
 from desireline.sidecar.reports.answer_changes import AnswerChanges, tell_changes
@@ -228,6 +230,9 @@ class SmallSidecar:
     store: MemoryStore = field(default_factory=MemoryStore)
     reindexes: list[tuple[Any, ...]] = field(default_factory=list)
     erased: list[tuple[str, ...]] = field(default_factory=list)
+    models: list[ModelRecord] = field(default_factory=list)
+    #: Of the intent head; None where no intent is learned.
+    intent: dict[str, Any] | None = None
     #: Of what queries mean: nothing, until a test appoints a head.
     heads: Intents = field(
         default_factory=lambda: Intents(
@@ -375,6 +380,12 @@ class SmallSidecar:
         self.readings += 1
         already, self.reading = self.reading, True
         return f"the click log of {target} {'is read already' if already else 'is being read'}"
+
+    def models_of(self, target: str) -> list[ModelDescription]:
+        return described(self.models, target)
+
+    def intent_standing(self, target: str) -> dict[str, Any] | None:
+        return self.intent
 
     def start_cycle(self, target: str) -> str:
         self.cycles_started += 1

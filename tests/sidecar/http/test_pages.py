@@ -1,10 +1,10 @@
 """The pages as HTML: what they show, and what cannot be done to them."""
 
 import re
-from html.parser import HTMLParser
 
 import httpx
 import pytest
+from html_reading import EVIL, Page, assert_no_injection
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -12,38 +12,9 @@ from desireline.connectors.documents import Document
 from desireline.sidecar.http.markup import Markup, element
 from desireline.sidecar.http.settings import HttpSettings
 
-EVIL = """"><script>alert(1)</script><img src=x onerror='alert(2)'>&lt;'"""
-
-
-class Page(HTMLParser):
-    def __init__(self, text: str) -> None:
-        super().__init__()
-        self.tags: list[str] = []
-        self.attributes: list[tuple[str, str | None]] = []
-        self.words = ""
-        self.feed(text)
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.tags.append(tag)
-        self.attributes += attrs
-
-    def handle_data(self, data: str) -> None:
-        self.words += data
-
 
 def token_of(text: str) -> str:
     return re.search(r'name="token" value="([0-9a-f]{64})"', text).group(1)
-
-
-def assert_no_injection(text: str) -> None:
-    page = Page(text)
-    assert not {"script", "iframe", "object", "style", "base"} & set(page.tags)
-    names = {name for name, _ in page.attributes}
-    assert not {name for name in names if name.startswith("on")}
-    assert "style" not in names
-    sources = [value for name, value in page.attributes if name in ("src", "href", "action")]
-    assert all(source.startswith("/") for source in sources)
-    assert set(sources) >= {"/static/desireline.css"}
 
 
 def test_the_page_says_whose_vectors_a_query_encoder_searches(browser, sidecar) -> None:
