@@ -13,9 +13,7 @@ judged, which needs no sessions: what that holds must not grow either.
 
 import argparse
 import json
-import os
 import resource
-import subprocess
 import sys
 import tempfile
 import time
@@ -29,6 +27,8 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).parent / "archive"))
 
 import counting
+from apart.child import reply_of
+from goals.held import conclude, goal
 
 from desireline.connectors.events import Action, Query
 from desireline.connectors.log_source import Cursor, LogBatch
@@ -110,27 +110,21 @@ def step(name: str, folder: Path, events: int) -> None:
     print(json.dumps({"rows": rows, "seconds": round(seconds, 2), "peak_mb": round(peak, 1)}))
 
 
-def measure(events: int) -> dict[str, Any]:
+def measure(events: int) -> tuple[dict[str, Any], list[dict[str, Any]]]:
     """Run both steps at both sizes and return figures and goals."""
     found: dict[str, dict[str, Any]] = {}
     for size in (events // 4, events):
         with tempfile.TemporaryDirectory(prefix="desireline-archive-") as folder:
             for name in STEPS:
-                command = [sys.executable, __file__, "--step", name, folder, "--events", str(size)]
-                told = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
-                found[f"{name} {size}"] = json.loads(told.stdout.splitlines()[-1])
+                asked = ("--step", name, folder, "--events", str(size))
+                found[f"{name} {size}"] = reply_of(Path(__file__), *asked)
             kept = sum(path.stat().st_size for path in Path(folder).glob("*/*.parquet"))
             found[f"archive {size}"] = {"bytes_an_event": round(kept / size, 1)}
     small, large = found[f"pull {events // 4}"], found[f"pull {events}"]
     growth = large["peak_mb"] - small["peak_mb"]
-    goal = {
-        "name": "memory a pull needs beyond that of a quarter of its events, MB",
-        "goal": f"<= {MOST_GROWTH_MB}",
-        "value": round(growth, 1),
-        "holds": growth <= MOST_GROWTH_MB,
-    }
-    machine = {"cores": os.cpu_count(), "load": os.getloadavg()}
-    return {"benchmark": "archive", "machine": machine, "found": found, "goals": [goal]}
+    name = "memory a pull needs beyond that of a quarter of its events, MB"
+    asked, holds = f"<= {MOST_GROWTH_MB}", growth <= MOST_GROWTH_MB
+    return found, [goal(name, asked, growth, holds=holds, digits=1)]
 
 
 def main() -> int:
@@ -146,13 +140,11 @@ def main() -> int:
         step(asked.step[0], Path(asked.step[1]), events)
         return 0
     rows = asked.rows if asked.rows is not None else QUICK_ROWS if asked.quick else ROWS
-    found = measure(events)
-    counted, goals = counting.measure(tuple(rows))
-    found = {**found, "counted": counted, "goals": found["goals"] + goals}
-    print(json.dumps(found, indent=1))
-    if asked.json:
-        asked.json.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
-    return 0 if all(goal["holds"] for goal in found["goals"]) else 1
+    found, goals = measure(events)
+    counted, more = counting.measure(tuple(rows))
+    told = {"found": found, "counted": counted}
+    print(json.dumps(told, indent=1))
+    return conclude("archive", goals + more, quick=asked.quick, file=asked.json, **told)
 
 
 if __name__ == "__main__":

@@ -8,7 +8,6 @@ again into the other slot, and again into the first. Figures are of this machine
 
 import argparse
 import json
-import os
 import sys
 import tempfile
 import time
@@ -16,6 +15,8 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
+
+from goals.held import conclude, goal
 
 from desireline.connectors.documents import Document
 from desireline.sidecar.backfill import BackfillReport, backfill
@@ -79,7 +80,7 @@ def run(target: Target, generation: Generation) -> BackfillReport:
         )
 
 
-def measure(documents: list[Document]) -> dict[str, Any]:
+def measure(documents: list[Document]) -> tuple[dict[str, Any], list[dict[str, Any]]]:
     """Run all and return figures and goals."""
     with tempfile.TemporaryDirectory() as folder, filled(Path(folder), documents) as made:
         target, fingerprint = made
@@ -88,41 +89,23 @@ def measure(documents: list[Document]) -> dict[str, Any]:
         again = run(target, target.generations.all()[-1])
     distinct = len({target.config.template.render(d.fields) for d in documents})
     share = first.encoding_s / first.seconds
-    return {
-        "benchmark": "backfill",
-        "machine": {"processors": os.cpu_count(), "load": os.getloadavg()[0]},
+    found = {
         "documents": len(documents),
         "distinct_texts": distinct,
         "seconds": round(first.seconds, 3),
         "encoding_s": round(first.encoding_s, 3),
         "documents_a_second": round(first.documents / first.seconds, 1),
         "from_cache_s": round(other_slot.seconds, 3),
-        "goals": [
-            goal("share of the backfill spent encoding", ">= 0.85", share, holds=share >= 0.85),
-            goal(
-                "texts encoded beyond the distinct ones",
-                "0",
-                first.encoded - distinct,
-                holds=first.encoded == distinct,
-            ),
-            goal(
-                "texts encoded by a second slot of the same encoder",
-                "0",
-                other_slot.encoded,
-                holds=other_slot.encoded == 0,
-            ),
-            goal(
-                "documents encoded or written by a second run",
-                "0",
-                again.encoded + again.written,
-                holds=again.encoded + again.written == 0,
-            ),
-        ],
     }
-
-
-def goal(name: str, wanted: str, value: float, *, holds: bool) -> dict[str, Any]:
-    return {"name": name, "goal": wanted, "value": round(value, 4), "holds": holds}
+    counted = (
+        ("texts encoded beyond the distinct ones", first.encoded - distinct),
+        ("texts encoded by a second slot of the same encoder", other_slot.encoded),
+        ("documents encoded or written by a second run", again.encoded + again.written),
+    )
+    return found, [
+        goal("share of the backfill spent encoding", ">= 0.85", share, holds=share >= 0.85),
+        *(goal(name, "0", count, holds=count == 0) for name, count in counted),
+    ]
 
 
 def main() -> int:
@@ -136,12 +119,10 @@ def main() -> int:
         Document(document_id=f"copy-{d.document_id}", fields=d.fields) for d in occupations[:COPIES]
     ]
     began = time.monotonic()
-    found = measure([*occupations, *copies])
+    found, goals = measure([*occupations, *copies])
     print(json.dumps(found, indent=2))
     print(f"{time.monotonic() - began:.0f} s")
-    if options.json:
-        options.json.write_text(json.dumps(found, indent=2) + "\n")
-    return 0 if all(each["holds"] for each in found["goals"]) else 1
+    return conclude("backfill", goals, quick=options.quick, file=options.json, **found)
 
 
 if __name__ == "__main__":

@@ -22,7 +22,7 @@ from typing import Any
 
 import numpy as np
 import polars as pl
-from goals.held import conclude
+from goals.held import conclude, goal
 from recovered.picture import draw
 from recovered.worlds import USERS, Truth, World, esci, onet, tldr
 from resuming.cells import Cells
@@ -157,14 +157,8 @@ def goals(
             for lines in charts.values()
             for number in chosen
         )
-        judged.append(
-            {
-                "name": f"click models: least nDCG of auto above {rival}",
-                "goal": ">= 0",
-                "value": round(gain, 4),
-                "holds": gain >= 0,
-            }
-        )
+        name = f"click models: least nDCG of auto above {rival}"
+        judged.append(goal(name, ">= 0", gain, holds=gain >= 0))
     return judged
 
 

@@ -10,7 +10,6 @@ bootstrapped over queries, whose values are the mean over the seeds.
 """
 
 import argparse
-import json
 import statistics
 import sys
 import tempfile
@@ -23,6 +22,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from goals.held import conclude
 from mining.words import Words
 from numpy.typing import NDArray
 from resuming.cells import Cells
@@ -276,10 +276,9 @@ def main() -> int:
     rows = measure(demo, ways, seeds, Cells(asked.cells))
     found = table(demo, rows)
     report(found)
-    if asked.json:
-        content = {"benchmark": "demo_miners", "clicks": "SIMULATED", "ways": found, "goals": []}
-        asked.json.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
-    return 0
+    return conclude(
+        "demo_miners", [], quick=asked.quick, file=asked.json, clicks="SIMULATED", ways=found
+    )
 
 
 if __name__ == "__main__":

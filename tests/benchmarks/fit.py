@@ -31,12 +31,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from apart.child import run_apart
 from goals.held import conclude, goal
 from resuming.cells import Cells
-from training.child import run_apart
 
 HERE = Path(__file__).parent
 DATA = HERE.parents[2] / "shared" / "data"
+PROGRAM = HERE / "training" / "one_way.py"
 CELLS = HERE.parents[1] / ".cache" / "bench" / "fit.jsonl"
 PEER_PACKAGES = (
     "opensearch-py-ml==1.3.0",
@@ -171,8 +172,9 @@ class Bench:
             "peer_python": self.python,
         }
         if not pairs.exists():
-            run_apart(job | {"way": "pairs"}, self.scratch)
-        return run_apart(job | {"way": name, "recipe_of": by, "recipe": recipe}, self.scratch)
+            run_apart(PROGRAM, job | {"way": "pairs"}, self.scratch)
+        job |= {"way": name, "recipe_of": by, "recipe": recipe}
+        return run_apart(PROGRAM, job, self.scratch)
 
 
 def interval(gain: np.ndarray[Any, np.dtype[np.float64]]) -> tuple[float, float]:

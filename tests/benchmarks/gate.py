@@ -11,8 +11,6 @@ One of each kind goes through a whole cycle, and what serves afterwards is looke
 """
 
 import argparse
-import json
-import os
 import sys
 import tempfile
 import time
@@ -31,6 +29,7 @@ from gating.query_side import MODES, query_repeats, tuned, with_share
 from gating.repeats import repeats
 from gating.saboteurs import Material, sabotages
 from gating.town import Town
+from goals.held import conclude, goal
 
 torch.set_num_threads(1)
 
@@ -266,10 +265,7 @@ def goals(
         ),
         ("honest first candidates promoted", "all", len(honest.promoted), not honest.refused),
     ]
-    return [
-        {"name": name, "goal": goal, "value": value, "holds": holds}
-        for name, goal, value, holds in rows
-    ]
+    return [goal(name, asked, value, holds=holds) for name, asked, value, holds in rows]
 
 
 def tell(line: str) -> None:
@@ -286,18 +282,13 @@ def main() -> int:
     began = time.monotonic()
     found = measure(QUICK if asked.quick else FULL)
     found["seconds"] = round(time.monotonic() - began, 1)
-    found["machine"] = {"cores": os.cpu_count(), "load": os.getloadavg(), "quick": asked.quick}
     for kind, reasons in found["sabotaged"]["reasons"].items():
         tell(f"  {kind}: " + ", ".join(f"{why} {n}" for why, n in reasons.items()))
     for name in ("sabotaged", "repeats", "query_side_repeats"):
         for promoted in found[name]["promoted"]:
             tell(f"PROMOTED {promoted}")
-    for goal in found["goals"]:
-        holds = "holds" if goal["holds"] else "MISSED"
-        tell(f"{holds:7} {goal['name']}: {goal['value']} (goal {goal['goal']})")
-    if asked.json:
-        asked.json.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
-    return 0 if all(goal["holds"] for goal in found["goals"]) else 1
+    judged = found.pop("goals")
+    return conclude("gate", judged, quick=asked.quick, file=asked.json, **found)
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ that hold 80 % of what the lessons ask for.
 """
 
 import argparse
-import json
+import sys
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -25,6 +25,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from goals.held import conclude
 from meaning.categories import CATEGORY, categories_in
 from meaning.peers import NEIGHBOURS, SHARPNESS, by_words, shares_of, vote
 from meaning.told import goals, show
@@ -281,16 +282,8 @@ def main() -> int:
             )
             found[f"{world}, {kind}"] = cell
             show(f"{world}, {kind}, seed {asked.seed}", cell)
-    told = goals(found)
-    for each in told:
-        print(
-            f"{'holds ' if each['holds'] else 'MISSED'} {each['name']}: {each['value']}"
-            f" ({each['goal']})"
-        )
-    if asked.json:
-        asked.json.write_text(json.dumps({"goals": told, "cells": found}, indent=1))
-    return 0
+    return conclude("intent", goals(found), quick=asked.quick, file=asked.json, cells=found)
 
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    sys.exit(main())

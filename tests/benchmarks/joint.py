@@ -12,8 +12,6 @@ intent.py, encoders are made and kept as in small.py.
 """
 
 import argparse
-import json
-import os
 import sys
 from dataclasses import asdict
 from functools import partial
@@ -21,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from goals.held import conclude, goal
 from intent import Bench as Meaning
 from intent import head_of
 from meaning.categories import CATEGORY
@@ -94,17 +93,10 @@ def measured(
 def goals_of(world: str, way: str, changed: dict[str, Any]) -> list[dict[str, Any]]:
     """Say whether retrieval is not proved worse, and intent proved better."""
     kept, gained = changed["nDCG@10"]["high"], changed["accuracy"]["low"]
+    name = f"{world}, {way}"
     return [
-        {
-            "name": f"{world}, {way}: {name}",
-            "goal": goal,
-            "value": round(value, 4),
-            "holds": holds,
-        }
-        for name, goal, value, holds in (
-            ("change of nDCG@10, upper bound", "not below 0", kept, kept >= 0),
-            ("gain of accuracy, lower bound", "above 0", gained, gained > 0),
-        )
+        goal(f"{name}: change of nDCG@10, upper bound", "not below 0", kept, holds=kept >= 0),
+        goal(f"{name}: gain of accuracy, lower bound", "above 0", gained, holds=gained > 0),
     ]
 
 
@@ -138,14 +130,7 @@ def main() -> int:
             each = measured(encoders, Cells(asked.cells), world, pair, seeds)
             found[f"{world}, {way}"] = each
             goals += goals_of(world, way, each["changed"])
-    for goal in goals:
-        holds = "holds" if goal["holds"] else "MISSED"
-        print(f"{holds:7} {goal['name']}: {goal['value']} (goal {goal['goal']})")
-    if asked.json:
-        machine = {"cores": os.cpu_count(), "load": os.getloadavg(), "quick": asked.quick}
-        content = {"benchmark": "joint", "machine": machine, "goals": goals, "found": found}
-        asked.json.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
-    return 0 if all(goal["holds"] for goal in goals) else 1
+    return conclude("joint", goals, quick=asked.quick, file=asked.json, found=found)
 
 
 if __name__ == "__main__":

@@ -14,14 +14,13 @@ PyClick is the folder of a checkout of github.com/markovi/PyClick, the one with 
 
 import argparse
 import importlib
-import json
-import os
 import sys
 from dataclasses import asdict
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent / "labels"))
 
+from goals.held import conclude
 from part import Part
 
 PARTS = ("aggregate", "turn", "pull")
@@ -43,9 +42,6 @@ def report(part: Part) -> None:
         print(line)
     for name, reason in part.not_run.items():
         print(f"not run: {name}: {reason}")
-    for goal in part.goals:
-        holds = "holds" if goal["holds"] else "MISSED"
-        print(f"{holds:7} {goal['name']}: {goal['value']} (goal {goal['goal']})")
 
 
 def main() -> int:
@@ -60,17 +56,9 @@ def main() -> int:
         parts.append(measure(name, quick=asked.quick, pyclick=asked.pyclick))
         report(parts[-1])
     goals = [goal for part in parts for goal in part.goals]
-    if asked.json:
-        machine = {"cores": os.cpu_count(), "load": os.getloadavg(), "quick": asked.quick}
-        content = {
-            "benchmark": "labels",
-            "machine": machine,
-            "parts": {part.name: asdict(part) for part in parts},
-            "goals": goals,
-        }
-        asked.json.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
-    whole = not any(part.failed for part in parts)
-    return 0 if whole and all(goal["holds"] for goal in goals) else 1
+    told = {part.name: asdict(part) for part in parts}
+    missed = conclude("labels", goals, quick=asked.quick, file=asked.json, parts=told)
+    return max(missed, int(any(part.failed for part in parts)))
 
 
 if __name__ == "__main__":

@@ -12,7 +12,6 @@ pairs of the clicked queries.
 """
 
 import argparse
-import json
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -23,6 +22,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from goals.held import conclude, goal
 from mining.static_encoder import Recipe, StaticEncoder, train
 from mining.towns import Log, Town, Values
 from mining.worlds import load
@@ -252,24 +252,18 @@ def main() -> int:
     base = StaticEncoder.packaged()
     cells = Cells(asked.cells)
     found = {name: measure(Town(load(name, asked.data), base), plan, cells) for name in asked.only}
-    goals = [_goal(name, found[name]["arms"]["chosen"]["share_closed"]) for name in asked.only]
+    goals = [_closed(name, found[name]["arms"]["chosen"]["share_closed"]) for name in asked.only]
     for name, table in found.items():
         report(name, table)
-    for goal in goals:
-        print(("holds " if goal["holds"] else "MISSED"), goal["name"], goal["value"], goal["goal"])
-    if asked.json:
-        whole = {"benchmark": "miners", "goals": goals, "clicks": "SIMULATED", **found}
-        asked.json.write_text(json.dumps(whole, indent=2) + "\n")
-    return 0 if all(goal["holds"] for goal in goals) else 1
+    return conclude(
+        "miners", goals, quick=asked.quick, file=asked.json, clicks="SIMULATED", **found
+    )
 
 
-def _goal(name: str, share: Mapping[str, float]) -> dict[str, Any]:
-    return {
-        "name": f"{name}: share of the way from base to true pairs that clicks close",
-        "goal": f">= {GOALS[name]}",
-        "value": share["value"],
-        "holds": share["value"] >= GOALS[name],
-    }
+def _closed(name: str, share: Mapping[str, float]) -> dict[str, Any]:
+    text = f"{name}: share of the way from base to true pairs that clicks close"
+    value, least = share["value"], GOALS[name]
+    return goal(text, f">= {least}", value, holds=value >= least)
 
 
 if __name__ == "__main__":

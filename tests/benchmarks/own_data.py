@@ -9,7 +9,6 @@ the gain paired with the encoder as it was. One thread, one seed a run.
 """
 
 import argparse
-import json
 import sys
 import tempfile
 import time
@@ -18,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from goals.held import conclude
 from mining.words import Words
 from mining.worlds import Truth, World, load
 
@@ -60,9 +60,7 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as scratch:
         for name in chosen:
             found[name] = of_encoder(name, world, Path(scratch), options)
-    if options.json:
-        options.json.write_text(json.dumps(found, indent=2) + "\n")
-    return 0
+    return conclude("own_data", [], quick=options.quick, file=options.json, **found)
 
 
 def of_encoder(name: str, world: World, scratch: Path, options: argparse.Namespace) -> Any:

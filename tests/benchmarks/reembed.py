@@ -10,7 +10,6 @@ do not go with our libraries. Parts: pipeline, gemm, searches, memory.
 
 import argparse
 import contextlib
-import json
 import os
 import statistics
 import sys
@@ -27,6 +26,7 @@ sys.path.insert(0, str(Path(__file__).parent / "reembedding"))
 from bench_index import SLOT, Indexes, identical, json_seconds, overlap, top_ten
 from child import Child, started
 from corpus import FIELDS, documents, queries, short_documents
+from goals.held import as_line, conclude, goal
 
 from desireline.connectors.documents import TextTemplate
 from desireline.sidecar.demo.opensearch_node import opensearch_node
@@ -100,11 +100,9 @@ class Bench:
     peers: str = sys.executable
 
     def goal(self, name: str, wanted: str, value: float, *, holds: bool) -> None:
-        row = {"name": name, "goal": wanted, "value": round(float(value), 4), "holds": bool(holds)}
-        self.goals.append(row)
-        print(
-            f"{'holds ' if holds else 'MISSED'} {name}: {row['value']} (goal {wanted})", flush=True
-        )
+        """Hold a figure; it is told at once, for a run is long."""
+        self.goals.append(goal(name, wanted, value, holds=holds))
+        print(as_line(self.goals[-1]), flush=True)
 
     @contextlib.contextmanager
     def ours(self, name: str, fingerprint: str, index: str, **more: Any) -> Iterator[Child]:
@@ -440,11 +438,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     with opensearch_node(os.environ.get("OPENSEARCH_URL")) as node:
         bench = measure(node.url, asked)
     print(f"\n{time.monotonic() - began:.0f} s; load at the beginning {load:.1f}")
-    if asked.json:
-        machine = {"processors": os.cpu_count(), "load": load}
-        whole = {"benchmark": "reembed", "machine": machine, "goals": bench.goals, **bench.found}
-        asked.json.write_text(json.dumps(whole, indent=2) + "\n")
-    return 0 if all(goal["holds"] for goal in bench.goals) else 1
+    return conclude(
+        "reembed",
+        bench.goals,
+        quick=asked.quick,
+        file=asked.json,
+        load_before=load,
+        **bench.found,
+    )
 
 
 if __name__ == "__main__":

@@ -21,6 +21,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from goals.held import conclude, goal
 from mining.words import Words
 from mining.worlds import World, load
 from own_data import measured, static_folder
@@ -64,14 +65,13 @@ def main() -> int:
         found = table(world, cells, Path(scratch), most, options, rows)
     for name, row in found.items():
         tell(line(name, row))
-    goals = goals_of(found)
+    over = {source: over_softmax(found, source) for source in FROM}
+    goals = [each for source in FROM for each in goals_of(found, source, over[source])]
     for row in found.values():
         row.pop("values", None)
-    for goal in goals:
-        tell(f"{'holds ' if goal['holds'] else 'missed'}  {goal['name']}: {goal['value']}")
-    if options.json:
-        options.json.write_text(json.dumps({"ways": found, "goals": goals}, indent=2) + "\n")
-    return 0
+    return conclude(
+        "synthesis", goals, quick=options.quick, file=options.json, ways=found, over_softmax=over
+    )
 
 
 def table(
@@ -212,33 +212,32 @@ def as_evaluation(found: dict[str, list[float]]) -> Evaluation:
     )
 
 
-def goals_of(found: dict[str, Any]) -> list[dict[str, Any]]:
-    """Say whether margins teach more than the same rows without them."""
-    goals = []
-    for source in FROM:
-        softmax = found[f"{source}, in-batch softmax"]["values"]
-        named = [name for name in found if name.startswith(f"{source}, MarginMSE")]
-        best = max(named, key=lambda name: found[name]["mrr@20"])
-        told = compare(as_evaluation(found[best]["values"]), as_evaluation(softmax))
-        gain = told.of(MEASURES[0]).gain
-        goals.append(
-            {
-                "name": f"margins over softmax on the same rows, from {source}",
-                "goal": "lower bound above 0 in mRR@20",
-                "value": [round(each, 4) for each in (gain.mean, gain.low, gain.high)],
-                "holds": gain.low > 0,
-            }
-        )
-        low = min(found[name]["gain"][1] for name in named)
-        goals.append(
-            {
-                "name": f"margins over the pupil as it comes, from {source}",
-                "goal": "lower bound above 0 in mRR@20",
-                "value": round(low, 4),
-                "holds": low > 0,
-            }
-        )
-    return goals
+def over_softmax(found: dict[str, Any], source: str) -> list[float]:
+    """Return what the best margins gain over the same rows without them: mean, low, high."""
+    softmax = found[f"{source}, in-batch softmax"]["values"]
+    best = max(_by_margins(found, source), key=lambda row: row["mrr@20"])
+    told = compare(as_evaluation(best["values"]), as_evaluation(softmax))
+    gain = told.of(MEASURES[0]).gain
+    return [gain.mean, gain.low, gain.high]
+
+
+def goals_of(found: dict[str, Any], source: str, over: list[float]) -> list[dict[str, Any]]:
+    """Say whether margins teach more than the same rows without them, and teach at all."""
+    asked = "lower bound above 0 in mRR@20"
+    low = min(row["gain"][1] for row in _by_margins(found, source))
+    return [
+        goal(
+            f"margins over softmax on the same rows, from {source}",
+            asked,
+            over[1],
+            holds=over[1] > 0,
+        ),
+        goal(f"margins over the pupil as it comes, from {source}", asked, low, holds=low > 0),
+    ]
+
+
+def _by_margins(found: dict[str, Any], source: str) -> list[dict[str, Any]]:
+    return [row for name, row in found.items() if name.startswith(f"{source}, MarginMSE")]
 
 
 def line(name: str, row: dict[str, Any]) -> str:

@@ -34,14 +34,15 @@ from threading import Lock
 from typing import Any
 
 import numpy as np
+from apart.child import run_apart
 from goals.held import conclude
 from resuming.cells import Cells
-from training.child import run_apart
 from training.gain_page import KINDS, WORLDS, page
 from training.gains import MEASURES, Row, goals, picture, put_together, report
 
 HERE = Path(__file__).parent
 DATA = HERE.parents[2] / "shared" / "data"
+PROGRAM = HERE / "training" / "one_way.py"
 CELLS = HERE.parents[1] / ".cache" / "bench" / "tuning.jsonl"
 PAGE = HERE.parents[1] / "docs" / "tuning.md"
 SEEDS = (0, 1, 2)
@@ -158,8 +159,8 @@ class Bench:
         }
         with self.drawing[name]:
             if cell.way in WAYS and not pairs.exists():
-                run_apart(job | {"way": "pairs"}, self.scratch)
-        found = run_apart(job, self.scratch)
+                run_apart(PROGRAM, job | {"way": "pairs"}, self.scratch)
+        found = run_apart(PROGRAM, job, self.scratch)
         print(f"{cell.world} {cell.kind} seed {cell.seed} {cell.way}: {_told(found)}", flush=True)
         return found
 

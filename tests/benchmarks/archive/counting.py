@@ -1,12 +1,12 @@
 """The part that counts: from an archive to judgments at several sizes, in memory that stays."""
 
-import json
-import subprocess
-import sys
 import tempfile
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
+
+from apart.child import reply_of
+from goals.held import goal
 
 from desireline.sidecar.archive.counts import ROWS_AT_ONCE
 
@@ -24,14 +24,9 @@ def measure(sizes: tuple[int, ...]) -> tuple[dict[str, Any], list[dict[str, Any]
     goals = []
     for small, large in pairwise(sizes):
         growth = found[f"counted {large}"]["peak_mb"] / found[f"counted {small}"]["peak_mb"]
-        goals.append(
-            {
-                "name": f"memory to count and judge {large:,} rows, times that of {small:,}",
-                "goal": f"<= {MOST_GROWTH}",
-                "value": round(growth, 3),
-                "holds": growth <= MOST_GROWTH,
-            }
-        )
+        name = f"memory to count and judge {large:,} rows, times that of {small:,}"
+        holds = growth <= MOST_GROWTH
+        goals.append(goal(name, f"<= {MOST_GROWTH}", growth, holds=holds, digits=3))
     return found, goals
 
 
@@ -45,7 +40,4 @@ def _of(size: int, at_once: int) -> dict[str, Any]:
 
 def _run(step: str, folder: str, size: int, at_once: int) -> dict[str, Any]:
     program = Path(__file__).with_name("one_step.py")
-    command = [sys.executable, str(program), step, folder, str(size), str(at_once)]
-    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
-    told: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
-    return told
+    return reply_of(program, step, folder, str(size), str(at_once))

@@ -3,6 +3,8 @@
 from dataclasses import dataclass, field
 from typing import Any
 
+from goals.held import goal
+
 
 @dataclass(kw_only=True)
 class Part:
@@ -18,7 +20,5 @@ class Part:
     #: The report for people.
     lines: list[str] = field(default_factory=list)
 
-    def expect(self, name: str, goal: str, value: float, *, holds: bool) -> None:
-        self.goals.append(
-            {"name": name, "goal": goal, "value": round(value, 4), "holds": bool(holds)}
-        )
+    def expect(self, name: str, asked: str, value: float, *, holds: bool) -> None:
+        self.goals.append(goal(name, asked, value, holds=holds))

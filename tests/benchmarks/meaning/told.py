@@ -3,6 +3,8 @@
 import json
 from typing import Any
 
+from goals.held import goal
+
 from desireline.trainer.intent.scoring import FIGURES, RARE
 
 CALIBRATED = 0.05
@@ -26,8 +28,8 @@ def goals(found: dict[str, dict[str, Any]]) -> list[dict[str, Any]]:
             ("mRR@20 by filter", "upper bound not below 0", filtered, filtered >= 0),
         ]
         told += [
-            {"name": f"{name}: {what}", "goal": goal, "value": round(value, 4), "holds": holds}
-            for what, goal, value, holds in checks
+            goal(f"{name}: {what}", asked, value, holds=holds)
+            for what, asked, value, holds in checks
         ]
     return told
 

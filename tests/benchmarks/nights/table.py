@@ -1,9 +1,5 @@
 """Cells of a night's benchmark: measured apart, kept, put together over seeds, told."""
 
-import json
-import os
-import subprocess
-import sys
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -12,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from apart.child import run_apart
 from numpy.typing import NDArray
 from resuming.cells import Cells
 
@@ -39,16 +36,7 @@ class Bench:
         return found
 
     def _measure(self, job: Mapping[str, Any]) -> dict[str, Any]:
-        path = self.scratch / "job.json"
-        path.write_text(json.dumps({**job, "data": str(self.data)}), encoding="utf-8")
-        done = subprocess.run(
-            [sys.executable, str(PROGRAM), str(path)],
-            stdout=subprocess.PIPE,
-            check=True,
-            text=True,
-            env=os.environ | {"OMP_NUM_THREADS": "1", "TOKENIZERS_PARALLELISM": "false"},
-        )
-        found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+        found = run_apart(PROGRAM, {**job, "data": str(self.data)}, self.scratch)
         means = " ".join(f"{p} {np.mean(v['mrr@20']):.4f}" for p, v in found["values"].items())
         print(f"{job['world']} seed {job['seed']} {job['way']}: {means}", flush=True)
         return found
