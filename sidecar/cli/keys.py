@@ -44,6 +44,8 @@ def create(
 def list_(ctx: typer.Context) -> None:
     """List the keys: their ids, names and scopes; never the keys themselves.
 
+    Example: `desireline keys list`
+
     Next: `desireline keys revoke ID` ends one.
     """
     terminal = terminal_of(ctx)
@@ -58,7 +60,12 @@ def list_(ctx: typer.Context) -> None:
 def revoke(
     ctx: typer.Context, key_id: Annotated[str, typer.Argument(help="Its id, from the list.")]
 ) -> None:
-    """End a key; requests with it are refused within seconds."""
+    """End a key; requests with it are refused within seconds.
+
+    Example: `desireline keys revoke 3f9a1c0b5d7e2a46`
+
+    Next: `desireline keys list` shows those that are left.
+    """
     terminal = terminal_of(ctx)
     with opened(ctx) as (_, sidecar):
         if not sidecar.api_keys().revoke(key_id):
