@@ -86,7 +86,8 @@ class Target:
     @contextmanager
     def owned(self) -> Iterator[Lease]:
         """Own the target for a cycle or a re-embedding. Raises LeaseHeldError."""
-        with hold_lease(self.store, self.name, ttl_s=self.config.swap.lease_ttl) as lease:
+        ttl_s = self.config.swap.lease_ttl
+        with hold_lease(self.store, self.name, ttl_s=ttl_s, sleep=self.sleep) as lease:
             self.generations.claim(lease.fencing)
             self.generations.reconcile(self.clock())
             yield lease

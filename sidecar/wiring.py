@@ -1,5 +1,6 @@
 """The one place where configuration becomes parts."""
 
+import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import partial
@@ -41,6 +42,7 @@ def open_sidecar(
     *,
     clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     reached: Reached = go_on,
+    sleep: Callable[[float], None] = time.sleep,
 ) -> Sidecar:
     """Connect everything the configuration names.
 
@@ -48,6 +50,7 @@ def open_sidecar(
         config: the whole file.
         clock: of wall time.
         reached: told of every step of a re-embedding as it is passed; crash tests stop there.
+        sleep: of every wait of a run, and of the wait for an owner that shows no life.
 
     Raises:
         ConfigError: a secret is missing or a plugin's settings are wrong.
@@ -86,6 +89,7 @@ def open_sidecar(
             privacy=privacy[name],
             clock=clock,
             reached=reached,
+            sleep=sleep,
             share=lambda fingerprint: [each.sentence for each in share(registry, [fingerprint])],
             hooks=_hooks(config, target),
             judgment_lists=None if settings is None else partial(_lists_of, settings),

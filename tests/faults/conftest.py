@@ -4,6 +4,7 @@ import json
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass
@@ -27,6 +28,7 @@ from desireline.sidecar.steering.steps import Reached, go_on
 from desireline.sidecar.wiring import open_sidecar
 
 Clock = Callable[[], datetime]
+Sleep = Callable[[float], None]
 #: How busy the machine is must not decide how a test ends.
 _UNTHROTTLED = (
     'throttle = { search_ratio = "off", gentle = "off", cpu = "off", heap = "off", '
@@ -121,16 +123,18 @@ swap = {{ {", ".join(f"{key} = {json.dumps(value)}" for key, value in settings.i
         assert old in text
         self.config.write_text(text.replace(old, new))
 
-    def open(self, reached: Reached = go_on, *, clock: Clock = _now) -> Sidecar:
-        return open_sidecar(load_config(self.config), reached=reached, clock=clock)
+    def open(
+        self, reached: Reached = go_on, *, clock: Clock = _now, sleep: Sleep = time.sleep
+    ) -> Sidecar:
+        return open_sidecar(load_config(self.config), reached=reached, clock=clock, sleep=sleep)
 
     def reindex(self, model: str, reached: Reached = go_on, *, end_hold: bool = False) -> None:
         with closing(self.open(reached)) as sidecar:
             sidecar.reindex("jobs", model, SilentReporter(), way=self.way, end_hold=end_hold)
 
-    def reindex_counted(self) -> None:
+    def reindex_counted(self, sleep: Sleep = time.sleep) -> None:
         """Run it here, its work added to that of the runs in processes of their own."""
-        with closing(self.open()) as sidecar:
+        with closing(self.open(sleep=sleep)) as sidecar:
             reindex_until.count_work(sidecar, self.tally)
             sidecar.reindex("jobs", self.encoders.new, SilentReporter(), way=self.way)
 
