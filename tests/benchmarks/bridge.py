@@ -23,7 +23,7 @@ from typing import Any
 import numpy as np
 import torch
 from goals.held import conclude, goal
-from mining.worlds import World, load
+from mining.worlds import DATA, World, at_hand, load
 from numpy.typing import NDArray
 from training.lessons_of import drawn, true_pairs
 
@@ -40,7 +40,6 @@ from desireline.trainer.models.manifest import Provenance
 from desireline.trainer.registry import Registry
 from desireline.trainer.training.tuning import tune
 
-DATA = Path(__file__).parents[3] / "shared" / "data"
 WORLDS = ("onet", "tldr")
 TEMPLATE = TextTemplate(fields=("title",))
 _K = 10
@@ -165,6 +164,8 @@ def main() -> int:
     parser.add_argument("--set", choices=WORLDS, help="only this one")
     parser.add_argument("--json", type=Path, help="where the numbers go")
     options = parser.parse_args()
+    if not at_hand(DATA):
+        return 0
     torch.set_num_threads(1)
     pairs, seeds = (1_500, (0,)) if options.quick else (6_000, (0, 1, 2))
     found: Mapping[str, list[dict[str, Any]]] = {

@@ -23,6 +23,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 from goals.held import conclude, goal
+from mining.worlds import DATA
 from recovered.picture import draw
 from recovered.worlds import USERS, Truth, World, esci, onet, tldr
 from resuming.cells import Cells
@@ -31,7 +32,6 @@ from desireline.connectors import plugins
 from desireline.trainer.clickmodels.base import ClickLog
 from desireline.trainer.measures.ndcg import Ndcg
 
-DATA = Path(__file__).parents[3] / "shared" / "data"
 SIZES = (1_000, 10_000, 100_000, 1_000_000)
 RAW, RANKED, AUTO, PLUGIN = "raw click-through", "as ranked", "auto", "coec_search_relevance"
 ENOUGH = 100_000

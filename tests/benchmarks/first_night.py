@@ -19,11 +19,11 @@ from typing import Any
 
 import numpy as np
 from goals.held import conclude, goal
+from mining.worlds import DATA, at_hand
 from nights.table import UNTRAINED, Bench, Row, shown
 from resuming.cells import Cells
 
 HERE = Path(__file__).parent
-DATA = HERE.parents[2] / "shared" / "data"
 CELLS = HERE.parents[1] / ".cache" / "bench" / "first_night.jsonl"
 OBJECTIVES = ("tsdae", "simcse", "mlm")
 WAYS = (
@@ -138,12 +138,10 @@ def main() -> int:
     parser.add_argument("--split", choices=("dev", "test"), default="test")
     parser.add_argument("--minutes", type=float, default=1e9, help="begin no cell after these")
     asked = parser.parse_args()
-    if not asked.data.exists():
-        print(f"the data sets are not in {asked.data}; nothing was measured")
+    if not at_hand(asked.data):
         return 0
     if asked.quick:
         asked.only, asked.seeds = ["onet"], [0]
-    asked.cells.parent.mkdir(parents=True, exist_ok=True)
     told, judged = [], []
     with tempfile.TemporaryDirectory(prefix="desireline-first-night-") as scratch:
         bench = Bench(

@@ -33,10 +33,10 @@ from typing import Any
 import numpy as np
 from apart.child import run_apart
 from goals.held import conclude, goal
+from mining.worlds import DATA, at_hand
 from resuming.cells import Cells
 
 HERE = Path(__file__).parent
-DATA = HERE.parents[2] / "shared" / "data"
 PROGRAM = HERE / "training" / "one_way.py"
 CELLS = HERE.parents[1] / ".cache" / "bench" / "fit.jsonl"
 PEER_PACKAGES = (
@@ -258,12 +258,10 @@ def arguments() -> argparse.Namespace:
 
 def main() -> int:
     asked = arguments()
-    if not asked.data.exists():
-        print(f"the data sets are not in {asked.data}; nothing was measured")
+    if not at_hand(asked.data):
         return 0
     names = list(asked.only or (quick_ways() if asked.quick else WAYS))
     missing = {}
-    asked.cells.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="desireline-fit-bench-") as name:
         scratch = Path(name)
         python = asked.peer_python or (peer_python(scratch / "peer") if asked.peer else "")

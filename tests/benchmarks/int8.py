@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 from goals.held import conclude, goal
-from mining.worlds import World, load
+from mining.worlds import DATA, World, at_hand, load
 
 from desireline.connectors.documents import TextTemplate
 from desireline.trainer.evaluation import compare as difference
@@ -30,7 +30,6 @@ from desireline.trainer.gate import GateConfig
 from desireline.trainer.measures.ndcg import Ndcg
 from desireline.trainer.registry import Registry
 
-DATA = Path(__file__).parents[3] / "shared" / "data"
 WORLDS = ("onet", "tldr", "banking77")
 
 
@@ -86,6 +85,8 @@ def main() -> int:
     parser.add_argument("--quick", action="store_true", help="fewer queries, one set")
     parser.add_argument("--json", type=Path, help="where the numbers go")
     options = parser.parse_args()
+    if not at_hand(DATA):
+        return 0
     with tempfile.TemporaryDirectory(prefix="desireline-bench-") as scratch:
         registry = Registry(Path(scratch, "models"))
         found = [

@@ -30,7 +30,7 @@ from meaning.categories import CATEGORY, categories_in
 from meaning.peers import NEIGHBOURS, SHARPNESS, by_words, shares_of, vote
 from meaning.told import goals, show
 from meaning.trunks import Remembered, Trunk, base_trunk, tuned_trunk
-from mining.worlds import World, load
+from mining.worlds import DATA, World, at_hand, load
 from resuming.cells import Cells
 from training.lessons_of import drawn, pairs_of_clicks, true_pairs
 
@@ -51,7 +51,6 @@ from desireline.trainer.intent.scoring import (
 from desireline.trainer.pairs import PairSet
 
 HERE = Path(__file__).parent
-DATA = HERE.parents[2] / "shared" / "data"
 CELLS = HERE.parents[1] / ".cache" / "bench" / "intent.jsonl"
 #: Pairs that teach, drawn by the seed, and those of them that tune the trunk.
 PAIRS, TUNED_PAIRS = 6_000, 3_000
@@ -266,11 +265,9 @@ def main() -> int:
     parser.add_argument("--tuned", action="store_true", help="tune the trunk, too (minutes)")
     parser.add_argument("--seed", type=int, default=0)
     asked = parser.parse_args()
-    if not asked.data.exists():
-        print(f"the data sets are not in {asked.data}; nothing was measured")
+    if not at_hand(asked.data):
         return 0
     torch.set_num_threads(1)
-    asked.cells.parent.mkdir(parents=True, exist_ok=True)
     cells, found = Cells(asked.cells), {}
     for world in ["banking77"] if asked.quick else asked.only:
         bench = Bench(taught(load(world, asked.data)), asked.seed)

@@ -24,9 +24,9 @@ from intent import Bench as Meaning
 from intent import head_of
 from meaning.categories import CATEGORY
 from meaning.trunks import Trunk
-from mining.worlds import load
+from mining.worlds import DATA, at_hand, load
 from resuming.cells import Cells
-from small import DATA, JOINT
+from small import JOINT
 from small import Bench as Encoders
 
 from desireline.trainer.encoders.onnx import OnnxEncoder
@@ -112,10 +112,8 @@ def main() -> int:
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
     parser.add_argument("--split", choices=("dev", "test"), default="test", help="dev for choices")
     asked = parser.parse_args()
-    if not asked.data.exists():
-        print(f"the data sets are not in {asked.data}; nothing was measured")
+    if not at_hand(asked.data):
         return 0
-    asked.cells.parent.mkdir(parents=True, exist_ok=True)
     encoders = Encoders(
         data=asked.data,
         cells=Cells(asked.cells.with_name(f"{asked.cells.stem}-encoders.jsonl")),

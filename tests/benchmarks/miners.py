@@ -25,7 +25,7 @@ import torch
 from goals.held import conclude, goal
 from mining.static_encoder import Recipe, StaticEncoder, train
 from mining.towns import Log, Town, Values
-from mining.worlds import load
+from mining.worlds import DATA, at_hand, load
 from resuming.cells import Cells
 
 from desireline.trainer.miners.base import Miner, mine, mine_all
@@ -41,7 +41,6 @@ from desireline.trainer.miners.skipped_above import SkippedAbove
 from desireline.trainer.miners.unanswered import Unanswered
 from desireline.trainer.pairs import PairSet
 
-DATA = Path(__file__).parents[3] / "shared" / "data"
 WORLDS = ("onet", "tldr")
 #: Share of the distance between base and true pairs that everything together must close.
 GOALS = {"onet": 0.75, "tldr": 0.60}
@@ -239,8 +238,7 @@ def main() -> int:
     parser.add_argument("--arms", nargs="+", default=[], help="only these ways to make pairs")
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
     asked = parser.parse_args()
-    if not asked.data.exists():
-        print(f"the data sets are not in {asked.data}; nothing was measured")
+    if not at_hand(asked.data):
         return 0
     torch.set_num_threads(1)
     needed = ("true pairs", "clicked", "chosen") if asked.arms else ()

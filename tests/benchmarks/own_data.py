@@ -19,14 +19,13 @@ from typing import Any
 import numpy as np
 from goals.held import conclude
 from mining.words import Words
-from mining.worlds import Truth, World, load
+from mining.worlds import DATA, Truth, World, at_hand, load
 
 from desireline.trainer.encoders.sentence_transformers import SentenceTransformerEncoder
 from desireline.trainer.evaluation import Evaluation, compare, evaluate, rank_exact
 from desireline.trainer.forms.import_model import packaged_minilm
 from desireline.trainer.measures.base import Run, parse
 
-DATA = Path(__file__).parents[3] / "shared" / "data"
 MEASURES = [parse(name) for name in ("mrr@20", "recall@20", "ndcg@10")]
 HARD = {"miner": "TripletMarginMiner", "miner_options": {"margin": 0.3, "type_of_triplets": "hard"}}
 RECIPES: dict[str, dict[str, Any]] = {
@@ -54,6 +53,8 @@ def main() -> int:
     parser.add_argument("--budget", type=float, default=240.0, help="most seconds of a MiniLM run")
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
+    if not at_hand(DATA):
+        return 0
     world = load("onet", DATA)
     chosen = options.encoder or (["static"] if options.quick else ["static", "minilm"])
     found = {}

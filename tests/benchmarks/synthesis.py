@@ -23,7 +23,7 @@ import numpy as np
 import torch
 from goals.held import conclude, goal
 from mining.words import Words
-from mining.worlds import World, load
+from mining.worlds import DATA, World, at_hand, load
 from own_data import measured, static_folder
 from resuming.cells import Cells
 
@@ -33,7 +33,6 @@ from desireline.trainer.evaluation import Evaluation, compare, rank_exact
 from desireline.trainer.forms.import_model import packaged_minilm
 from desireline.trainer.measures.base import Run, parse
 
-DATA = Path(__file__).parents[3] / "shared" / "data"
 MEASURES = [parse(name) for name in ("mrr@20", "recall@20", "ndcg@10")]
 #: What the rows mean to the pupil, by name.
 WAYS: dict[str, dict[str, Any]] = {
@@ -55,6 +54,8 @@ def main() -> int:
     parser.add_argument("--teacher", default="minilm", help="folder of a cross-encoder")
     parser.add_argument("--relations", type=int, nargs="+", default=[3, 10])
     options = parser.parse_args()
+    if not at_hand(DATA):
+        return 0
     torch.set_num_threads(1)
     world = load("onet", DATA)
     cells = Cells(options.cells)

@@ -36,12 +36,12 @@ from typing import Any
 import numpy as np
 from apart.child import run_apart
 from goals.held import conclude
+from mining.worlds import DATA, at_hand
 from resuming.cells import Cells
 from training.gain_page import KINDS, WORLDS, page
 from training.gains import MEASURES, Row, goals, picture, put_together, report
 
 HERE = Path(__file__).parent
-DATA = HERE.parents[2] / "shared" / "data"
 PROGRAM = HERE / "training" / "one_way.py"
 CELLS = HERE.parents[1] / ".cache" / "bench" / "tuning.jsonl"
 PAGE = HERE.parents[1] / "docs" / "tuning.md"
@@ -239,10 +239,8 @@ def arguments() -> argparse.Namespace:
 
 def main() -> int:
     asked = arguments()
-    if not asked.data.exists():
-        print(f"the data sets are not in {asked.data}; nothing was measured")
+    if not at_hand(asked.data):
         return 0
-    asked.cells.parent.mkdir(parents=True, exist_ok=True)
     wanted = (
         list(cells(["onet"], ["true"], [way for way in asked.ways if way in QUICK], [0]))
         if asked.quick

@@ -14,6 +14,8 @@ from desireline.connectors.documents import TextTemplate
 from desireline.trainer.documents.text import DocumentText
 from desireline.trainer.query_text import normalise
 
+#: Where the sets lie beside a checkout.
+DATA = Path(__file__).parents[4] / "shared" / "data"
 Truth = Mapping[str, frozenset[str]]
 
 
@@ -27,6 +29,13 @@ class World:
     #: For choosing the recipe; never reported.
     dev: Truth
     test: Truth
+
+
+def at_hand(data: Path) -> bool:
+    """Say whether the sets are there; a benchmark that needs them measures nothing without."""
+    if not data.exists():
+        print(f"the data sets are not in {data}; nothing was measured")
+    return data.exists()
 
 
 def load(name: str, data: Path) -> World:

@@ -8,7 +8,7 @@ from typing import Any
 
 
 class Cells:
-    """Finished cells in a file, a JSON line each; without a file they are not kept.
+    """Finished cells in a file, a JSON line each; without a path they are not kept.
 
     A cell says what was measured, not by which code: a file serves the commit that began it. A
     line that a kill cut short is dropped, and measured again. Several threads may ask at once, each
@@ -19,6 +19,8 @@ class Cells:
         self._path = path
         self._writing = Lock()
         self._found: dict[str, Any] = {}
+        if path:
+            path.parent.mkdir(parents=True, exist_ok=True)
         if path and path.exists():
             whole, end, _ = path.read_text(encoding="utf-8").rpartition("\n")
             path.write_text(whole + end, encoding="utf-8")
