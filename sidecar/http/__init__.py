@@ -32,6 +32,7 @@ Files, in the order a request meets them:
 - ``models_page``      a target's encoders: a list, and the card of each
 - ``line_picture``     which encoder was made from which
 - ``click_through``    click-through by position as columns
+- ``cycle_section``    how a cycle ended and why, or how far it is
 - ``page_parts``       tables of a target
 - ``page_frame``       what every page has around it
 - ``ladder_plot``      gain against cost, drawn

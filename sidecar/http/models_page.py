@@ -11,7 +11,7 @@ from desireline.sidecar.http.markup import Child, Markup, element
 from desireline.sidecar.http.measures_table import measures_table
 from desireline.sidecar.http.operations import Operations
 from desireline.sidecar.http.page_frame import page
-from desireline.sidecar.http.page_parts import moment, state_mark, table
+from desireline.sidecar.http.page_parts import moment, spoken, state_mark, table
 from desireline.sidecar.http.requests import Call
 from desireline.sidecar.http.routes import Handler, Route, Shown, path
 from desireline.sidecar.http.threads import Threads
@@ -164,18 +164,12 @@ def _loading(model: ModelDescription) -> Markup:
     steps = [export, *model.loading("./encoder")]
     shown = [
         [
-            element("p", _spoken(step.sentence)) if step.sentence else None,
+            element("p", spoken(step.sentence)) if step.sentence else None,
             element("pre", element("code", step.code), tabindex="0") if step.code else None,
         ]
         for step in steps
     ]
     return element("section", element("h2", "How to load it"), shown)
-
-
-def _spoken(sentence: str) -> list[Child]:
-    """Show what stands between backticks as code."""
-    pieces = sentence.split("`")
-    return [element("code", piece) if n % 2 else piece for n, piece in enumerate(pieces)]
 
 
 def _served(model: ModelDescription) -> Markup:

@@ -80,6 +80,7 @@ class Operations(Protocol):
         As `CycleReport.to_json` has it: outcome, reason, started_at, ended_at, steps, measures
         ``{"bm25"|"base"|"incumbent"|"candidate": {"mrr@20": {"value", "low", "high"}}}``, and
         gain ``{"mrr@20": {"value", "low", "high"}}`` of candidate minus incumbent, if known.
+        One that runs has progress and beat, as `standing.last_cycle` has them.
         """
         ...
 

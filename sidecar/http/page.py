@@ -1,6 +1,6 @@
 """The pages for people: sign in, see the targets, try a query, revert. Without scripts."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from typing import Any
 from urllib.parse import quote
@@ -8,14 +8,15 @@ from urllib.parse import quote
 from starlette.responses import Response
 
 from desireline.connectors.errors import DesirelineError
+from desireline.sidecar.errors import NoGenerationError
 from desireline.sidecar.http import page_parts as parts
 from desireline.sidecar.http.admin import audit, known_target
 from desireline.sidecar.http.changes_section import changes_section
+from desireline.sidecar.http.cycle_section import cycle_section
 from desireline.sidecar.http.intent_section import intent_section
 from desireline.sidecar.http.ladder_section import ladder_section
 from desireline.sidecar.http.log_page import log_section
-from desireline.sidecar.http.markup import Child, Markup, element
-from desireline.sidecar.http.measures_table import measures_table
+from desireline.sidecar.http.markup import Markup, element
 from desireline.sidecar.http.models_page import address as models_address
 from desireline.sidecar.http.operations import Operations
 from desireline.sidecar.http.page_frame import asset, form, page, paragraphs
@@ -28,9 +29,10 @@ from desireline.sidecar.http.settings import HttpSettings
 from desireline.sidecar.http.sign_ins import SignIn
 from desireline.sidecar.http.threads import Threads
 from desireline.sidecar.on_request.api_keys import Scope
-from desireline.sidecar.reports.cycle_report import LoggedClicks
+from desireline.sidecar.steering.hand import under_way
 
 _TRIED = 10
+_FORWARD = "Go forward again"
 
 
 class Pages:
@@ -103,11 +105,12 @@ class Pages:
                 ),
                 sign_in=call.sign_in,
             )
+        way = _way_back(generations)
         confirm = form(
             f"{_address(target)}/revert",
             call.sign_in,
             element("input", type="hidden", name="generation", value=back),
-            element("button", f"Revert to generation {back}", class_="danger"),
+            element("button", f"{way} to generation {back}", class_="danger"),
             _back(target, "Keep what is live"),
             class_="choice",
         )
@@ -115,7 +118,7 @@ class Pages:
             "Revert",
             element(
                 "section",
-                element("h1", f"Revert {target}?"),
+                element("h1", f"{way} with {target}?" if way == _FORWARD else f"Revert {target}?"),
                 paragraphs(
                     f"Queries will be answered by generation {back} from the next one on. It has"
                     " been kept fresh, so no document is missing. Nothing is embedded again and no"
@@ -152,16 +155,17 @@ class Pages:
         generations = await self._threads.run(self._operations.generations, target)
         report = await self._threads.run(self._operations.last_cycle, target)
         run = await self._threads.run(self._operations.run, target)
+        status = await self._threads.run(self._operations.status, target)
         logs = await self._threads.run(self._operations.log_report, target)
         intent = await self._threads.run(self._operations.intent_standing, target)
         return page(
             target,
             element("p", note, class_="note", role="status") if note else None,
-            self._summary(call, target, generations),
+            self._summary(call, target, generations, _kept(status)),
             run_section(run, call.sign_in),
-            _try_form(call.sign_in, target, text),
+            _try_form(call.sign_in, target, text) if _live(generations) is not None else None,
             answers,
-            _cycle(target, report),
+            cycle_section(target, report, generations, progress=not under_way(run)),
             ladder_section(report or {}),
             parts_section(report or {}),
             changes_section(report or {}),
@@ -171,18 +175,20 @@ class Pages:
             sign_in=call.sign_in,
         )
 
-    def _summary(self, call: Call, target: str, generations: Sequence[dict[str, Any]]) -> Markup:
+    def _summary(
+        self, call: Call, target: str, generations: Sequence[dict[str, Any]], kept: Markup | None
+    ) -> Markup:
         back = _retained(generations)
         may = call.sign_in is not None and call.sign_in.key.allows(Scope.ADMIN)
         button = element(
             "a",
-            f"Revert to generation {back} …",
+            f"{_way_back(generations)} to generation {back} …",
             href=f"{_address(target)}/revert",
             class_="button",
         )
         return element(
             "section",
-            element("div", element("h1", target), self._serving(target)),
+            element("div", element("h1", target), self._serving(target), kept),
             button if may and back is not None else None,
             class_="summary",
         )
@@ -190,6 +196,9 @@ class Pages:
     def _serving(self, target: str) -> Markup:
         try:
             live = self._operations.live(target)
+        except NoGenerationError as error:
+            steps = f"{error}; {error.next_step}" if error.next_step else str(error)
+            return element("p", f"{steps}.", class_="lacks")
         except DesirelineError as error:
             return element("p", str(error), class_="warning")
         return element(
@@ -227,31 +236,6 @@ def _route(name: str, method: str, template: str, handler: Any, scope: Scope) ->
     )
 
 
-def _cycle(target: str, report: dict[str, Any] | None) -> Markup:
-    if report is None:
-        command = element("code", f"desireline tune {target}")
-        none = element("p", "No cycle has run yet. Start one with ", command, ".", class_="quiet")
-        return element("section", element("h2", "Last cycle"), none)
-    when = parts.span(report.get("started_at"), report.get("ended_at"))
-    heading: list[Child] = ["Last cycle ", parts.state_mark(report.get("outcome", ""))]
-    reason = report.get("reason")
-    return element(
-        "section",
-        element("h2", heading, element("small", when)),
-        element("p", str(reason), class_="reason") if reason else None,
-        measures_table(report),
-        _expected_clicks(report),
-        parts.steps_list(report.get("steps") or []),
-    )
-
-
-def _expected_clicks(report: dict[str, Any]) -> Markup | None:
-    if not report.get("clicks"):
-        return None
-    clicks = LoggedClicks.model_validate(report["clicks"])
-    return element("p", f"By the log alone: {clicks.sentence}. It decides nothing.", class_="quiet")
-
-
 def _generations(target: str, generations: Sequence[dict[str, Any]]) -> Markup:
     none = element("p", "No generation has been built yet.", class_="quiet")
     models = models_address(target)
@@ -272,6 +256,29 @@ def _try_form(sign_in: SignIn | None, target: str, text: str) -> Markup:
         autocomplete="off",
     )
     return form(f"{_address(target)}/try", sign_in, box, element("button", "Search"), class_="try")
+
+
+def _kept(status: Mapping[str, Any]) -> Markup | None:
+    """Say until when there is a way back, or that it was gone."""
+    pointer = status.get("pointer") or {}
+    live, kept = pointer.get("generation"), pointer.get("previous")
+    if kept is None:
+        return None
+    ready = f"generation {kept} stays ready until {parts.moment(pointer.get('hold_until'))}"
+    if kept < live:
+        return element("p", f"For a revert {ready}.", class_="quiet")
+    when = parts.moment(pointer.get("changed_at"))
+    return element("p", f"Reverted from generation {kept} at {when}; {ready}.", class_="lacks")
+
+
+def _live(generations: Sequence[dict[str, Any]]) -> int | None:
+    return next((found["number"] for found in generations if found["state"] == "live"), None)
+
+
+def _way_back(generations: Sequence[dict[str, Any]]) -> str:
+    """Say which way the retained generation lies: what was reverted from is newer."""
+    live, kept = _live(generations), _retained(generations)
+    return _FORWARD if live is not None and kept is not None and kept > live else "Revert"
 
 
 def _retained(generations: Sequence[dict[str, Any]]) -> int | None:

@@ -13,6 +13,7 @@ from desireline.sidecar.serving.live import LiveGeneration
 
 NOTHING = "\N{EN DASH}"
 _SHOWN_CHARACTERS = 160
+_GENERATION = ("No.", "State", "Covered", "Slot", "Encoder", "From", "Made")
 _CSS_NAME = frozenset(f"{ascii_lowercase}-")
 
 
@@ -47,10 +48,8 @@ def state_mark(state: object) -> Markup:
 
 def generations_table(generations: Sequence[Mapping[str, Any]], models: str) -> Markup:
     """Return every generation as a row; `models` is the address of the encoders' cards."""
-    titles = ("No.", "State", "Covered", "Slot", "Encoder", "From", "Made")
-    return table(
-        titles, [_generation_row(found, models) for found in generations], class_="generations"
-    )
+    rows = [_generation_row(found, models) for found in generations]
+    return table(_GENERATION, rows, class_="generations")
 
 
 def _generation_row(found: Mapping[str, Any], models: str) -> Markup:
@@ -58,13 +57,15 @@ def _generation_row(found: Mapping[str, Any], models: str) -> Markup:
     cells: list[Child] = [
         element("strong", str(found.get("number", NOTHING))),
         [state_mark(found.get("state", "")), _small(found.get("reason"))],
-        _coverage(found.get("coverage")),
+        element("span", _coverage(found.get("coverage")), class_="nowrap"),
         [element("code", str(found.get("slot", ""))), _small(_borrowed(found.get("vectors_of")))],
         _fingerprint(str(found.get("fingerprint", "")), models),
         NOTHING if parent is None else str(parent),
         element("span", moment(found.get("created_at")), class_="nowrap"),
     ]
-    return element("tr", [element("td", cell) for cell in cells])
+    labels = [element("span", title, class_="label") for title in _GENERATION]
+    named = zip(labels, cells, strict=True)
+    return element("tr", [element("td", label, cell) for label, cell in named])
 
 
 def _borrowed(vectors_of: object) -> str:
@@ -128,6 +129,12 @@ def table(titles: Sequence[Child], rows: Sequence[Markup], *, class_: str) -> Ma
     head = element("thead", element("tr", [element("th", t, scope="col") for t in titles]))
     whole = element("table", head, element("tbody", rows), class_=class_)
     return element("div", whole, class_="wide", tabindex="0", role="region", aria_label=class_)
+
+
+def spoken(sentence: str) -> list[Child]:
+    """Show what stands between backticks as code."""
+    pieces = sentence.split("`")
+    return [element("code", piece) if n % 2 else piece for n, piece in enumerate(pieces)]
 
 
 def _coverage(coverage: object) -> str:

@@ -1,12 +1,14 @@
 """The page of a run: step, bar, rate, time left, why it waits, and the operator's buttons."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 from urllib.parse import quote
 
 from starlette.responses import Response
 
+from desireline.sidecar.configuration.durations import format_duration
 from desireline.sidecar.http.admin import audit, known_target
+from desireline.sidecar.http.cycle_section import cycle_section, under_way
 from desireline.sidecar.http.markup import Child, Markup, element
 from desireline.sidecar.http.operations import Operations
 from desireline.sidecar.http.page_frame import form, page
@@ -18,9 +20,12 @@ from desireline.sidecar.http.sign_ins import SignIn
 from desireline.sidecar.http.threads import Threads
 from desireline.sidecar.on_request.api_keys import Scope
 from desireline.sidecar.steering.controls import Wish
-from desireline.sidecar.steering.hand import under_way
+from desireline.sidecar.steering.hand import under_way as run_under_way
+from desireline.sidecar.steering.run_status import Pulse
 
 _REFRESH_S = 3
+#: An owner says more often than this that it lives.
+_SILENT_S = 60.0
 _WORDS = {
     Wish.PAUSE: "Pause",
     Wish.RESUME: "Resume",
@@ -33,9 +38,13 @@ _WORDS = {
 class RunPage:
     """Shows a run and takes what its buttons say. Without scripts: the page loads itself again."""
 
-    def __init__(self, operations: Operations, threads: Threads) -> None:
+    def __init__(
+        self, operations: Operations, threads: Threads, pulse: Callable[[], Pulse] = Pulse
+    ) -> None:
         self._operations = operations
         self._threads = threads
+        self._pulse = pulse
+        self._pulses: dict[str, Pulse] = {}
 
     def routes(self) -> tuple[Route, ...]:
         """Return the routes of the page."""
@@ -65,15 +74,31 @@ class RunPage:
 
     async def _show(self, call: Call, target: str, note: str = "") -> Response:
         view = await self._threads.run(self._operations.run, target)
+        cycle = await self._threads.run(self._operations.last_cycle, target)
+        tuning, going = under_way(cycle), run_under_way(view)
+        beat = (cycle or {}).get("beat") if tuning else view["beat"]
         here = f"/targets/{quote(target, safe='')}"
         return page(
             f"Run of {target}",
             element("p", note, class_="note", role="status") if note else None,
-            run_section(view, call.sign_in, heading="h1"),
+            run_section(view, call.sign_in, heading="h1") or _no_run(target),
+            self.silence(target, beat) if beat is not None and (going or tuning) else None,
+            cycle_section(target, cycle, watch=False, progress=not going) if tuning else None,
             element("p", element("a", f"To {target}", href=here)),
             sign_in=call.sign_in,
-            refresh=f"{_REFRESH_S}; url={here}/run" if under_way(view) else None,
+            refresh=f"{_REFRESH_S}; url={here}/run" if going or tuning else None,
         )
+
+    def silence(self, target: str, beat: int) -> Markup | None:
+        """Say for how long the owner has shown no life, as far as this page was looked at."""
+        silent_s = self._pulses.setdefault(target, self._pulse()).silent_s(beat)
+        if silent_s < _SILENT_S:
+            return None
+        told = (
+            f"Its process has shown no sign of life for {format_duration(silent_s)}. If it was"
+            " killed, the same command goes on where it stopped."
+        )
+        return element("p", told, class_="warning", role="status")
 
 
 def run_section(
@@ -84,9 +109,9 @@ def run_section(
     if run is None:
         return None
     may = sign_in is not None and sign_in.key.allows(Scope.ADMIN)
-    going = under_way(view)
+    going = run_under_way(view)
     title: list[Child] = [
-        f"Run of {view['target']}" if heading == "h1" else "Run",
+        f"Run of {view['target']}" if heading == "h1" else "Run" if going else "Last run",
         " ",
         state_mark(view["state"]),
         element("small", span(run["started_at"], run["ended_at"])),
@@ -95,12 +120,22 @@ def run_section(
         "section",
         element(heading, title),
         _bar(run) if going else None,
-        element("p", str(view["sentence"]), class_="reason"),
+        element("p", _sentence(view), class_="reason"),
         _figures(view) if going else None,
         _buttons(view, sign_in) if may and going else None,
         _watch(view) if going and heading != "h1" else None,
         class_="run",
     )
+
+
+def _sentence(view: Mapping[str, Any]) -> str:
+    """Return what the mark beside the heading does not say already."""
+    return str(view["sentence"]).removeprefix(f"{view['state']}: ")
+
+
+def _no_run(target: str) -> Markup:
+    none = element("p", "No documents have been embedded by a run yet.", class_="quiet")
+    return element("section", element("h1", f"Run of {target}"), none, class_="run")
 
 
 def _bar(run: Mapping[str, Any]) -> Markup | None:
@@ -119,14 +154,25 @@ def _figures(view: Mapping[str, Any]) -> Markup:
     run, limit = view["run"], view["control"]["documents_a_second"]
     rows = {
         "Step": run["step"] or NOTHING,
-        "Rate": NOTHING if run["rate"] is None else f"{run['rate']:,.0f} documents a second",
-        "Limit": NOTHING if limit is None else f"{limit:g} documents a second",
-        "Waits": view["why_paused"] or run["throttled"] or "for nothing",
+        "Rate": "not known yet" if run["rate"] is None else _rate(run["rate"], ",.0f"),
+        "Limit": "none of yours" if limit is None else _rate(limit, "g"),
+        "Waits": view["why_paused"] or run["throttled"] or _last_wait(view),
         "Cut-over": view["why_postponed"] or "as soon as everything is proved",
         "Owner": f"{run['host']}, process {run['pid']}",
     }
     cells = [[element("dt", name), element("dd", str(text))] for name, text in rows.items()]
     return element("dl", cells, class_="steps")
+
+
+def _rate(rate: float, form: str) -> str:
+    told = format(rate, form)
+    return f"{told} document{'' if told == '1' else 's'} a second"
+
+
+def _last_wait(view: Mapping[str, Any]) -> str:
+    run = view["run"]
+    done = run["total"] and run["done"] >= run["total"]
+    return "for the cut-over to be let go on" if done and view["why_postponed"] else "for nothing"
 
 
 def _buttons(view: Mapping[str, Any], sign_in: SignIn | None) -> Markup:

@@ -41,10 +41,13 @@ def _serving(target: Target) -> tuple[IntentManifest | None, str]:
     """Return the head of the live encoder, or why there is none."""
     live = target.generations.live()
     if live is None:
-        return None, "no generation is live yet"
+        return None, "no generation is live yet; the first cycle with enough clicks makes a head"
     head = head_for(target, live.fingerprint)
     if head is None:
-        return None, f"no head was appointed for the encoder {live.fingerprint[:12]} that serves"
+        return None, (
+            f"no head serves with the encoder {live.fingerprint[:12]} yet; each cycle that has"
+            " enough clicks to learn from makes one"
+        )
     try:
         _, manifest = heads_of(target).load(head)
     except TrainerError as error:

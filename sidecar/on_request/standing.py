@@ -3,8 +3,11 @@
 from typing import Any
 
 from desireline.sidecar.generations import Generation, State
+from desireline.sidecar.lease import LEASE
 from desireline.sidecar.reports.answer_changes import kept_changes
+from desireline.sidecar.reports.cycle_progress import kept_progress
 from desireline.sidecar.reports.cycle_report import cycles
+from desireline.sidecar.steering.run_status import beat_of
 from desireline.sidecar.target import Target
 
 _TOLD = {
@@ -38,12 +41,21 @@ def standing(target: Target) -> dict[str, Any]:
 
 
 def last_cycle(target: Target) -> dict[str, Any] | None:
-    """Return the report of the last cycle, running or ended, with its examples of changes."""
+    """Return the report of the last cycle, with its examples of changes.
+
+    One that runs has progress, too (as `kept_progress` has it), and beat, which changes while its
+    owner lives; None: nobody owns the target, so it has ended without saying so.
+    """
     reports = cycles(target.store, target.name)
     if not reports:
         return None
-    changes = kept_changes(target.store, target.name, reports[-1].cycle)
-    return {**reports[-1].to_json(), "changes": changes}
+    last = reports[-1]
+    found = {**last.to_json(), "changes": kept_changes(target.store, target.name, last.cycle)}
+    if last.running:
+        found["progress"] = kept_progress(target.store, target.name, last.cycle)
+        lease = target.store.get(LEASE, target.name)
+        found["beat"] = lease and beat_of(lease.body, int(lease.body["fencing"]))
+    return found
 
 
 def history(target: Target) -> list[dict[str, Any]]:

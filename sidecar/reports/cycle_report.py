@@ -11,6 +11,7 @@ from desireline.connectors.errors import DesirelineError
 from desireline.connectors.state_store import Record, StateStore
 from desireline.sidecar.errors import RunCancelledError
 from desireline.sidecar.reports.answer_changes import AnswerChanges, forget_changes, keep_changes
+from desireline.sidecar.reports.cycle_progress import ProgressKeeper
 from desireline.sidecar.reports.reporting import Reporter
 
 CYCLE = "cycle"
@@ -160,6 +161,8 @@ class CycleReport(BaseModel):
     outcome: Outcome
     #: Why, in one sentence.
     reason: str = ""
+    #: What to do about it, where something failed.
+    next_step: str = ""
     started_at: AwareDatetime
     ended_at: AwareDatetime | None = None
     steps: tuple[Step, ...] = ()
@@ -211,6 +214,7 @@ class Diary:
             outcome=Outcome.RUNNING,
             started_at=started,
         )
+        self._progress = ProgressKeeper(store, target, self.report.cycle, clock)
         self._record: Record | None = None
         forget_changes(store, target)
         self._save()
@@ -227,8 +231,9 @@ class Diary:
         self._change(steps=(*self.report.steps, step))
 
     def progress(self, name: str, done: int, total: int, **keys: object) -> None:
-        """Tell progress; it is not kept."""
+        """Tell progress, and keep it apart until the cycle has ended."""
         self._reporter.progress(name, done, total, **keys)
+        self._progress.tell(name, done, total)
 
     def measured(
         self,
@@ -267,6 +272,7 @@ class Diary:
     def fail(self, error: DesirelineError) -> CycleReport:
         """Close the report with what ended it."""
         cancelled = isinstance(error, RunCancelledError)
+        self._change(next_step=error.next_step)
         return self.end(Outcome.CANCELLED if cancelled else Outcome.FAILED, str(error))
 
     def _change(self, **fields: Any) -> None:

@@ -133,4 +133,4 @@ def _counted(run: Mapping[str, Any]) -> str:
     text = f"{run['counting']} {run['done']:,} of {run['total']:,}"
     if run["rate"] is not None:
         text += f", {run['rate']:,.0f}/s"
-    return text if run["eta_s"] is None else f"{text}, {format_duration(run['eta_s'])} left"
+    return f"{text}, {format_duration(run['eta_s'])} left" if run["eta_s"] else text

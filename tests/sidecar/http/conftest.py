@@ -231,6 +231,7 @@ class SmallSidecar:
     reindexes: list[tuple[Any, ...]] = field(default_factory=list)
     erased: list[tuple[str, ...]] = field(default_factory=list)
     models: list[ModelRecord] = field(default_factory=list)
+    pointer: dict[str, Any] | None = None
     #: Of the intent head; None where no intent is learned.
     intent: dict[str, Any] | None = None
     #: Of what queries mean: nothing, until a test appoints a head.
@@ -305,7 +306,8 @@ class SmallSidecar:
         return self.cycle
 
     def status(self, target: str) -> dict[str, Any]:
-        return {"generation": self.live_number, "state": "idle"}
+        told = {"generation": self.live_number, "state": "idle"}
+        return told if self.pointer is None else told | {"pointer": self.pointer}
 
     def run(self, target: str) -> dict[str, Any]:
         return run_view(self.store, target, self.controls)
