@@ -23,8 +23,8 @@ from typing import Any
 import numpy as np
 import torch
 from goals.held import conclude
+from goals.interval import Values, interval
 from mining.words import Words
-from numpy.typing import NDArray
 from resuming.cells import Cells
 
 from desireline.connectors import plugins
@@ -54,7 +54,6 @@ MEASURE = ReciprocalRank(20)
 SHOWN, DEPTH = 20, 30
 #: Steps that say what one costs; the first, which warms up, does not count.
 TRIAL = 6
-Values = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -243,10 +242,8 @@ def table(demo: Demo, rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]
 
 
 def _interval(gain: Values) -> tuple[float, float, float]:
-    """Mean, and where it lies in 95 % of draws of the queries."""
-    drawn = np.random.default_rng(0).integers(0, len(gain), (1_000, len(gain)))
-    low, high = np.quantile(gain[drawn].mean(axis=1), [0.025, 0.975])
-    return round(float(gain.mean()), 4), round(float(low), 4), round(float(high), 4)
+    mean, low, high = interval(gain)
+    return round(mean, 4), round(low, 4), round(high, 4)
 
 
 def report(found: Sequence[Mapping[str, Any]]) -> None:

@@ -33,6 +33,7 @@ from typing import Any
 import numpy as np
 from apart.child import run_apart
 from goals.held import conclude, goal
+from goals.interval import Values, interval
 from mining.worlds import DATA, at_hand
 from resuming.cells import Cells
 
@@ -113,7 +114,7 @@ class Measured:
         return statistics.median(self.rates)
 
     @property
-    def per_query(self) -> np.ndarray[Any, np.dtype[np.float64]]:
+    def per_query(self) -> Values:
         return np.asarray(np.mean(self.values, axis=0))
 
 
@@ -177,13 +178,6 @@ class Bench:
         return run_apart(PROGRAM, job, self.scratch)
 
 
-def interval(gain: np.ndarray[Any, np.dtype[np.float64]]) -> tuple[float, float]:
-    """Bootstrap the mean over queries."""
-    draws = np.random.default_rng(0).integers(0, len(gain), (1_000, len(gain)))
-    low, high = np.quantile(gain[draws].mean(axis=1), [0.025, 0.975])
-    return float(low), float(high)
-
-
 def table(found: dict[str, Measured]) -> list[dict[str, Any]]:
     """Print and return a row a way."""
     rows = []
@@ -202,9 +196,9 @@ def table(found: dict[str, Measured]) -> list[dict[str, Any]]:
         told["ndcg@10"] = round(float(row.per_query.mean()), 4)
         if first and row is not first:
             gain = row.per_query - first.per_query
-            low, high = interval(gain)
-            told["over_trainer"] = [round(each, 4) for each in (float(gain.mean()), low, high)]
-            distance = f"{gain.mean():+.3f} [{low:+.3f}, {high:+.3f}]"
+            mean, low, high = interval(gain)
+            told["over_trainer"] = [round(each, 4) for each in (mean, low, high)]
+            distance = f"{mean:+.3f} [{low:+.3f}, {high:+.3f}]"
         rows.append(told)
         print(
             f"| {name} | {row.rate:,.0f} | {ratio:.1f} | {statistics.median(row.cpu_s):.0f} "

@@ -23,6 +23,7 @@ from typing import Any
 import numpy as np
 import torch
 from goals.held import conclude, goal
+from goals.interval import draws, interval
 from mining.static_encoder import Recipe, StaticEncoder, train
 from mining.towns import Log, Town, Values
 from mining.worlds import DATA, at_hand, load
@@ -203,7 +204,7 @@ def _reference(name: str) -> str:
 
 
 def _share(gain: Values, room: Values) -> dict[str, float]:
-    drawn = _draws(len(gain))
+    drawn = draws(len(gain))
     closed = gain[drawn].mean(axis=1) / np.maximum(room[drawn].mean(axis=1), 1e-9)
     low, high = np.quantile(closed, [0.025, 0.975])
     return {
@@ -214,16 +215,8 @@ def _share(gain: Values, room: Values) -> dict[str, float]:
 
 
 def _interval(gain: Values) -> dict[str, float]:
-    low, high = np.quantile(gain[_draws(len(gain))].mean(axis=1), [0.025, 0.975])
-    return {
-        "value": round(float(gain.mean()), 4),
-        "low": round(float(low), 4),
-        "high": round(float(high), 4),
-    }
-
-
-def _draws(queries: int) -> np.ndarray[Any, np.dtype[np.int64]]:
-    return np.random.default_rng(0).integers(0, queries, (1_000, queries))
+    named = zip(("value", "low", "high"), interval(gain), strict=True)
+    return {name: round(each, 4) for name, each in named}
 
 
 def main() -> int:

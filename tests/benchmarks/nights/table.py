@@ -9,14 +9,13 @@ from typing import Any
 
 import numpy as np
 from apart.child import run_apart
-from numpy.typing import NDArray
+from goals.interval import Values, interval
 from resuming.cells import Cells
 
 PROGRAM = Path(__file__).parent / "one_way.py"
 MEASURES = ("mrr@20", "ndcg@10", "recall@20")
 #: They learn nothing, so that one seed is all.
 UNTRAINED = ("base", "bm25")
-Values = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,13 +85,6 @@ def _together(of_seeds: Sequence[Sequence[float]]) -> Values:
     if len({len(each) for each in of_seeds}) == 1:
         return np.asarray(np.mean(of_seeds, axis=0), dtype=np.float64)
     return np.concatenate([np.asarray(each, dtype=np.float64) for each in of_seeds])
-
-
-def interval(gain: Values) -> tuple[float, float, float]:
-    """Bootstrap the mean over queries, 95 %."""
-    draws = np.random.default_rng(0).integers(0, len(gain), (1_000, len(gain)))
-    low, high = np.quantile(gain[draws].mean(axis=1), [0.025, 0.975])
-    return float(gain.mean()), float(low), float(high)
 
 
 def shown(gain: tuple[float, float, float]) -> str:

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 from goals.held import goal
-from numpy.typing import NDArray
+from goals.interval import Values, interval
 from training.gain_picture import Point, draw
 
 MEASURES = ("mrr@20", "recall@20", "ndcg@20", "mrr@10", "recall@10", "ndcg@10")
@@ -14,7 +14,6 @@ MEASURES = ("mrr@20", "recall@20", "ndcg@20", "mrr@10", "recall@10", "ndcg@10")
 FIRST_TRY = {"onet": 0.700, "tldr": 0.386, "banking77": 0.893}
 #: Relative gain over the base that Finetuner published for text.
 PUBLISHED = {"mrr@20": 0.158, "recall@20": 0.053}
-Values = NDArray[np.float64]
 
 
 @dataclass(kw_only=True)
@@ -43,13 +42,6 @@ def put_together(world: str, kind: str, way: str, some: list[dict[str, Any]]) ->
         values=values,
         by_seed=[round(float(np.mean(one["values"]["mrr@20"])), 4) for one in some],
     )
-
-
-def interval(gain: Values) -> tuple[float, float]:
-    """Bootstrap the mean over queries."""
-    draws = np.random.default_rng(0).integers(0, len(gain), (1_000, len(gain)))
-    low, high = np.quantile(gain[draws].mean(axis=1), [0.025, 0.975])
-    return float(low), float(high)
 
 
 def find(table: Sequence[Row], world: str, kind: str, way: str) -> Row | None:
@@ -81,7 +73,7 @@ def _distance(row: Row, other: Row | None) -> list[float] | None:
     if other is None or other.way == row.way:
         return None
     gain = row.values["mrr@20"] - other.values["mrr@20"]
-    return [round(float(gain.mean()), 4), *(round(bound, 4) for bound in interval(gain))]
+    return [round(each, 4) for each in interval(gain)]
 
 
 def goals(table: Sequence[Row]) -> list[dict[str, Any]]:
@@ -139,13 +131,13 @@ def picture(table: Sequence[Row]) -> str:
         base = find(table, row.world, "", "base")
         if base is not None and row.cpu_s > 0 and "BM25" not in row.way:
             gain = row.values["mrr@20"] - base.values["mrr@20"]
-            low, high = interval(gain)
+            mean, low, high = interval(gain)
             points.append(
                 Point(
                     chart=f"{row.world}, {'true pairs' if row.kind == 'true' else row.kind}",
                     name=row.way,
                     cpu_s=row.cpu_s,
-                    gain=float(gain.mean()),
+                    gain=mean,
                     low=low,
                     high=high,
                 )
