@@ -14,12 +14,13 @@ from pathlib import Path
 import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
-from tokenizers import Encoding, Tokenizer
+from tokenizers import Tokenizer
 
 from desireline.connectors.documents import Vectors
 from desireline.connectors.search_engine import Similarity
 from desireline.trainer.encoders.base import EncodeStats
 from desireline.trainer.encoders.settings import EncoderSettings
+from desireline.trainer.encoders.word_tokens import WordTokens
 from desireline.trainer.errors import UnsafeModelError
 from desireline.trainer.model_files import GRAPH, SETTINGS
 from desireline.trainer.model_settings import TOKENIZER
@@ -34,6 +35,9 @@ _STEPPED_BACK = 10
 #: Characters of a text's beginning that are tokenised first for each token that is read of it: far
 #: more than words have, so that the rest of a very long text need not be tokenised to be cut off.
 _CHARACTERS_A_TOKEN = 64
+
+Ids = list[int]
+"""Tokens of a text, by number."""
 
 
 class OnnxEncoder:
@@ -59,6 +63,9 @@ class OnnxEncoder:
         self._known_fingerprint = fingerprint
         self._token_budget = token_budget
         self._tokenizer = _open_tokenizer(folder / TOKENIZER, self._settings)
+        # Those that cut texts off or add their own tokens spend their time elsewhere.
+        whole = self._settings.max_seq_length is None and not self._settings.special_tokens
+        self._words = WordTokens.of(self._tokenizer) if whole else None
         self._session = _open_session(folder / GRAPH)
         self._threads = max(1, threads or os.cpu_count() or 1)
         self._pool = ThreadPoolExecutor(
@@ -92,28 +99,37 @@ class OnnxEncoder:
     def encode_documents(self, texts: Sequence[str]) -> Vectors:
         """Encode rendered documents; shape (len(texts), dimension)."""
         began = time.monotonic()
-        encodings = self._tokenise(texts, self._settings.prompts.document)
-        self._count(encodings, time.monotonic() - began)
-        return self._encode(encodings)
+        tokens = self._tokenise(texts, self._settings.prompts.document)
+        self._count(tokens, time.monotonic() - began)
+        return self._encode(tokens)
 
-    def _tokenise(self, texts: Sequence[str], prompt: str) -> list[Encoding]:
+    def _tokenise(self, texts: Sequence[str], prompt: str) -> list[Ids]:
         whole = [_storable(prompt + text) for text in texts]
+        if self._words is not None:
+            return self._word_by_word(whole, self._words)
         limit = self._settings.max_seq_length
         if limit is None:
             return self._to_tokens(whole)
         begun = [_beginning(text, limit * _CHARACTERS_A_TOKEN) for text in whole]
-        encodings = self._to_tokens(begun)
-        for row, encoding in enumerate(encodings):
-            if len(encoding.ids) < limit and len(begun[row]) < len(whole[row]):
-                encodings[row] = self._to_tokens([whole[row]])[0]
-        return encodings
+        tokens = self._to_tokens(begun)
+        for row, ids in enumerate(tokens):
+            if len(ids) < limit and len(begun[row]) < len(whole[row]):
+                tokens[row] = self._to_tokens([whole[row]])[0]
+        return tokens
 
-    def _to_tokens(self, texts: list[str]) -> list[Encoding]:
+    def _word_by_word(self, texts: list[str], words: WordTokens) -> list[Ids]:
+        found = [words.ids(text) for text in texts]
+        others = [text for text, ids in zip(texts, found, strict=True) if ids is None]
+        slower = iter(self._to_tokens(others) if others else [])
+        return [next(slower) if ids is None else ids for ids in found]
+
+    def _to_tokens(self, texts: list[str]) -> list[Ids]:
         special = self._settings.special_tokens
-        return self._tokenizer.encode_batch_fast(texts, add_special_tokens=special)
+        encodings = self._tokenizer.encode_batch_fast(texts, add_special_tokens=special)
+        return [encoding.ids for encoding in encodings]
 
-    def _count(self, encodings: Sequence[Encoding], tokenise_s: float) -> None:
-        lengths = [len(encoding.ids) for encoding in encodings]
+    def _count(self, tokens: Sequence[Ids], tokenise_s: float) -> None:
+        lengths = [len(ids) for ids in tokens]
         computed = sum(len(b) * lengths[b[0]] for b in _batches(lengths, self._token_budget))
         with self._stats_lock:
             before = self._stats
@@ -124,13 +140,16 @@ class OnnxEncoder:
                 tokenise_s=before.tokenise_s + tokenise_s,
             )
 
-    def _encode(self, encodings: Sequence[Encoding]) -> Vectors:
-        vectors = np.empty((len(encodings), self.dimension), dtype=np.float32)
+    def _encode(self, tokens: Sequence[Ids]) -> Vectors:
+        if len(tokens) == 1:
+            vectors = self._run(tokens)
+            return _normalised(vectors) if self.similarity == "cosine" else vectors
+        vectors = np.empty((len(tokens), self.dimension), dtype=np.float32)
 
         def run(batch: NDArray[np.intp]) -> None:
-            vectors[batch] = self._run([encodings[row] for row in batch])
+            vectors[batch] = self._run([tokens[row] for row in batch])
 
-        batches = list(_batches([len(encoding.ids) for encoding in encodings], self._token_budget))
+        batches = list(_batches([len(ids) for ids in tokens], self._token_budget))
         if len(batches) == 1:
             run(batches[0])
         else:
@@ -140,7 +159,7 @@ class OnnxEncoder:
     def _try_out(self) -> None:
         """Encode one text: a graph that does not fit its settings fails here, by name."""
         try:
-            vectors = self._run([self._tokenizer.encode("a")])
+            vectors = self._run(self._to_tokens(["a"]))
         except Exception as error:  # the runtime's own classes have no common, public base
             raise _unfit(self._folder / GRAPH, str(error)) from error
         if vectors.shape != (1, self.dimension):
@@ -152,15 +171,14 @@ class OnnxEncoder:
         if not np.isfinite(vectors).all():
             raise _unfit(self._folder / GRAPH, "what it gives for a text are no numbers")
 
-    def _run(self, encodings: Sequence[Encoding]) -> Vectors:
-        longest = max(1, *(len(encoding.ids) for encoding in encodings))
-        ids = np.full((len(encodings), longest), self._settings.pad_token_id, dtype=np.int64)
-        mask = np.zeros_like(ids)
-        for row, encoding in enumerate(encodings):
-            length = len(encoding.ids)
-            ids[row, :length] = encoding.ids
-            mask[row, :length] = 1
-        outputs = self._session.run(None, {"input_ids": ids, "attention_mask": mask})
+    def _run(self, tokens: Sequence[Ids]) -> Vectors:
+        longest = max(1, *map(len, tokens))
+        padded = np.full((len(tokens), longest), self._settings.pad_token_id, dtype=np.int64)
+        mask = np.zeros_like(padded)
+        for row, ids in enumerate(tokens):
+            padded[row, : len(ids)] = ids
+            mask[row, : len(ids)] = 1
+        outputs = self._session.run(None, {"input_ids": padded, "attention_mask": mask})
         return np.asarray(outputs[0], dtype=np.float32)
 
 
