@@ -29,18 +29,8 @@ def registry(tmp_path: Path) -> Registry:
     return Registry(tmp_path / "models", now=lambda: NOW)
 
 
-def added(registry: Registry, folder: Path, field: str, **made: object) -> str:
-    """Register the same files under another template: another fingerprint."""
-    return registry.add(
-        folder,
-        template=TextTemplate(fields=(field,)),
-        similarity="cosine",
-        provenance=Provenance(base_model="tiny", **made),
-    ).fingerprint
-
-
 @pytest.fixture
-def night(registry: Registry, exported_static: Path) -> tuple[MemoryStore, str, str]:
+def night(added, registry: Registry, exported_static: Path) -> tuple[MemoryStore, str, str]:
     """A base and what one night made of it: judged, and serving."""
     base = added(registry, exported_static, "title")
     tuned = added(
@@ -81,7 +71,9 @@ def test_a_model_that_no_gate_has_seen_says_so(registry, night):
     assert "Nowhere yet." in model_card(record)
 
 
-def test_the_card_of_a_query_side_model_says_who_encodes_the_documents(registry, exported_static):
+def test_the_card_of_a_query_side_model_says_who_encodes_the_documents(
+    added, registry, exported_static
+):
     base = added(registry, exported_static, "title")
     manifest = registry.add(
         exported_static,
@@ -108,7 +100,7 @@ def test_the_card_tells_what_it_learned_from_before_and_after_and_its_files(regi
 
 
 @pytest.fixture
-def climbed(registry: Registry, exported_static: Path) -> tuple[MemoryStore, str, str]:
+def climbed(added, registry: Registry, exported_static: Path) -> tuple[MemoryStore, str, str]:
     """A night that tried two modes, one after the other, and kept the first."""
     base = added(registry, exported_static, "title", licence="apache-2.0")
     kept = added(registry, exported_static, "kept", parent=base, mode="adapter", pairs=9)
@@ -142,7 +134,7 @@ def test_each_card_of_a_night_of_several_modes_tells_its_own_verdict(registry, c
     assert "| trained | all weights (full) |" in cards[1]
 
 
-def test_a_card_from_elsewhere_does_not_say_that_nobody_judged_it(registry, exported_static):
+def test_a_card_from_elsewhere_does_not_say_that_nobody_judged_it(added, registry, exported_static):
     made = added(registry, exported_static, "title", parent="0" * 64, cycle_id="20261121T02Z")
     card = model_card(model_record(MemoryStore(), registry, made))
     assert "How the cycle 20261121T02Z judged it is not known here." in card
@@ -253,7 +245,7 @@ def test_the_commands_list_show_and_say_when_there_is_nothing(tmp_path, monkeypa
     assert "begins 0 registered models" in json.loads(missing.stdout)["error"]
 
 
-def test_the_card_names_the_licence_of_what_a_model_was_made_from(registry, exported_static):
+def test_the_card_names_the_licence_of_what_a_model_was_made_from(added, registry, exported_static):
     base = added(registry, exported_static, "title", licence="apache-2.0")
     tuned = added(registry, exported_static, "other", parent=base, pairs=3)
     unknown = added(registry, exported_static, "third")

@@ -25,21 +25,11 @@ def registry(tmp_path: Path) -> Registry:
     return Registry(tmp_path / "models", now=lambda: start + timedelta(days=next(days)))
 
 
-def added(registry: Registry, folder: Path, name: str, parent: str | None) -> str:
-    """Register the same files under another template: another fingerprint."""
-    return registry.add(
-        folder,
-        template=TextTemplate(fields=(name,)),
-        similarity="cosine",
-        provenance=Provenance(base_model="base", parent=parent),
-    ).fingerprint
-
-
 def test_idle_encoders_go_but_the_newest_and_all_in_use_stay(
-    registry: Registry, exported_static: Path, tmp_path: Path
+    added, registry: Registry, exported_static: Path, tmp_path: Path
 ) -> None:
-    base = added(registry, exported_static, "base", None)
-    tuned = [added(registry, exported_static, f"night{n}", base) for n in range(6)]
+    base = added(registry, exported_static, "base")
+    tuned = [added(registry, exported_static, f"night{n}", parent=base) for n in range(6)]
     store, cache = MemoryStore(), EmbeddingCache(tmp_path / "cache")
     for fingerprint in tuned:
         cache.put(fingerprint, {"d" * 64: np.ones(4, np.float32)})
@@ -63,9 +53,9 @@ def test_idle_encoders_go_but_the_newest_and_all_in_use_stay(
 
 
 def test_the_encoder_of_the_documents_stays_as_long_as_a_query_side_model_that_stays(
-    registry: Registry, exported_static: Path, tmp_path: Path
+    added, registry: Registry, exported_static: Path, tmp_path: Path
 ) -> None:
-    base = added(registry, exported_static, "title", None)
+    base = added(registry, exported_static, "title")
     documents = registry.add(
         exported_static,
         template=TextTemplate(fields=("title",), separator=" | "),
@@ -80,7 +70,7 @@ def test_the_encoder_of_the_documents_stays_as_long_as_a_query_side_model_that_s
         documents=documents.fingerprint,
     )
     for n in range(3):
-        added(registry, exported_static, f"night{n}", base)
+        added(registry, exported_static, f"night{n}", parent=base)
     store, cache = MemoryStore(), EmbeddingCache(tmp_path / "cache")
     generation = Generations(store, "jobs").create(
         index="jobs",
@@ -96,9 +86,9 @@ def test_the_encoder_of_the_documents_stays_as_long_as_a_query_side_model_that_s
 
 
 def test_what_a_cycle_made_stays_while_it_is_choosing(
-    registry: Registry, exported_static: Path, tmp_path: Path
+    added, registry: Registry, exported_static: Path, tmp_path: Path
 ) -> None:
-    base = added(registry, exported_static, "base", None)
+    base = added(registry, exported_static, "base")
     store, cache = MemoryStore(), EmbeddingCache(tmp_path / "cache")
     diary = Diary(store, "jobs", SilentReporter(), lambda: datetime(2026, 1, 1, tzinfo=UTC))
     rung = registry.add(
@@ -107,7 +97,7 @@ def test_what_a_cycle_made_stays_while_it_is_choosing(
         similarity="cosine",
         provenance=Provenance(base_model="base", parent=base, cycle_id=diary.cycle),
     ).fingerprint
-    newer = [added(registry, exported_static, f"newer{n}", base) for n in range(3)]
+    newer = [added(registry, exported_static, f"newer{n}", parent=base) for n in range(3)]
     assert sweep(store, registry, cache) == []
     diary.end(Outcome.KEPT_INCUMBENT, "no better")
     assert sweep(store, registry, cache) == [rung]

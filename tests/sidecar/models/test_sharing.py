@@ -34,15 +34,6 @@ NOW = datetime(2026, 11, 21, 2, 0, tzinfo=UTC)
 TARGET = {"index": "jobs", "text": ["title"]}
 
 
-def added(registry: Registry, folder: Path, field: str, **made: object) -> str:
-    return registry.add(
-        folder,
-        template=TextTemplate(fields=(field,)),
-        similarity="cosine",
-        provenance=Provenance(base_model="tiny", **made),
-    ).fingerprint
-
-
 def serving(store: MemoryStore, fingerprint: str) -> None:
     Generations(store, "jobs").create(
         index="jobs",
@@ -65,7 +56,7 @@ def config(tmp_path: Path, **registry: object) -> Config:
 
 
 def test_what_serves_is_shared_with_the_encoder_of_its_documents_and_nothing_else(
-    tmp_path: Path, exported_static: Path
+    added, tmp_path: Path, exported_static: Path
 ) -> None:
     ours, store = over(tmp_path, "a"), MemoryStore()
     base = added(ours, exported_static, "title")
@@ -88,7 +79,7 @@ def test_what_serves_is_shared_with_the_encoder_of_its_documents_and_nothing_els
 
 
 def test_what_a_dead_registry_did_not_take_is_said_and_taken_when_it_lives_again(
-    tmp_path: Path, exported_static: Path
+    added, tmp_path: Path, exported_static: Path
 ) -> None:
     (tmp_path / "shared").write_text("a file where the folder should be")
     ours, store = over(tmp_path, "a"), MemoryStore()
@@ -106,7 +97,7 @@ def test_what_a_dead_registry_did_not_take_is_said_and_taken_when_it_lives_again
 
 
 def test_retention_forgets_here_what_stays_shared_for_others(
-    tmp_path: Path, exported_static: Path
+    added, tmp_path: Path, exported_static: Path
 ) -> None:
     ours, store = over(tmp_path, "a"), MemoryStore()
     base = added(ours, exported_static, "title")
@@ -119,7 +110,7 @@ def test_retention_forgets_here_what_stays_shared_for_others(
     assert ours.get(gone[0]).fingerprint == gone[0]  # and comes back when it is asked for
 
 
-def test_a_retired_generation_is_not_shared(tmp_path: Path, exported_static: Path) -> None:
+def test_a_retired_generation_is_not_shared(added, tmp_path: Path, exported_static: Path) -> None:
     ours, store = over(tmp_path, "a"), MemoryStore()
     serving(store, added(ours, exported_static, "title"))
     generations = Generations(store, "jobs")
@@ -150,7 +141,7 @@ def test_a_wrong_registry_is_refused_by_name(
 
 
 def test_a_folder_larger_than_the_configured_most_is_not_imported(
-    tmp_path: Path, exported_static: Path
+    added, tmp_path: Path, exported_static: Path
 ) -> None:
     ours = over(tmp_path, "a")
     folder = ours.folder(added(ours, exported_static, "title"))
@@ -162,7 +153,7 @@ def test_a_folder_larger_than_the_configured_most_is_not_imported(
 
 
 def test_a_secret_is_read_from_the_environment_and_never_shown(
-    tmp_path: Path, exported_static: Path, monkeypatch: pytest.MonkeyPatch
+    added, tmp_path: Path, exported_static: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     table = {"url": f"file://{tmp_path}/shared", "secrets": {"bogus": "MODELS_SECRET"}}
     with pytest.raises(ConfigError, match="MODELS_SECRET is not set"):
@@ -204,7 +195,7 @@ def configure(data: str, *more: str) -> None:
 
 
 def test_the_commands_make_a_key_share_sign_take_and_prove(
-    tmp_path: Path, exported_static: Path, monkeypatch: pytest.MonkeyPatch
+    added, tmp_path: Path, exported_static: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
     configure("ours")
@@ -254,7 +245,7 @@ def test_the_doctor_says_whether_the_shared_registry_can_be_read(
 
 
 def test_an_erasure_names_the_shared_models_that_it_does_not_reach(
-    tmp_path: Path, exported_static: Path
+    added, tmp_path: Path, exported_static: Path
 ) -> None:
     ours = over(tmp_path, "a")
     base = added(ours, exported_static, "title")
@@ -280,7 +271,7 @@ def a_target(registry: Registry, asked: list[Any]) -> Any:
 
 
 def test_a_base_encoder_that_another_machine_imported_is_taken_and_not_imported_again(
-    tmp_path: Path, exported_static: Path
+    added, tmp_path: Path, exported_static: Path
 ) -> None:
     ours, asked = over(tmp_path, "a"), []
     other = added(ours, exported_static, "other")
@@ -296,7 +287,7 @@ def test_a_base_encoder_that_another_machine_imported_is_taken_and_not_imported_
 
 
 def test_a_refused_encoder_of_the_same_name_does_not_stand_before_a_good_one(
-    tmp_path: Path, exported_static: Path, exported_bert: Path
+    added, tmp_path: Path, exported_static: Path, exported_bert: Path
 ) -> None:
     mine = SigningKey(generate(), place="a test")
     place = SharedFolder(f"{tmp_path}/shared", limit_s=10)
