@@ -1,10 +1,12 @@
 """A small world: an index with a few documents, a store, and encoders that need no model."""
 
 import io
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import ClassVar
+from types import SimpleNamespace
+from typing import Any, ClassVar
 
 import pytest
 
@@ -13,16 +15,20 @@ from desireline.connectors.engines.memory import MemoryEngine
 from desireline.connectors.stores.memory import MemoryStore
 from desireline.sidecar.backfill import BackfillReport, backfill
 from desireline.sidecar.catchup import catch_up
+from desireline.sidecar.configuration.target import TargetConfig
 from desireline.sidecar.cutover import CutOver, cut_over
 from desireline.sidecar.generations import Generation, Generations, State
 from desireline.sidecar.judging.evidence import HeldOutTruth
 from desireline.sidecar.learning.documents_alone import Teaching
 from desireline.sidecar.lease import Lease, acquire
 from desireline.sidecar.reports.reporting import SilentReporter
+from desireline.sidecar.serving.encoders import EncoderPool
+from desireline.sidecar.target import Target
 from desireline.sidecar.writing.embedding_cache import CachedEncoder, EmbeddingCache
 from desireline.sidecar.writing.embedding_writer import EmbeddingWriter
 from desireline.sidecar.writing.patience import Patience
 from desireline.trainer.documents.catalogue import Catalogue
+from desireline.trainer.encoders.base import Encoder
 from desireline.trainer.encoders.fake import FakeEncoder
 from desireline.trainer.models.manifest import Provenance
 from desireline.trainer.pairs import Pair, Passage, merge
@@ -116,6 +122,55 @@ class World:
             reason="test",
             clock=self.clock,
         )
+
+
+class Told:
+    """A reporter that keeps every sentence."""
+
+    def __init__(self) -> None:
+        self.steps: list[tuple[str, str]] = []
+
+    def step(self, name: str, sentence: str, **_: object) -> None:
+        self.steps.append((name, sentence))
+
+    def progress(self, *_: object, **__: object) -> None:
+        pass
+
+    def said(self, name: str) -> list[str]:
+        return [sentence for each, sentence in self.steps if each == name]
+
+
+@pytest.fixture
+def told() -> Told:
+    """What a run told; nothing yet."""
+    return Told()
+
+
+@pytest.fixture
+def make_target() -> Callable[..., Target]:
+    """Give the maker of targets named `jobs` on parts of the test's own.
+
+    Their encoders come by fingerprint from a mapping; there is no worker and no log.
+    """
+
+    def make(
+        config: Mapping[str, object], *, encoders: Mapping[str, Encoder], **parts: Any
+    ) -> Target:
+        swap = {"batch_size": 3, "lease_ttl": "1h", **parts.pop("swap", {})}
+        checked = TargetConfig.model_validate({**config, "swap": swap})
+        return Target(
+            name="jobs",
+            config=checked,
+            registry=SimpleNamespace(  # type: ignore[arg-type]
+                get=lambda _: SimpleNamespace(text_template=checked.template)
+            ),
+            encoders=EncoderPool(encoders.__getitem__, keep=8),
+            worker=None,  # type: ignore[arg-type]
+            log_source=None,
+            **parts,
+        )
+
+    return make
 
 
 @pytest.fixture

@@ -3,7 +3,6 @@
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -14,7 +13,6 @@ from desireline.connectors.errors import EngineUnavailableError, FloodStageError
 from desireline.connectors.search_engine import Read
 from desireline.connectors.stores.memory import MemoryStore
 from desireline.sidecar.building import put_live
-from desireline.sidecar.configuration.target import TargetConfig
 from desireline.sidecar.errors import (
     BackfillError,
     CutOverRefusedError,
@@ -23,31 +21,13 @@ from desireline.sidecar.errors import (
 )
 from desireline.sidecar.generations import State
 from desireline.sidecar.hooks.points import HookPoint
-from desireline.sidecar.serving.encoders import EncoderPool
 from desireline.sidecar.steering.steps import Step
-from desireline.sidecar.target import Target
 from desireline.sidecar.writing.embedding_cache import EmbeddingCache
 from desireline.trainer.encoders.fake import FakeEncoder
 
 DOCUMENTS = 10
 ENCODERS = {e.fingerprint: e for e in (FakeEncoder(seed=0), FakeEncoder(seed=1))}
 FIRST, SECOND = ENCODERS
-
-
-class Told:
-    """Keeps every sentence."""
-
-    def __init__(self) -> None:
-        self.steps: list[tuple[str, str]] = []
-
-    def step(self, name: str, sentence: str, **_: object) -> None:
-        self.steps.append((name, sentence))
-
-    def progress(self, *_: object, **__: object) -> None:
-        pass
-
-    def said(self, name: str) -> list[str]:
-        return [sentence for each, sentence in self.steps if each == name]
 
 
 class Hooks:
@@ -66,34 +46,25 @@ class Hooks:
 class Shop:
     """A target of ten documents, its application, and every wait in a list."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, make_target: Any, told: Any) -> None:
         self.engine = MemoryEngine(before_call=self._before_call)
         self.engine.create_index("products", ["title"])
         self.put(**{f"d{n}": f"lamp {n}" for n in range(DOCUMENTS)})
-        self.hooks, self.told = Hooks(), Told()
+        self.hooks, self.told = Hooks(), told
         self.waits: list[float] = []
         self.steps: list[Step] = []
         self.while_waiting: Any = lambda: None
         self.at: Any = lambda _: None
         self.fails: list[Exception] = []
         self.failing = "write_embeddings"
-        config = TargetConfig.model_validate(
-            {"index": "products", "text": ["title"], "swap": {"batch_size": 3, "lease_ttl": "60s"}}
-        )
-        self.target = Target(
-            name="jobs",
-            config=config,
+        self.target = make_target(
+            {"index": "products", "text": ["title"]},
+            encoders=ENCODERS,
             engine=self.engine,
             store=MemoryStore(),
-            registry=SimpleNamespace(  # type: ignore[arg-type]
-                get=lambda _: SimpleNamespace(text_template=config.template)
-            ),
             cache=EmbeddingCache(folder),
-            encoders=EncoderPool(ENCODERS.__getitem__, keep=8),
-            worker=None,  # type: ignore[arg-type]
-            log_source=None,
             clock=lambda: datetime(2026, 11, 21, 2, 0, tzinfo=UTC),
-            hooks=self.hooks,  # type: ignore[arg-type]
+            hooks=self.hooks,
             reached=self._reached,
             sleep=self._sleep,
         )
@@ -138,8 +109,8 @@ class Shop:
 
 
 @pytest.fixture
-def shop(tmp_path: Path) -> Shop:
-    return Shop(tmp_path)
+def shop(tmp_path: Path, make_target: Any, told: Any) -> Shop:
+    return Shop(tmp_path, make_target, told)
 
 
 def test_a_run_passes_the_steps_of_slots_in_place_in_order(shop: Shop) -> None:
@@ -370,8 +341,7 @@ class Forgetful(MemoryEngine):
         return super().search_vectors(index, slot, *args, **named)[::2]
 
 
-def test_a_slot_whose_index_loses_too_much_never_goes_live(tmp_path: Path) -> None:
-    shop = Shop(tmp_path)
+def test_a_slot_whose_index_loses_too_much_never_goes_live(shop: Shop) -> None:
     first = shop.reindex()
     config = shop.target.config
     strict = config.model_copy(update={"swap": config.swap.model_copy(update={"min_recall": 0.9})})

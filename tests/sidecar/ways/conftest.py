@@ -5,7 +5,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -16,12 +15,10 @@ from desireline.connectors.engines.opensearch import OpenSearchEngine
 from desireline.connectors.opensearch_client import Cluster, OpenSearchSettings, path
 from desireline.connectors.search_engine import Read
 from desireline.connectors.stores.memory import MemoryStore
-from desireline.sidecar.configuration.target import TargetConfig
 from desireline.sidecar.cutover import CutOver
 from desireline.sidecar.generations import State
 from desireline.sidecar.lease import Lease
 from desireline.sidecar.run import Run, open_run
-from desireline.sidecar.serving.encoders import EncoderPool
 from desireline.sidecar.steering.steps import Step
 from desireline.sidecar.target import Target
 from desireline.sidecar.ways.index_recovery import recover, retire_indexes
@@ -53,6 +50,7 @@ class Shop:
 
     engine: Any
     folder: Path
+    make_target: Callable[..., Target]
     alias: str = "products"
     index: str = "products-v1"
     config: dict[str, Any] = field(default_factory=dict)
@@ -72,25 +70,13 @@ class Shop:
 
     @property
     def target(self) -> Target:
-        config = TargetConfig.model_validate(
-            {
-                "index": self.alias,
-                "text": ["title", "description"],
-                "swap": {"batch_size": 3, "lease_ttl": "1h", **self.config},
-            }
-        )
-        return Target(
-            name="jobs",
-            config=config,
+        return self.make_target(
+            {"index": self.alias, "text": ["title", "description"]},
+            swap=self.config,
+            encoders=self.encoders,
             engine=self.engine,
             store=self.store,
-            registry=SimpleNamespace(  # type: ignore[arg-type]
-                get=lambda _: SimpleNamespace(text_template=config.template)
-            ),
             cache=self.cache,
-            encoders=EncoderPool(self.encoders.__getitem__, keep=8),
-            worker=None,  # type: ignore[arg-type]
-            log_source=None,
             clock=lambda: self.now,
             reached=self.reach,
         )
@@ -182,9 +168,9 @@ class Shop:
 
 
 @pytest.fixture
-def memory_shop(tmp_path: Path) -> Shop:
+def memory_shop(tmp_path: Path, make_target: Callable[..., Target]) -> Shop:
     """A shop in memory."""
-    shop = Shop(engine=MemoryEngine(), folder=tmp_path)
+    shop = Shop(engine=MemoryEngine(), folder=tmp_path, make_target=make_target)
     shop.engine.create_index(shop.index, ["title", "description"])
     shop.engine.add_alias(shop.alias, shop.index)
     shop.put(**{f"d{n}": f"job {n}" for n in range(10)})
@@ -201,13 +187,18 @@ def cluster(opensearch_url: str) -> Iterator[Cluster]:
 
 @pytest.fixture
 def node_shop(
-    tmp_path: Path, opensearch_url: str, index_prefix: str, cluster: Cluster
+    tmp_path: Path,
+    opensearch_url: str,
+    index_prefix: str,
+    cluster: Cluster,
+    make_target: Callable[..., Target],
 ) -> Iterator[Shop]:
     """A shop on a real node: two shards, an analyser of its own."""
     engine = OpenSearchEngine(OpenSearchSettings(url=opensearch_url))
     shop = Shop(
         engine=engine,
         folder=tmp_path,
+        make_target=make_target,
         alias=f"{index_prefix}products",
         index=f"{index_prefix}products-v1",
     )

@@ -14,7 +14,6 @@ from desireline.connectors.engines.memory import MemoryEngine
 from desireline.connectors.search_engine import Read
 from desireline.connectors.stores.memory import MemoryStore
 from desireline.sidecar.building import put_back, put_live, take_over
-from desireline.sidecar.configuration.target import TargetConfig
 from desireline.sidecar.cutover import CutOver, cut_over, revert
 from desireline.sidecar.errors import (
     BackfillError,
@@ -71,26 +70,12 @@ class KilledError(BaseException):
     """Ends a run where it stands, as kill -9 does."""
 
 
-class Told:
-    """Keeps every sentence."""
-
-    def __init__(self) -> None:
-        self.steps: list[tuple[str, str]] = []
-
-    def step(self, name: str, sentence: str, **_: object) -> None:
-        self.steps.append((name, sentence))
-
-    def progress(self, *_: object, **__: object) -> None:
-        pass
-
-    def said(self, name: str) -> list[str]:
-        return [sentence for each, sentence in self.steps if each == name]
-
-
 class Shop:
     """A target of ten documents that counts what is asked of its engine, and its application."""
 
-    def __init__(self, folder: Path, *, alias: str | None = None) -> None:
+    def __init__(
+        self, folder: Path, make_target: Any, told: Any, *, alias: str | None = None
+    ) -> None:
         self.calls: Counter[str] = Counter()
         self.engine = MemoryEngine(before_call=self._before_call)
         self.now = datetime(2026, 11, 21, 2, 0, tzinfo=UTC)
@@ -99,34 +84,25 @@ class Shop:
         if alias:
             self.engine.add_alias("products", first)
         self.put(**{f"d{n}": f"lamp {n}" for n in range(DOCUMENTS)})
-        self.told = Told()
+        self.make_target, self.told = make_target, told
         self.steps: list[Step] = []
         self.at: Any = lambda _: None
-        self.config = TargetConfig.model_validate(
-            {"index": "products", "text": ["title"], "swap": {"batch_size": 3, "lease_ttl": "60s"}}
-        )
         self.store, self.cache = MemoryStore(), EmbeddingCache(folder)
         self.target = self.open()
 
     def open(self) -> Target:
         """Return the parts as another process has them."""
-        config = self.config
-        return Target(
-            name="jobs",
-            config=config,
+        target: Target = self.make_target(
+            {"index": "products", "text": ["title"]},
+            encoders=ENCODERS,
             engine=self.engine,
             store=self.store,
-            registry=SimpleNamespace(  # type: ignore[arg-type]
-                get=lambda _: SimpleNamespace(text_template=config.template)
-            ),
             cache=self.cache,
-            encoders=EncoderPool(ENCODERS.__getitem__, keep=8),
-            worker=None,  # type: ignore[arg-type]
-            log_source=None,
             clock=lambda: self.now,
             reached=self._reached,
             sleep=lambda _: None,
         )
+        return target
 
     def put(self, **titles: str) -> None:
         """Be the application."""
@@ -158,7 +134,7 @@ class Shop:
         return follower.follow_once(self.lease())
 
     def lease(self) -> Lease:
-        return acquire(self.store, f"follower {sum(self.calls.values())}", ttl_s=30.0)
+        return acquire(self.store, f"follower {sum(self.calls.values())}", ttl_s=3600.0)
 
     @property
     def live(self) -> Generation:
@@ -212,9 +188,9 @@ class Shop:
 
 
 @pytest.fixture
-def shop(tmp_path: Path) -> Shop:
+def shop(tmp_path: Path, make_target: Any, told: Any) -> Shop:
     """The first encoder is live and its hold never began."""
-    shop = Shop(tmp_path)
+    shop = Shop(tmp_path, make_target, told)
     shop.go(FULL)
     shop.steps.clear()
     shop.calls.clear()
@@ -556,8 +532,8 @@ def test_a_cancelled_one_leaves_what_serves(shop: Shop) -> None:
 
 
 @pytest.fixture
-def alias_shop(tmp_path: Path) -> Shop:
-    shop = Shop(tmp_path, alias="products-v1")
+def alias_shop(tmp_path: Path, make_target: Any, told: Any) -> Shop:
+    shop = Shop(tmp_path, make_target, told, alias="products-v1")
     shop.go(FULL, way="index")
     shop.now += timedelta(days=2)
     shop.calls.clear()
@@ -578,9 +554,9 @@ def test_it_goes_over_the_index_of_its_own_of_the_generation_before(alias_shop: 
 
 
 def _taken_over(shop: Shop, lease: Lease) -> list[str]:
-    told = Told()
-    take_over(shop.target, lease, told)
-    return [sentence for _, sentence in told.steps]
+    before = len(shop.told.steps)
+    take_over(shop.target, lease, shop.told)
+    return [sentence for _, sentence in shop.told.steps[before:]]
 
 
 def test_from_it_to_a_new_index_and_back_again(alias_shop: Shop) -> None:
