@@ -145,7 +145,8 @@ def test_the_report_kept_by_whoever_trusts_is_that_of_desireline_logs(
         diary = Diary(parts.store, "shop", SilentReporter(), parts.clock)
         trusted_sessions(parts, sessions, diary)
         kept = kept_report(parts.store, "shop")
-        with closing(open_sidecar(load_config(tmp_path / "desireline.toml"))) as again:
+        config = load_config(tmp_path / "desireline.toml")
+        with closing(open_sidecar(config, clock=lambda: NOW)) as again:
             told = again.read_logs("shop")
     assert kept is not None
     assert kept["left_out"]
