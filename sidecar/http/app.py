@@ -66,7 +66,8 @@ def create_app(
     search = Search(operations, encoding, upstream, embedded, settings=settings, metrics=metrics)
     intent = IntentAnswers(operations, encoding, settings, metrics)
     sign_in_page = SignInPage(SignIns(keys, hours=settings.sign_in_hours), threads, settings)
-    pages = Pages(operations, threads, settings)
+    run_page = RunPage(operations, threads)
+    pages = Pages(operations, threads, settings, silence=run_page.silence)
     routes = (
         *_application_routes(search, Embeddings(operations, encoding, settings), intent),
         *_admin_routes(Admin(operations, threads)),
@@ -74,7 +75,7 @@ def create_app(
         *_probe_routes(Probes(operations, metrics)),
         *sign_in_page.routes(),
         *pages.routes(),
-        *RunPage(operations, threads).routes(),
+        *run_page.routes(),
         *LogPage(operations, threads).routes(),
         *ModelsPage(operations, threads).routes(),
     )

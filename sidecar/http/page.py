@@ -1,6 +1,6 @@
 """The pages for people: sign in, see the targets, try a query, revert. Without scripts."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from http import HTTPStatus
 from typing import Any
 from urllib.parse import quote
@@ -38,10 +38,19 @@ _FORWARD = "Go forward again"
 class Pages:
     """The pages about targets."""
 
-    def __init__(self, operations: Operations, threads: Threads, settings: HttpSettings) -> None:
+    def __init__(
+        self,
+        operations: Operations,
+        threads: Threads,
+        settings: HttpSettings,
+        *,
+        silence: Callable[[Mapping[str, Any], Mapping[str, Any] | None], Markup | None],
+    ) -> None:
         self._operations = operations
         self._threads = threads
         self._settings = settings
+        #: Tells of a run or a cycle whose owner shows no life.
+        self._silence = silence
 
     def routes(self) -> tuple[Route, ...]:
         """Return the routes of the pages."""
@@ -158,14 +167,16 @@ class Pages:
         status = await self._threads.run(self._operations.status, target)
         logs = await self._threads.run(self._operations.log_report, target)
         intent = await self._threads.run(self._operations.intent_standing, target)
+        going = under_way(run)
         return page(
             target,
             element("p", note, class_="note", role="status") if note else None,
             self._summary(call, target, generations, _kept(status)),
+            self._silence(run, report),
             run_section(run, call.sign_in),
             _try_form(call.sign_in, target, text) if _live(generations) is not None else None,
             answers,
-            cycle_section(target, report, generations, progress=not under_way(run)),
+            cycle_section(target, report, generations, watch=not going, progress=not going),
             ladder_section(report or {}),
             parts_section(report or {}),
             changes_section(report or {}),

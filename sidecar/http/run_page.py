@@ -76,22 +76,28 @@ class RunPage:
         view = await self._threads.run(self._operations.run, target)
         cycle = await self._threads.run(self._operations.last_cycle, target)
         tuning, going = under_way(cycle), run_under_way(view)
-        beat = (cycle or {}).get("beat") if tuning else view["beat"]
+        shown = [
+            run_section(view, call.sign_in, heading="h1") or _no_run(target),
+            cycle_section(target, cycle, watch=False, progress=not going) if tuning else None,
+        ]
         here = f"/targets/{quote(target, safe='')}"
         return page(
             f"Run of {target}",
             element("p", note, class_="note", role="status") if note else None,
-            run_section(view, call.sign_in, heading="h1") or _no_run(target),
-            self.silence(target, beat) if beat is not None and (going or tuning) else None,
-            cycle_section(target, cycle, watch=False, progress=not going) if tuning else None,
+            self.silence(view, cycle),
+            shown[::-1] if tuning and not going else shown,
             element("p", element("a", f"To {target}", href=here)),
             sign_in=call.sign_in,
             refresh=f"{_REFRESH_S}; url={here}/run" if going or tuning else None,
         )
 
-    def silence(self, target: str, beat: int) -> Markup | None:
-        """Say for how long the owner has shown no life, as far as this page was looked at."""
-        silent_s = self._pulses.setdefault(target, self._pulse()).silent_s(beat)
+    def silence(self, view: Mapping[str, Any], cycle: Mapping[str, Any] | None) -> Markup | None:
+        """Say for how long the owner has shown no life, as far as the pages were looked at."""
+        going, tuning = run_under_way(view), under_way(cycle)
+        beat = view["beat"] if going else cycle.get("beat") if cycle and tuning else None
+        if beat is None:
+            return None
+        silent_s = self._pulses.setdefault(view["target"], self._pulse()).silent_s(beat)
         if silent_s < _SILENT_S:
             return None
         told = (
@@ -155,7 +161,7 @@ def _figures(view: Mapping[str, Any]) -> Markup:
     rows = {
         "Step": run["step"] or NOTHING,
         "Rate": "not known yet" if run["rate"] is None else _rate(run["rate"], ",.0f"),
-        "Limit": "none of yours" if limit is None else _rate(limit, "g"),
+        "Limit": "none" if limit is None else _rate(limit, "g"),
         "Waits": view["why_paused"] or run["throttled"] or _last_wait(view),
         "Cut-over": view["why_postponed"] or "as soon as everything is proved",
         "Owner": f"{run['host']}, process {run['pid']}",

@@ -13,6 +13,7 @@ from typing import Any
 
 import httpx
 import pytest
+from sample_models import INTENT, sample_models
 
 pytestmark = pytest.mark.browser
 
@@ -306,3 +307,22 @@ def test_a_person_reads_the_log_again_and_the_page_shows_it_when_it_is_read(
     chromium.find(".ladder")
     assert "Lacks dwell" in chromium.text(".lacks")
     assert "garden hose" in chromium.text("main")
+
+
+@pytest.mark.parametrize("shape", [("light", 390), ("dark", 1280)])
+def test_nothing_of_encoders_and_intent_sticks_out(
+    chromium, server, keys, with_cycle, cycle, shape
+) -> None:
+    scheme, width = shape
+    with_cycle.intent, with_cycle.models = INTENT, sample_models(cycle)
+    chromium.look(width=width, scheme=scheme)
+    sign_in(chromium, server, keys)
+    for where in ("", "/models", "/models/7"):
+        chromium.open(f"{server.url}/targets/products{where}")
+        assert_fits(chromium, width, scheme)
+    boxes = "Array.from(document.querySelectorAll('.line li'))"
+    right = chromium.ask(f"{boxes}.map(e => e.getBoundingClientRect().right)")
+    assert len(right) == 2
+    assert max(right) < width
+    chromium.click(".line a")
+    chromium.find("h1 .state.retained")

@@ -85,7 +85,8 @@ def test_an_owner_that_shows_no_life_is_told_after_a_while(sidecar) -> None:
     told = []
     for at, beat in ((0, 1), (50, 1), (75, 1), (80, 2)):
         now[0] = at
-        told.append(str(page.silence("products", beat) or ""))
+        cycle = {"outcome": "running", "beat": beat}
+        told.append(str(page.silence(sidecar.run("products"), cycle) or ""))
     assert [bool(each) for each in told] == [False, False, True, False]
     assert "no sign of life for 1 min 15 s" in told[2]
 

@@ -4,50 +4,12 @@ from copy import deepcopy
 
 import pytest
 from html_reading import EVIL, Page, assert_no_injection
-
-
-def figure(value: float) -> dict[str, float]:
-    return {"value": value, "low": value - 0.05, "high": value + 0.05}
-
-
-VIEW = {
-    "field": "category",
-    "use": "filter",
-    "boost": 0.1,
-    "min_confidence": 0.9,
-    "max_categories": 3,
-    "min_hits": 5,
-    "head": {
-        "head": "1f0a" * 16,
-        "encoder": "85ce" * 16,
-        "learned_at": "2026-05-07T02:20:00+00:00",
-        "cycle": "20260507T02Z",
-        "queries": 1572,
-        "titles": 1016,
-        "categories": 23,
-        "figures": {
-            part: {
-                name: figure(value)
-                for name, value in (
-                    ("accuracy", accuracy),
-                    ("top-3", 0.774),
-                    ("macro-f1", 0.41),
-                    ("calibration error", 0.158),
-                    ("log-loss", 1.76),
-                )
-            }
-            for part, accuracy in (("all", 0.532), ("typed least", 0.549))
-        },
-    },
-    "missing": "",
-    "verdict": {"cycle": "20260507T02Z", "at": "", "sentence": "a new head serves: better"},
-    "last": {"cycle": "20260507T02Z", "at": "", "sentence": "a new head serves: better"},
-}
+from sample_models import INTENT, figure
 
 
 @pytest.fixture
 def view(sidecar):
-    sidecar.intent = deepcopy(VIEW)
+    sidecar.intent = deepcopy(INTENT)
     return sidecar.intent
 
 

@@ -1,74 +1,18 @@
 """The pages of a target's encoders, and the same for programs."""
 
 import re
-from datetime import UTC, datetime, timedelta
 
 import pytest
 from html_reading import EVIL, Page, assert_no_injection
+from sample_models import BASE, LOST, TUNED, manifest, sample_models
 
-from desireline.sidecar.generations import Generation
 from desireline.sidecar.models.records import ModelRecord
-from desireline.sidecar.reports.cycle_report import CycleReport, Outcome, Rung
-from desireline.trainer.encoders.settings import EncoderSettings, Prompts
-from desireline.trainer.models.manifest import FileRecord, Manifest, Provenance, Template
-
-NOW = datetime(2026, 5, 7, 2, 0, tzinfo=UTC)
-BASE, TUNED, LOST = "ba5e" * 16, "7ded" * 16, "105e" * 16
-
-
-def manifest(name: str, *, query: str = "", **made: object) -> Manifest:
-    return Manifest(
-        fingerprint=name,
-        files={"modules.json": FileRecord(sha256="a" * 64, bytes=69_000_000)},
-        settings=EncoderSettings(pooling="mean", dimension=16, prompts=Prompts(query=query)),
-        template=Template(fields=("title",), separator=". "),
-        provenance=Provenance(**{"base_model": "tiny", **made}),
-        created_at=NOW,
-    )
-
-
-def generation(name: str, number: int, state: str) -> Generation:
-    return Generation(
-        target="products",
-        number=number,
-        state=state,
-        index="shop",
-        slot="embedding__a",
-        dimension=16,
-        similarity="cosine",
-        fingerprint=name,
-        created_at=NOW + timedelta(days=number),
-    )
+from desireline.trainer.models.manifest import FileRecord, Template
 
 
 @pytest.fixture
 def models(sidecar, cycle) -> None:
-    """The base that is retained, what serves, and one that the same night refused."""
-    base = manifest(BASE, licence="apache-2.0")
-    fields = {name: cycle[name] for name in CycleReport.model_fields if name in cycle}
-    judged = CycleReport.model_validate(fields | {"candidate": TUNED, "ladder": None})
-    refused = CycleReport(target="products", cycle="x", outcome=Outcome.RUNNING, started_at=NOW)
-    sidecar.models = [
-        ModelRecord(
-            manifest=manifest(TUNED, parent=BASE, pairs=1234, seed=7, data_window=(NOW, NOW)),
-            lineage=(base,),
-            judged=judged,
-            generations=(generation(TUNED, 7, "live"),),
-        ),
-        ModelRecord(
-            manifest=manifest(LOST, parent=BASE),
-            lineage=(base,),
-            judged=None,
-            tried=(refused, Rung(mode="lora", reason="the head segment fell")),
-            generations=(),
-        ),
-        ModelRecord(
-            manifest=base,
-            lineage=(),
-            judged=None,
-            generations=(generation(BASE, 6, "retained"),),
-        ),
-    ]
+    sidecar.models = sample_models(cycle)
 
 
 @pytest.mark.usefixtures("models")
