@@ -230,9 +230,12 @@ class Pages:
         """Return an error as a page."""
         status = status_of(error)
         title = HTTPStatus(status).phrase
-        lines = paragraphs(f"{str(error)[:1].upper()}{str(error)[1:]}.", error.next_step)
+        lines = paragraphs(f"{str(error)[:1].upper()}{str(error)[1:]}.")
+        step = (
+            element("p", "Next: ", parts.spoken(f"{error.next_step}.")) if error.next_step else None
+        )
         home = element("p", element("a", "To the targets", href="/"))
-        content = element("section", element("h1", title), lines, home)
+        content = element("section", element("h1", title), lines, step, home)
         return page(title, content, sign_in=sign_in, status=status)
 
 

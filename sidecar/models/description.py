@@ -247,11 +247,15 @@ def find(models: Sequence[ModelDescription], name: str) -> ModelDescription:
     if name.isascii() and name.isdigit() and len(name) < _FEWEST_DIGITS:
         number = int(name)
         found = [model for model in models if number in {g.number for g in model.generations}]
-        what = f"no encoder of generation {number} is registered any more, or it was never made"
+        what = f"no encoder of generation {number} is registered, or is no longer"
     else:
         long = len(name) >= _FEWEST_DIGITS
         found = [model for model in models if long and model.fingerprint.startswith(name)]
-        what = f"{name[:80]!r} begins {len(found)} registered encoders, not one"
+        what = (
+            f"{name[:80]!r} begins {len(found)} registered encoders, not one"
+            if found
+            else f"no registered encoder begins with {name[:80]!r}; idle ones are removed in time"
+        )
     if len(found) != 1:
         raise EncoderUnknownError(
             what, next_step=f"give a generation's number, or {_FEWEST_DIGITS} digits of a name"
