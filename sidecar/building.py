@@ -34,7 +34,7 @@ _POSTPONED_LOOK_S = 1.0
 #: Looks between two catch-ups while the cut-over is postponed: the generation stays nearly fresh.
 _LOOKS_A_CATCH_UP = 30
 
-
+#: Queries that are asked of the new slot before users are.
 _CANARIES = 10
 _CANARY_LETTERS = 200
 
@@ -104,7 +104,8 @@ def put_live(
     """Embed the live index with an encoder and swap it in.
 
     A generation of the same encoder that was interrupted is gone on with. Where the live vectors
-    are those that the encoder's queries are compared with, no document is embedded.
+    are those that the encoder's queries are compared with, no document is embedded. The first of
+    `canaries` are asked before the swap, the beginnings of documents where there are none.
 
     Raises:
         BackfillError: the proof failed; the live generation is unchanged.
@@ -243,7 +244,7 @@ def _swap(
     )
     run.reached(Step.REPLICAS_LOADED)
     shadow = serve_by(generation, target.encoders)
-    asked = canaries or _own_texts(run, generation)
+    asked = canaries[:_CANARIES] or _own_texts(run, generation)
     warmed = run.patience().until(lambda: warm_up(target.engine, shadow, asked))
     run.reached(Step.WARMED_UP)
     if target.config.swap.min_recall:

@@ -14,6 +14,7 @@ from desireline.sidecar.learning.from_clicks import (
     mine_pairs,
     pull_sessions,
     split_sessions,
+    too_few_clicks,
     trusted_sessions,
 )
 from desireline.sidecar.lease import Lease
@@ -25,9 +26,6 @@ from desireline.sidecar.training import Start
 from desireline.trainer.gate import GateConfig
 from desireline.trainer.query_vectors import RememberingEncoder
 from desireline.trainer.sessions import Sessions, to_sessions
-
-#: Queries that the sidecar asks after the swap, to see that they are answered.
-_CANARIES = 10
 
 
 def run_cycle(target: Target, reporter: Reporter) -> CycleReport:
@@ -66,7 +64,7 @@ def _turn(target: Target, lease: Lease, diary: Diary) -> CycleReport:
     if obstacle:
         return diary.end(Outcome.NOTHING_TO_DO, obstacle)
     sessions = _sessions(target, diary)
-    obstacle = _too_few_clicks(target, sessions, live.fingerprint)
+    obstacle = _nobody_to_learn_from(target, sessions, live.fingerprint)
     if obstacle:
         return diary.end(Outcome.NOTHING_TO_DO, obstacle)
     teaching = _teaching(target, sessions, live.fingerprint, diary)
@@ -78,7 +76,7 @@ def _turn(target: Target, lease: Lease, diary: Diary) -> CycleReport:
     learn_intent(target, teaching, serves, live.fingerprint, diary)
     if not best.promote:
         return diary.end(Outcome.KEPT_INCUMBENT, best.reason)
-    canaries = teaching.truth.queries[:_CANARIES]
+    canaries = teaching.truth.queries
     return _go_live(target, best.candidate, lease, diary, reason=best.reason, canaries=canaries)
 
 
@@ -103,22 +101,21 @@ def _sessions(target: Target, diary: Diary) -> Sessions:
     alone = target.log_source is None and target.config.tune.without_clicks
     sessions = to_sessions(()) if alone else pull_sessions(target)
     diary.step("logs", sessions.health.sentence)
-    if sessions.health.clicks < target.config.tune.min_clicks:
+    if too_few_clicks(target, sessions):
         # Who is doubted is told where the log is too small to be split, too.
         trusted_sessions(target, sessions, diary)
     return sessions
 
 
-def _too_few_clicks(target: Target, sessions: Sessions, incumbent: str) -> str:
+def _nobody_to_learn_from(target: Target, sessions: Sessions, incumbent: str) -> str:
     """Say why there is too little to learn from; empty where there is enough.
 
     Documents alone may replace the base encoder, never one that learned from people.
     """
-    tune, clicks = target.config.tune, sessions.health.clicks
-    if clicks >= tune.min_clicks:
+    too_few = too_few_clicks(target, sessions)
+    if not too_few:
         return ""
-    too_few = f"too few clicks to learn from, {clicks} of {tune.min_clicks} needed"
-    if not tune.without_clicks:
+    if not target.config.tune.without_clicks:
         return f"{too_few}; with tune.without_clicks = true documents alone would teach"
     if incumbent != registered(target, target.config.model):
         return f"{too_few}, and the encoder that serves has learned already"
@@ -126,7 +123,7 @@ def _too_few_clicks(target: Target, sessions: Sessions, incumbent: str) -> str:
 
 
 def _teaching(target: Target, sessions: Sessions, incumbent: str, diary: Diary) -> Teaching:
-    if sessions.health.clicks < target.config.tune.min_clicks:
+    if too_few_clicks(target, sessions):
         return learn_from_documents(target, incumbent, diary)
     split = split_sessions(target, sessions, diary)
     encoder = RememberingEncoder(target.encoder(incumbent))

@@ -50,6 +50,12 @@ def pull_sessions(target: Target) -> Sessions:
     return join_sessions(frames, target.config.session_config)
 
 
+def too_few_clicks(target: Target, sessions: Sessions, *, purpose: str = "learn from") -> str:
+    """Say how many clicks there are of those needed; empty where there are enough."""
+    found, needed = sessions.health.clicks, target.config.tune.min_clicks
+    return "" if found >= needed else f"too few clicks to {purpose}, {found} of {needed} needed"
+
+
 def _events(target: Target, source: LogSource) -> LogFrames:
     if target.archive is None or target.config.logs is None:
         return gather(map(target.protect, source.pull()))

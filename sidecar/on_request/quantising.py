@@ -13,7 +13,12 @@ from desireline.sidecar.building import put_live, take_over
 from desireline.sidecar.errors import NoGenerationError
 from desireline.sidecar.generations import Generation
 from desireline.sidecar.judging.evidence import Contest, judge_candidate
-from desireline.sidecar.learning.from_clicks import held_out_truth, pull_sessions, split_sessions
+from desireline.sidecar.learning.from_clicks import (
+    held_out_truth,
+    pull_sessions,
+    split_sessions,
+    too_few_clicks,
+)
 from desireline.sidecar.lease import Lease
 from desireline.sidecar.on_request.int8_parity import int8_parity
 from desireline.sidecar.reports.cycle_report import CycleReport, Diary, Outcome
@@ -47,12 +52,8 @@ def _quantise(target: Target, lease: Lease, diary: Diary, *, end_hold: bool) -> 
         return diary.end(Outcome.NOTHING_TO_DO, "the live encoder is an int8 form already")
     sessions = pull_sessions(target)
     diary.step("logs", sessions.health.sentence)
-    if sessions.health.clicks < target.config.tune.min_clicks:
-        return diary.end(
-            Outcome.NOTHING_TO_DO,
-            f"too few clicks to judge by, {sessions.health.clicks} of"
-            f" {target.config.tune.min_clicks} needed, and nothing serves unjudged",
-        )
+    if too_few := too_few_clicks(target, sessions, purpose="judge by"):
+        return diary.end(Outcome.NOTHING_TO_DO, f"{too_few}, and nothing serves unjudged")
     target.generations.give_up_way_back(now=target.clock(), force=end_hold)
     candidate = _made(target, live, diary)
     split = split_sessions(target, sessions, diary)
@@ -70,7 +71,7 @@ def _quantise(target: Target, lease: Lease, diary: Diary, *, end_hold: bool) -> 
         diary,
         reason=verdict.reason,
         cycle=diary.cycle,
-        canaries=truth.queries[:10],
+        canaries=truth.queries,
     )
     return diary.end(
         Outcome.WENT_LIVE,

@@ -19,7 +19,6 @@ Count = Annotated[int, Field(ge=1)]
 
 #: More than any encoder has layers, or any training steps.
 _ALL = 1_000_000_000
-_RATE = 2e-4
 
 
 class FitArguments(BaseModel):
@@ -103,7 +102,7 @@ class FitArguments(BaseModel):
             epochs=self.epochs,
             least_steps=1,
             budget_s=budget_s,
-            learning_rate=self.learning_rate or _RATE,
+            learning_rate=self.learning_rate or FitConfig().learning_rate,
             warmup_share=self.warmup_share,
             optimizer=self.optimizer,
             optimizer_options=self.optimizer_options,
