@@ -1,6 +1,7 @@
 """Registered encoders, told for people and taken elsewhere."""
 
 import json
+from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -8,6 +9,7 @@ import pytest
 
 from desireline.connectors.documents import TextTemplate
 from desireline.connectors.stores.memory import MemoryStore
+from desireline.sidecar.config import load_config
 from desireline.sidecar.errors import SidecarError
 from desireline.sidecar.generations import Generations
 from desireline.sidecar.models.card import model_card
@@ -15,6 +17,7 @@ from desireline.sidecar.models.export import export_model
 from desireline.sidecar.models.records import model_record, model_records
 from desireline.sidecar.reports.cycle_report import Diary, Interval, Ladder, Outcome, Rung
 from desireline.sidecar.reports.reporting import SilentReporter
+from desireline.sidecar.wiring import open_sidecar
 from desireline.trainer.encoders.onnx import OnnxEncoder
 from desireline.trainer.errors import ModelChangedError, ModelMissingError
 from desireline.trainer.forms.import_model import import_model
@@ -243,6 +246,30 @@ def test_the_commands_list_show_and_say_when_there_is_nothing(tmp_path, monkeypa
     missing = CliRunner().invoke(app, ["models", "show", "00000000", "--json"])
     assert missing.exit_code != 0
     assert "begins 0 registered models" in json.loads(missing.stdout)["error"]
+
+
+def test_the_terminal_tells_what_the_page_does(tmp_path, monkeypatch, added, exported_static):
+    from typer.testing import CliRunner
+
+    from desireline.sidecar.cli.app import app
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", "200")
+    Path("desireline.toml").write_text(
+        '[cluster]\nengine = "lancedb"\n[targets.jobs]\nindex = "jobs"\ntext = ["title"]\n'
+    )
+    with closing(open_sidecar(load_config())) as sidecar:
+        registry = sidecar.parts("jobs").registry
+        base = added(registry, exported_static, "title")
+        tuned = added(registry, exported_static, "body", parent=base, pairs=3)
+        (newest, _) = shown = sidecar.models_of("jobs")
+    assert {model.fingerprint for model in shown} == {base, tuned}
+    said = CliRunner().invoke(app, ["models", "list"]).stdout
+    for told in (newest.fingerprint[:12], newest.state, newest.size, newest.origin, newest.verdict):
+        assert told in said, told
+    listed = json.loads(CliRunner().invoke(app, ["models", "list", "--json"]).stdout)["models"]
+    for row, model in zip(listed, shown, strict=True):
+        assert row.items() >= model.to_json().items()
 
 
 def test_the_card_names_the_licence_of_what_a_model_was_made_from(added, registry, exported_static):
