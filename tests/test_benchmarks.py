@@ -1,5 +1,6 @@
 """Benchmarks end in one way, and each has its row in docs/results.md."""
 
+import ast
 import json
 import re
 import runpy
@@ -9,6 +10,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 BENCHMARKS = ROOT / "tests" / "benchmarks"
+NAMES = {path.stem for path in BENCHMARKS.glob("*.py")} - {"all"}
 HELD = runpy.run_path(str(BENCHMARKS / "goals" / "held.py"))
 
 
@@ -27,12 +29,20 @@ def test_a_missed_goal_is_the_exit_code_of_a_whole_and_of_a_short_run(
     assert capsys.readouterr().out.count("MISSED") == holds.count(False)
 
 
+@pytest.mark.parametrize("name", sorted(NAMES))
+def test_every_benchmark_ends_by_what_all_end_by(name) -> None:
+    code = ast.walk(ast.parse((BENCHMARKS / f"{name}.py").read_text(encoding="utf-8")))
+    called = [
+        node.func.id for node in code if isinstance(node, ast.Call) and hasattr(node.func, "id")
+    ]
+    assert called.count("conclude") == 1
+
+
 def test_every_benchmark_has_its_row_which_says_whether_a_short_run_of_all_has_it() -> None:
     page = (ROOT / "docs" / "results.md").read_text(encoding="utf-8")
     rows = dict(
         re.findall(r"`make bench NAME=(\w+)` \|.*\| ([a-z ]+) \|$", page, flags=re.MULTILINE)
     )
-    names = {path.stem for path in BENCHMARKS.glob("*.py")} - {"all"}
-    assert rows.keys() == names
+    assert rows.keys() == NAMES
     left_out = runpy.run_path(str(BENCHMARKS / "all.py"))["LONG"]
-    assert rows == {name: "leaves it out" if name in left_out else "runs it" for name in names}
+    assert rows == {name: "leaves it out" if name in left_out else "runs it" for name in NAMES}

@@ -12,11 +12,8 @@ slows all alike. Each encoder is made in a process of its own; finished ones are
 """
 
 import argparse
-import json
 import math
-import os
 import statistics
-import subprocess
 import sys
 import time
 from dataclasses import dataclass
@@ -25,7 +22,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from mining.worlds import World, load
+from apart.child import run_apart
+from goals.held import conclude, goal
+from mining.worlds import DATA, World, at_hand, load
 from numpy.typing import NDArray
 from resuming.cells import Cells
 from training.lessons_of import drawn, true_pairs
@@ -34,7 +33,6 @@ from desireline.trainer.encoders.onnx import OnnxEncoder
 
 HERE = Path(__file__).parent
 PROGRAM = HERE / "compact" / "one_encoder.py"
-DATA = HERE.parents[2] / "shared" / "data"
 CELLS = HERE.parents[1] / ".cache" / "bench" / "small.jsonl"
 WORLDS = ("onet", "tldr")
 #: Pairs that all learn from, drawn by the seed, as in tuning.py.
@@ -102,17 +100,8 @@ class Bench:
         world, seed = of["world"], of["seed"]
         teachers = {name: str(self._place(world, way, seed)) for name, way in TEACHERS.items()}
         place.parent.mkdir(parents=True, exist_ok=True)
-        job = place.with_suffix(".json")
         asked = of | {"split": self.split, "data": str(self.data), "folder": str(place)}
-        job.write_text(json.dumps(asked | {"teachers": teachers}), encoding="utf-8")
-        done = subprocess.run(
-            [sys.executable, str(PROGRAM), str(job)],
-            stdout=subprocess.PIPE,
-            check=True,
-            text=True,
-            env=os.environ | {"OMP_NUM_THREADS": "1", "TOKENIZERS_PARALLELISM": "false"},
-        )
-        found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+        found = run_apart(PROGRAM, asked | {"teachers": teachers}, place.parent)
         mean = statistics.mean(found["values"])
         print(
             f"{world} seed {seed} {of['way']}: nDCG@10 {mean:.4f}, {found['cpu_s']} CPU s",
@@ -240,24 +229,18 @@ def report(rows: list[Row], tail: NDArray[np.bool_]) -> tuple[list[dict[str, Any
 def _goals(row: Row, share: float) -> list[dict[str, Any]]:
     name, slower = f"{row.world}, {row.way}", min(row.faster)
     found = [
-        _goal(f"{name}: share of the large one's nDCG@10", KEPT, share),
-        _goal(f"{name}: times its encode rate", FASTER, slower),
-        _goal(f"{name}: parameters below 11 M", 1, float(row.parameters < 11_000_000)),
+        _at_least(f"{name}: share of the large one's nDCG@10", KEPT, share),
+        _at_least(f"{name}: times its encode rate", FASTER, slower),
+        _at_least(f"{name}: parameters below 11 M", 1, float(row.parameters < 11_000_000)),
     ]
     if row.way == "static":
-        found.append(
-            _goal(f"{name}: times its encode rate, documents", STATIC_FASTER, row.faster[1])
-        )
+        text = f"{name}: times its encode rate, documents"
+        found.append(_at_least(text, STATIC_FASTER, row.faster[1]))
     return found
 
 
-def _goal(name: str, least: float, value: float) -> dict[str, Any]:
-    return {
-        "name": name,
-        "goal": f">= {least:g}",
-        "value": round(value, 4),
-        "holds": value >= least,
-    }
+def _at_least(name: str, least: float, value: float) -> dict[str, Any]:
+    return goal(name, f">= {least:g}", value, holds=value >= least)
 
 
 def _shown(share: tuple[float, float, float]) -> str:
@@ -276,10 +259,8 @@ def main() -> int:
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
     parser.add_argument("--split", choices=("dev", "test"), default="test", help="dev for choices")
     asked = parser.parse_args()
-    if not asked.data.exists():
-        print(f"the data sets are not in {asked.data}; nothing was measured")
+    if not at_hand(asked.data):
         return 0
-    asked.cells.parent.mkdir(parents=True, exist_ok=True)
     bench = Bench(
         data=asked.data,
         cells=Cells(asked.cells),
@@ -298,14 +279,7 @@ def main() -> int:
         lines, goals = report(rows, long_tail(load(name, asked.data), asked.split, seeds))
         told += lines
         judged += goals
-    for goal in judged:
-        holds = "holds" if goal["holds"] else "MISSED"
-        print(f"{holds:7} {goal['name']}: {goal['value']} (goal {goal['goal']})")
-    if asked.json:
-        machine = {"cores": os.cpu_count(), "load": os.getloadavg(), "quick": asked.quick}
-        content = {"benchmark": "small", "machine": machine, "rows": told, "goals": judged}
-        asked.json.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
-    return 0 if all(goal["holds"] for goal in judged) else 1
+    return conclude("small", judged, quick=asked.quick, file=asked.json, rows=told)
 
 
 if __name__ == "__main__":
