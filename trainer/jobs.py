@@ -50,17 +50,17 @@ class SmallConfig(BaseModel, frozen=True, extra="forbid"):
 
     kind: Literal["transformer", "static"] = Field(
         default="static",
-        description="A table of word vectors, which encodes hundreds of times faster than a"
-        " usual encoder, or a small BERT.",
+        description="A table of word vectors, the fastest there is, or a small BERT that begins as"
+        " such a table and reads words by their neighbours.",
     )
     teacher: Literal["full", "base", "none"] = Field(
         default="full",
         description="Who it learns from beside the pairs: the encoder of `model` tuned the same"
         " night (full), that encoder as it is (base), or nobody.",
     )
-    layers: int = Field(default=2, ge=1, description="Layers of a transformer.")
+    layers: int = Field(default=1, ge=1, description="Layers of a transformer.")
     width: int = Field(
-        default=256, ge=16, multiple_of=16, description="Numbers of a transformer's word vector."
+        default=384, ge=16, multiple_of=16, description="Numbers of a transformer's word vector."
     )
     vocabulary: int = Field(
         default=24_000, ge=100, description="Words and pieces of words that it knows."
@@ -75,29 +75,39 @@ class SmallConfig(BaseModel, frozen=True, extra="forbid"):
     tasks: tuple[Literal["titles", "categories", "masked"], ...] = Field(
         default=("titles", "categories", "masked"),
         description="What it is pre-trained by: a title's words find the document, a category its"
-        " members, masked words are told (transformers alone); none: no pre-training without a"
-        " teacher.",
+        " members, masked words are told (by a transformer's layers, where there is no teacher);"
+        " none: no pre-training without a teacher.",
     )
     queries_a_document: int = Field(
         default=4, ge=1, description="Queries that are made of a title."
     )
     passes: float = Field(
-        default=20.0, ge=0, description="Times pre-training sees every pair; 0 leaves it out."
+        default=20.0,
+        ge=0,
+        description="Times pre-training sees every pair; 0 leaves it out, of layers, too.",
     )
     max_steps: int = Field(default=2_000, ge=1, description="Pre-training ends here at the latest.")
     learning_rate: float | None = Field(
         default=None,
         gt=0,
         examples=[0.003],
-        description="Of pre-training, at its peak; left out: .003 for a table of word vectors,"
-        " .0005 for a transformer.",
+        description="Of a table of words in pre-training, at its peak; left out: .003.",
     )
     tuning_passes: float = Field(default=4.0, gt=0, description="Times every pair is seen after.")
     tuning_learning_rate: float | None = Field(
         default=None,
         gt=0,
         examples=[0.003],
-        description="Of tuning, at its peak; left out: as in pre-training.",
+        description="Of a table of words in tuning, at its peak; left out: as in pre-training.",
+    )
+    layer_passes: float = Field(
+        default=3.0,
+        ge=0,
+        description="Times pre-training sees every pair again with a transformer's layers over its"
+        " trained words; 0 leaves that out.",
+    )
+    layer_learning_rate: float = Field(
+        default=5e-4, gt=0, description="Of a transformer once it has its layers, at its peak."
     )
     intent_weight: float = Field(
         default=0.0,
@@ -108,8 +118,8 @@ class SmallConfig(BaseModel, frozen=True, extra="forbid"):
 
     @property
     def learning_rates(self) -> tuple[float, float]:
-        """Of pre-training and of tuning."""
-        usual = self.learning_rate or (0.003 if self.kind == "static" else 0.0005)
+        """Of a table of words in pre-training and in tuning."""
+        usual = self.learning_rate or 0.003
         return usual, self.tuning_learning_rate or usual
 
 

@@ -62,13 +62,14 @@ def make_job(tmp_path, exported_bert):
             "kind": kind,
             "teacher": teacher,
             "layers": 1,
-            "width": 16,
+            "width": 48,
             "vocabulary": 200,
             "tokens": 32,
             "passes": 10,
             "tuning_passes": 30,
             "learning_rate": 0.02,
             "tuning_learning_rate": 0.02,
+            "layer_learning_rate": 0.005,
         } | more
         return FitJob(
             base=registry.folder(base.fingerprint),
@@ -194,7 +195,9 @@ def test_what_was_distilled_lies_near_the_teachers_vectors(make_job):
             teacher="base",
             out=f"out-{passes}",
             passes=passes,
+            layer_passes=3,
             tuning_learning_rate=1e-9,
+            layer_learning_rate=1e-4,
         )
         taught = Registry(job.registry).load(job.provenance.teacher).encode_documents(texts)
         learned = SentenceTransformerEncoder(train(job).folder).encode_documents(texts)
@@ -242,6 +245,7 @@ def test_an_encoder_too_large_to_be_compact_is_refused_before_anything_is_traine
 @pytest.mark.parametrize("kind", BOTH)
 def test_the_usual_compact_encoder_is_within_the_bound(kind):
     from desireline.trainer.compact.building import build
+    from desireline.trainer.compact.deepening import deepened, parameters_of_layers
     from desireline.trainer.compact.vocabulary import Vocabulary
 
     usual = SmallConfig(kind=kind)
@@ -249,7 +253,60 @@ def test_the_usual_compact_encoder_is_within_the_bound(kind):
     vocabulary = Vocabulary.of(words, most=usual.vocabulary)
     model = build(vocabulary, usual, dimension=384, words=None)
     assert len(vocabulary.tokens) == usual.vocabulary
+    if kind == "transformer":
+        model = deepened(model, vocabulary, usual)
+        said = parameters_of_layers(usual, usual.vocabulary, 384)
+        assert said == sum(each.numel() for each in model.parameters())
     assert sum(each.numel() for each in model.parameters()) < MOST_PARAMETERS
+
+
+@pytest.fixture
+def table():
+    """Make a table of words of 20 numbers as training might leave it, and its vocabulary."""
+    from desireline.trainer.compact.building import build
+    from desireline.trainer.compact.vocabulary import Vocabulary
+
+    vocabulary = Vocabulary.of((each.text for each in DOCUMENTS.values()), most=150)
+    drawn = np.random.default_rng(0).normal(size=(len(vocabulary.tokens), 20))
+    lengths = np.linspace(0.1, 3, len(drawn))[:, None]
+    words = (drawn * lengths).astype(np.float32)
+    return build(vocabulary, SmallConfig(), dimension=20, words=words), vocabulary
+
+
+SAID = [*NEW, *(document.text for document in DOCUMENTS.values()), "a word nobody said", "drum"]
+
+
+@pytest.mark.parametrize(("layers", "width"), [(1, 32), (3, 48)])
+def test_a_transformer_begins_with_the_vectors_of_its_trained_words(table, layers, width):
+    from desireline.trainer.compact.deepening import deepened
+
+    shallow, vocabulary = table
+    deep = deepened(shallow, vocabulary, SmallConfig(layers=layers, width=width))
+    np.testing.assert_allclose(deep.encode(SAID), shallow.encode(SAID), atol=1e-5)
+
+
+def test_a_narrower_transformer_begins_with_what_tells_most_of_its_words(table):
+    from desireline.trainer.compact.deepening import deepened
+
+    shallow, vocabulary = table
+    table_of = shallow[0].embedding.weight.data
+    table_of[:, 10:] *= 0.01
+    deep = deepened(shallow, vocabulary, SmallConfig(width=16))
+    assert deep[0].auto_model.config.hidden_size == 16
+    assert deep.get_embedding_dimension() == 20
+    assert (deep.encode(SAID) * shallow.encode(SAID)).sum(axis=1).min() > 0.999
+
+
+def test_a_trained_transformer_tells_the_order_of_words_which_no_table_can(make_job):
+    from desireline.trainer.encoders.sentence_transformers import SentenceTransformerEncoder
+
+    apart = {}
+    for kind in BOTH:
+        encoder = SentenceTransformerEncoder(train(make_job(kind, out=kind)).folder)
+        one, other = encoder.encode_queries(["plain teapot of music", "music of teapot plain"])
+        apart[kind] = float(np.abs(one - other).max())
+    assert apart["static"] < 1e-6
+    assert apart["transformer"] > 1e-4
 
 
 @pytest.mark.parametrize("kind", BOTH)
@@ -261,9 +318,11 @@ def test_a_spent_budget_ends_both_stages_in_good_order(make_job, kind):
     assert tuned.folder.is_dir()
 
 
-@pytest.mark.parametrize("stage", [1, 2])
-def test_an_interrupt_of_either_stage_leaves_no_trace(make_job, tmp_path, stage):
-    job = make_job("static")
+@pytest.mark.parametrize(
+    ("kind", "stage"), [("static", 1), ("static", 2), ("transformer", 3), ("transformer", 4)]
+)
+def test_an_interrupt_of_any_stage_leaves_no_trace(make_job, tmp_path, kind, stage):
+    job = make_job(kind)
     begun = itertools.count(1)
     before = sorted(path.name for path in tmp_path.iterdir())
 
@@ -349,16 +408,20 @@ def test_frequent_words_are_shorter_and_special_ones_say_nothing(exported_bert):
     vocabulary = Vocabulary.of(["red " * 500 + "blue garden nurse"], most=60)
     words = teacher.word_vectors(vocabulary, 8)
     numbers = {token: number for number, token in enumerate(vocabulary.tokens)}
-    length = np.linalg.norm(words.table, axis=1)
+    length = np.linalg.norm(words, axis=1)
     assert not length[[numbers[token] for token in SPECIAL]].any()
     assert length[numbers["red"]] < 0.1 * length[numbers["garden"]]
-    np.testing.assert_allclose(words.directions @ words.directions.T, np.eye(8), atol=1e-5)
+    once = Vocabulary.of(["red blue garden nurse"], most=60)
+    whole, shorter = (teacher.word_vectors(once, width) for width in (32, 8))
+    kept, along = (np.linalg.svd(each, compute_uv=False)[:8] for each in (shorter, whole))
+    np.testing.assert_allclose(kept, along, rtol=1e-4)
 
 
-def test_progress_of_both_stages_is_told(make_job):
+@pytest.mark.parametrize(("kind", "stages"), [("static", 2), ("transformer", 4)])
+def test_progress_of_all_stages_is_told(make_job, kind, stages):
     from desireline.trainer.worker import run
 
     events = io.StringIO()
-    run(make_job("static"), events)
+    run(make_job(kind), events)
     told = [json.loads(line) for line in events.getvalue().splitlines()]
-    assert sum(event["done"] == event["total"] for event in told) == 2
+    assert sum(event["done"] == event["total"] for event in told) == stages

@@ -1,7 +1,6 @@
 """What a large encoder makes of words and of texts, each read once."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -14,16 +13,6 @@ from desireline.trainer.model_settings import TOKENIZER
 
 #: A word as frequent as this share of all words counts half (Arora et al. 2017).
 _COMMON = 1e-3
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class WordVectors:
-    """Words in fewer numbers, and the way back into the teacher's space."""
-
-    #: Shape (words, width).
-    table: Vectors
-    #: Orthonormal rows, shape (width, dimension of the teacher).
-    directions: Vectors
 
 
 class Teacher:
@@ -49,20 +38,19 @@ class Teacher:
         distinct = list(dict.fromkeys(texts))
         return dict(zip(distinct, _unit(self._encoder.encode_documents(distinct)), strict=True))
 
-    def word_vectors(self, vocabulary: Vocabulary, width: int) -> WordVectors:
+    def word_vectors(self, vocabulary: Vocabulary, width: int) -> Vectors:
         """Return each token's vector, frequent ones shorter, along the main directions.
 
-        A special token has none. What all words share is taken off: it tells nothing apart.
+        Shape (tokens, width), or as many numbers as the teacher has, if that is fewer. A special
+        token has none. What all words share is taken off: it tells nothing apart.
         """
         told = self.queries(vocabulary.readable)
         vectors = np.stack([told[word] for word in vocabulary.readable])
         spoken = np.array([bool(word) for word in vocabulary.readable])
         vectors = (vectors - vectors[spoken].mean(axis=0)) * spoken[:, None]
         directions = _main_directions(vectors, width)
-        return WordVectors(
-            table=(vectors @ directions.T * _rarity(vocabulary.counts)[:, None]).astype(np.float32),
-            directions=directions.astype(np.float32),
-        )
+        shorter = vectors @ directions.T * _rarity(vocabulary.counts)[:, None]
+        return np.asarray(shorter, dtype=np.float32)
 
 
 def _rarity(counts: Sequence[int]) -> Vectors:

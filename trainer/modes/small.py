@@ -2,8 +2,9 @@
 
 First the words: those of the documents and of the queries that may be learned from. Then
 pre-training, by tasks that the documents give and by the teacher's vectors. Then the clicked pairs,
-for the documents that answer a query and, where asked for, for the category that it means. Both
-stages go through the loop that every other mode uses.
+for the documents that answer a query and, where asked for, for the category that it means. A
+transformer goes through both stages twice: as a table of words, which learns cheaply, and with
+layers over that table. All stages go through the loop that every other mode uses.
 """
 
 import tempfile
@@ -14,8 +15,10 @@ from pathlib import Path
 
 import structlog
 import torch
+from sentence_transformers import SentenceTransformer
 
-from desireline.trainer.compact.building import build, numbers_of_a_word
+from desireline.trainer.compact.building import build
+from desireline.trainer.compact.deepening import deepened
 from desireline.trainer.compact.meaning import Meant
 from desireline.trainer.compact.tasks import joined, pairs_of_documents
 from desireline.trainer.compact.teacher import Teacher
@@ -24,7 +27,7 @@ from desireline.trainer.compact.vocabulary import Vocabulary
 from desireline.trainer.documents.catalogue import Catalogue
 from desireline.trainer.encoders.sentence_transformers import load_sentence_transformer
 from desireline.trainer.errors import TrainerError
-from desireline.trainer.jobs import FitConfig, FitJob
+from desireline.trainer.jobs import FitConfig, FitJob, SmallConfig
 from desireline.trainer.pairs import PairSet
 from desireline.trainer.training.tuned import Progress, Tuned, save_encoder
 from desireline.trainer.training.tuning import tune_pairs
@@ -33,6 +36,8 @@ log = structlog.get_logger(__name__)
 
 #: Share of the time that is left when pre-training begins, and that it may take.
 _PRETRAINING = 0.6
+#: Share of the time that a transformer's table of words may take in all.
+_TABLE = 0.4
 #: Tokens of a document that training reads at least: its own tokens are longer than a teacher's.
 _DOCUMENT_TOKENS = 64
 #: What counts beside a teacher's vectors, in pre-training and in tuning.
@@ -106,20 +111,51 @@ def train(
         raise TrainerError(f"{job.out} exists already; a trained encoder is never written over")
     started = clock()
     sources = _Sources.of(job)
+    small = job.config.small
     with tempfile.TemporaryDirectory(prefix="desireline-small-") as name:
-        begun = _begin(job, sources, Path(name, "begun"))
+        vocabulary = sources.vocabulary(small.vocabulary)
+        begun = _begin(job, sources, vocabulary, Path(name, "begun"))
         stages = _Stages(
             config=job.config,
+            sources=sources,
             taught=sources.taught(),
-            meant=sources.meant(job.config.small.intent_weight),
+            meant=sources.meant(small.intent_weight),
             started=started,
             clock=clock,
             progress=progress,
         )
-        known = stages.pretrain(sources.tasks, begun)
-        tuned = stages.tune(sources.pairs, known.folder if known else begun, job.out)
-    first = f"pre-training: {known.sentence}; then " if known else ""
-    return replace(tuned, seconds=clock() - started, first=first)
+        if small.kind == "static":
+            tuned = stages.go_through(_words(small), begun, job.out)
+        else:
+            table = stages.go_through(_words(small), begun, Path(name, "table"))
+            deep = _deepen(job, table.folder, vocabulary, Path(name, "deep"))
+            tuned = stages.go_through(_layers(small), deep, job.out)
+            tuned = replace(tuned, first=f"words: {table.sentence}; layers: {tuned.first}")
+    return replace(tuned, seconds=clock() - started)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Course:
+    """What is learned through both stages: words, or the layers over them."""
+
+    passes: float
+    #: Learning rates of pre-training and of tuning, at their peak.
+    rates: tuple[float, float]
+    #: Share of the whole budget at which it ends.
+    ends: float
+    masked: float = 0.0
+
+
+def _words(small: SmallConfig) -> _Course:
+    ends = 1.0 if small.kind == "static" else _TABLE
+    return _Course(passes=small.passes, rates=small.learning_rates, ends=ends)
+
+
+def _layers(small: SmallConfig) -> _Course:
+    rate = small.layer_learning_rate
+    masked = _MASKED if "masked" in small.tasks and small.teacher == "none" else 0.0
+    passes = small.layer_passes if small.passes else 0.0
+    return _Course(passes=passes, rates=(rate, rate), ends=1.0, masked=masked)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -127,38 +163,44 @@ class _Stages:
     """Pre-training and tuning, within one budget."""
 
     config: FitConfig
+    sources: _Sources
     taught: Taught | None
     meant: Meant | None
     started: float
     clock: Callable[[], float]
     progress: Progress | None
 
-    def pretrain(self, tasks: PairSet, begun: Path) -> Tuned | None:
+    def go_through(self, course: _Course, begun: Path, out: Path) -> Tuned:
+        """Pre-train and tune what lies in a folder."""
+        known = self._pretrain(course, begun)
+        tuned = self._tune(course, known.folder if known else begun, out)
+        return replace(tuned, first=f"pre-training: {known.sentence}; then " if known else "")
+
+    def _pretrain(self, course: _Course, begun: Path) -> Tuned | None:
         """Learn from the documents, and from the teacher; None where that is left out."""
-        small = self.config.small
-        if not small.passes or not tasks.pairs:
+        small, tasks = self.config.small, self.sources.tasks
+        if not course.passes or not tasks.pairs:
             return None
-        masked = _MASKED if "masked" in small.tasks and small.kind == "transformer" else 0.0
-        config = self._config(_PRETRAINING).model_copy(
+        config = self._config(course, _PRETRAINING).model_copy(
             update={
-                "epochs": small.passes,
+                "epochs": course.passes,
                 "max_steps": small.max_steps,
-                "learning_rate": small.learning_rates[0],
+                "learning_rate": course.rates[0],
                 "alike": 1,
                 "tuned_share": 1.0,
             }
         )
-        shares = replace(_TAUGHT if self.taught else Shares(), masked=masked)
-        return self._stage(tasks, begun, begun.with_name("known"), config, shares)
+        shares = replace(_TAUGHT if self.taught else Shares(), masked=course.masked)
+        return self._stage(tasks, begun, begun.with_name(f"{begun.name}-known"), config, shares)
 
-    def tune(self, pairs: PairSet, known: Path, out: Path) -> Tuned:
+    def _tune(self, course: _Course, known: Path, out: Path) -> Tuned:
         """Learn from the clicked pairs."""
         small = self.config.small
-        config = self._config(1.0).model_copy(
-            update={"epochs": small.tuning_passes, "learning_rate": small.learning_rates[1]}
+        config = self._config(course, 1.0).model_copy(
+            update={"epochs": small.tuning_passes, "learning_rate": course.rates[1]}
         )
         shares = replace(_TUNED if self.taught else Shares(), meant=small.intent_weight)
-        return self._stage(pairs, known, out, config, shares)
+        return self._stage(self.sources.pairs, known, out, config, shares)
 
     def _stage(
         self, pairs: PairSet, base: Path, out: Path, config: FitConfig, shares: Shares
@@ -173,14 +215,15 @@ class _Stages:
             loss_of=loss_maker(shares, self.taught, self.meant),
         )
 
-    def _config(self, share: float) -> FitConfig:
-        """Let all weights train, for a share of the time left: words are most of such an encoder.
+    def _config(self, course: _Course, share: float) -> FitConfig:
+        """Let all weights train, for a share of the course's time: words are most of the encoder.
 
         Where nothing is left, a moment is, for one step.
         """
         budget_s = self.config.budget_s
         if budget_s is not None:
-            budget_s = max(1e-3, share * (self.started + budget_s - self.clock()))
+            left = self.started + course.ends * budget_s - self.clock()
+            budget_s = max(1e-3, share * left)
         return self.config.model_copy(
             update={
                 "budget_s": budget_s,
@@ -194,20 +237,28 @@ class _Stages:
         )
 
 
-def _begin(job: FitJob, sources: _Sources, folder: Path) -> Path:
-    """Write the untrained encoder."""
+def _begin(job: FitJob, sources: _Sources, vocabulary: Vocabulary, folder: Path) -> Path:
+    """Write the untrained table of words."""
     small = job.config.small
     torch.manual_seed(job.config.seed)
     dimension = small.dimension or _dimension_of(job.base)
-    vocabulary = sources.vocabulary(small.vocabulary)
-    numbers = numbers_of_a_word(small, dimension)
     teacher = sources.teacher
-    words = teacher.word_vectors(vocabulary, numbers) if teacher else None
+    words = teacher.word_vectors(vocabulary, dimension) if teacher else None
     model = build(vocabulary, small, dimension=dimension, words=words)
     model.similarity_fn_name = job.similarity
+    return _written(model, vocabulary, folder)
+
+
+def _deepen(job: FitJob, table: Path, vocabulary: Vocabulary, folder: Path) -> Path:
+    """Write the transformer that begins as a trained table of words."""
+    torch.manual_seed(job.config.seed)
+    model = deepened(load_sentence_transformer(table), vocabulary, job.config.small)
+    return _written(model, vocabulary, folder)
+
+
+def _written(model: SentenceTransformer, vocabulary: Vocabulary, folder: Path) -> Path:
     log.info(
         "compact encoder begun",
-        kind=small.kind,
         words=len(vocabulary.tokens),
         parameters=sum(each.numel() for each in model.parameters()),
     )
