@@ -14,8 +14,8 @@ Report = Mapping[str, Any]
 
 #: What an outcome means for searches.
 _MEANS = {
-    Outcome.KEPT_INCUMBENT: "The candidate was not proved better than what serves. That goes on"
-    " serving; nothing was changed.",
+    Outcome.KEPT_INCUMBENT: "The candidate was not proved better than what serves, which goes on"
+    " serving.",
     Outcome.NOTHING_TO_DO: "Nothing was trained. What serves goes on serving.",
     Outcome.FAILED: "What serves goes on serving. The next cycle tries again.",
     Outcome.CANCELLED: "The next cycle begins anew.",
