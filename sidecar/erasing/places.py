@@ -25,7 +25,7 @@ from desireline.trainer.query_text import normalise
 
 ERASED = "[erased]"
 #: Fields of our records that hold sentences; the others hold words of our own.
-_SENTENCES = {"sentence", "reason", "message"}
+_SENTENCES = {"sentence", "reason", "message", "next_step"}
 _TOLD_IN = (CYCLE, RUN, GENERATION, POINTER)
 #: Shorter texts without a space are words like any other: finding one in a sentence says nothing.
 _DISTINCT = 8

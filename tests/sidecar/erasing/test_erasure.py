@@ -23,7 +23,7 @@ from desireline.sidecar.config import load_config
 from desireline.sidecar.erasing import erasure as erasing
 from desireline.sidecar.erasing import retraining
 from desireline.sidecar.erasing.exports import Export, exports_of, keep_export
-from desireline.sidecar.errors import NothingNamedError
+from desireline.sidecar.errors import NothingNamedError, SidecarError
 from desireline.sidecar.generations import State
 from desireline.sidecar.ladder import open_modes
 from desireline.sidecar.learning.from_clicks import pull_sessions
@@ -174,6 +174,14 @@ def test_a_sentence_of_a_report_that_names_it_is_redacted(shop):
     last = shop.last_cycle(TARGET)
     assert last["reason"] == "[erased]"
     assert last["steps"][0]["sentence"] == "the hook said: [erased] are odd"
+
+
+def test_what_to_do_about_a_failure_is_redacted_too(shop):
+    parts = shop.parts(TARGET)
+    diary = Diary(parts.store, TARGET, SilentReporter(), parts.clock)
+    diary.fail(SidecarError("it broke", next_step="look at anns own words"))
+    erase(shop, "query", "anns own words")
+    assert shop.last_cycle(TARGET)["next_step"] == "look at [erased]"
 
 
 @pytest.mark.opensearch
