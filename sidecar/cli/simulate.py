@@ -126,7 +126,7 @@ def simulate(
     that was put in) is written beside it. These are not real clicks, and every record says so.
 
     Example: `desireline simulate products --truth truth.tsv --out clicks.ndjson`, or
-    `desireline simulate --truth judgments.json --ranked-by noisy --messy --out clicks.parquet`
+    `desireline simulate --truth judgments.json --ranked-by noisy --messy --out messy.parquet`
 
     Next: point the target's `logs` at it (the last line says how), then `desireline logs products`.
     """
