@@ -116,8 +116,8 @@ def measure(events: int) -> tuple[dict[str, Any], list[dict[str, Any]]]:
     for size in (events // 4, events):
         with tempfile.TemporaryDirectory(prefix="desireline-archive-") as folder:
             for name in STEPS:
-                asked = ("--step", name, folder, "--events", str(size))
-                found[f"{name} {size}"] = reply_of(Path(__file__), *asked)
+                arguments = ("--step", name, folder, "--events", str(size))
+                found[f"{name} {size}"] = reply_of(Path(__file__), *arguments)
             kept = sum(path.stat().st_size for path in Path(folder).glob("*/*.parquet"))
             found[f"archive {size}"] = {"bytes_an_event": round(kept / size, 1)}
     small, large = found[f"pull {events // 4}"], found[f"pull {events}"]
