@@ -62,7 +62,7 @@ def expected_clicks(
     rows = _weighed(sessions, run, examination)
     if rows.is_empty() or not rows.get_column("looked").sum():
         return None
-    by_search = rows.group_by("query_id").agg(
+    by_search = rows.group_by("query_id", maintain_order=True).agg(
         pl.col("query").first(), pl.col("clicks").sum(), pl.col("looked").sum()
     )
     page = [

@@ -54,6 +54,12 @@ def test_the_clicks_of_a_ranking_that_nobody_saw_are_recovered(run):
     assert 0.6 < np.std(off) < 1.5
 
 
+def test_one_log_is_estimated_alike_to_the_last_digit():
+    sessions = log_of(1_500, 3)
+    found = {expected_clicks(sessions, BEST, THETA) for _ in range(20)}
+    assert len(found) == 1
+
+
 def test_the_ranking_that_was_shown_is_estimated_by_its_own_clicks():
     sessions = log_of(400, 1, order=DOCUMENTS)
     found = expected_clicks(sessions, BEST, THETA)
