@@ -61,7 +61,7 @@ def test_a_stopped_child_is_gone_with_its_own_children(tmp_path: Path) -> None:
         ["sh", "-c", "sleep 1000 & echo $!; wait"], environment=None, output=tmp_path / "log"
     )
     ready = subprocess.run(
-        ["sh", "-c", f"until [ -s {tmp_path / 'log'} ]; do :; done"], check=True, timeout=20
+        ["sh", "-c", f"until [ -s {tmp_path / 'log'} ]; do :; done"], check=True, timeout=60
     )
     assert ready.returncode == 0
     grandchild = os.pidfd_open(int((tmp_path / "log").read_text()))
@@ -96,6 +96,6 @@ def _ended(process: int) -> bool:
     poll = select.poll()
     poll.register(process, select.POLLIN)
     try:
-        return bool(poll.poll(20_000))
+        return bool(poll.poll(60_000))
     finally:
         os.close(process)

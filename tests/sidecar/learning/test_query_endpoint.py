@@ -49,7 +49,7 @@ def endpoint() -> Iterator[Endpoint]:
 
 def writer(endpoint, key=None):
     return QueryEndpoint(
-        url=endpoint.url, model="small", instruction="Write {most}.", timeout_s=5, key=key
+        url=endpoint.url, model="small", instruction="Write {most}.", timeout_s=60, key=key
     )
 
 

@@ -118,7 +118,7 @@ class Backfill:
         if self.waits == 3:
             self.end()
         threading.Event().wait(0.05)
-        assert self.waits < 400
+        assert self.waits < 2_000
 
     def end(self) -> None:
         """End every cause there is."""
