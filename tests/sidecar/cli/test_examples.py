@@ -48,7 +48,7 @@ def in_help(command: Any) -> list[str]:
 
 def on_pages() -> list[str]:
     """Every line of a shell block that calls desireline."""
-    written = "\n".join(page.read_text() for page in PAGES).replace("\\\n", " ")
+    written = "\n".join(page.read_text(encoding="utf-8") for page in PAGES).replace("\\\n", " ")
     blocks = re.findall(r"```\w*\n(.*?)```", written, flags=re.DOTALL)
     lines = [line.strip() for block in blocks for line in block.splitlines()]
     return sorted({line for line in lines if line.startswith("desireline ")})
