@@ -1,7 +1,9 @@
 """What is known of each registered model: its line, how it was judged, where it served."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
+from typing import Any
 
 from desireline.connectors.state_store import StateStore
 from desireline.sidecar.generations import GENERATION, Generation
@@ -28,7 +30,7 @@ class ModelRecord:
 def model_records(store: StateStore, registry: Registry) -> list[ModelRecord]:
     """Return every registered model, newest first."""
     manifests = {manifest.fingerprint: manifest for manifest in registry.list()}
-    reports = list(_cycles(store))
+    reports = _cycles(store, set(manifests))
     judged = {report.candidate: report for report in reports}
     tried = {
         rung.candidate: (report, rung)
@@ -67,10 +69,21 @@ def model_record(store: StateStore, registry: Registry, name: str) -> ModelRecor
     )
 
 
-def _cycles(store: StateStore) -> Iterator[CycleReport]:
-    """Yield the cycles of all targets, oldest first."""
-    reports = [CycleReport.model_validate(dict(record.body)) for record in store.list(CYCLE)]
-    yield from sorted(reports, key=lambda report: report.started_at)
+def _cycles(store: StateStore, models: AbstractSet[str]) -> list[CycleReport]:
+    """Return the cycles of all targets that judged one of these models, oldest first."""
+    bodies = [record.body for record in store.list(CYCLE)]
+    found = [
+        CycleReport.model_validate(dict(body))
+        for body in bodies
+        if not models.isdisjoint(_candidates(body))
+    ]
+    return sorted(found, key=lambda report: report.started_at)
+
+
+def _candidates(report: Mapping[str, Any]) -> list[str | None]:
+    """Name the models that a cycle judged, before the whole of its report is read."""
+    rungs = (report.get("ladder") or {}).get("rungs", ())
+    return [report.get("candidate"), *(rung.get("candidate") for rung in rungs)]
 
 
 def _lineage(manifest: Manifest, manifests: dict[str, Manifest]) -> Iterator[Manifest]:

@@ -1,10 +1,11 @@
 """How good the intent head is that serves, as the cycle that learned it measured it."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable
+from itertools import chain
 from typing import Any
 
 from desireline.sidecar.models.intent_records import head_for, heads_of
-from desireline.sidecar.reports.cycle_report import CycleReport, cycles
+from desireline.sidecar.reports.cycle_report import CycleReport, newest_cycles
 from desireline.sidecar.target import Target
 from desireline.trainer.errors import TrainerError
 from desireline.trainer.intent.storing import IntentManifest
@@ -26,14 +27,15 @@ def intent_standing(target: Target) -> dict[str, Any] | None:
     if config.category is None:
         return None
     manifest, missing = _serving(target)
-    told = [each for each in map(_told, cycles(target.store, target.name)) if each is not None]
+    said = filter(None, map(_told, newest_cycles(target.store, target.name)))
+    last = next(said, None)
     return {
         **config.model_dump(mode="json", exclude={"category", "min_queries", "max_titles"}),
         "field": config.category,
         "head": None if manifest is None else _plain(manifest),
         "missing": missing,
-        "verdict": manifest and _of_cycle(told, manifest.cycle),
-        "last": told[-1] if told else None,
+        "verdict": manifest and last and _of_cycle(manifest.cycle, chain((last,), said)),
+        "last": last,
     }
 
 
@@ -80,5 +82,5 @@ def _told(report: CycleReport) -> dict[str, str] | None:
     }
 
 
-def _of_cycle(told: Sequence[dict[str, str]], cycle: str) -> dict[str, str] | None:
-    return next((each for each in told if each["cycle"] == cycle), None)
+def _of_cycle(cycle: str, said: Iterable[dict[str, str]]) -> dict[str, str] | None:
+    return next((each for each in said if each["cycle"] == cycle), None)

@@ -6,7 +6,7 @@ from desireline.sidecar.generations import Generation, State
 from desireline.sidecar.lease import LEASE
 from desireline.sidecar.reports.answer_changes import kept_changes
 from desireline.sidecar.reports.cycle_progress import kept_progress
-from desireline.sidecar.reports.cycle_report import cycles
+from desireline.sidecar.reports.cycle_report import newest_cycles
 from desireline.sidecar.steering.run_status import beat_of
 from desireline.sidecar.target import Target
 
@@ -46,10 +46,9 @@ def last_cycle(target: Target) -> dict[str, Any] | None:
     One that runs has progress, too (as `kept_progress` has it), and beat, which changes while its
     owner lives; None: nobody owns the target, so it has ended without saying so.
     """
-    reports = cycles(target.store, target.name)
-    if not reports:
+    last = next(newest_cycles(target.store, target.name), None)
+    if last is None:
         return None
-    last = reports[-1]
     found = {**last.to_json(), "changes": kept_changes(target.store, target.name, last.cycle)}
     if last.running:
         found["progress"] = kept_progress(target.store, target.name, last.cycle)

@@ -1,6 +1,6 @@
 """What one cycle did and why, kept step by step so that a crash leaves its story."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
@@ -291,11 +291,14 @@ class Diary:
 
 def cycles(store: StateStore, target: str) -> list[CycleReport]:
     """Return every cycle of a target, oldest first."""
-    return [
-        CycleReport.model_validate(dict(record.body))
-        for record in store.list(CYCLE)
-        if record.key.startswith(f"{target}:")
-    ]
+    return list(newest_cycles(store, target))[::-1]
+
+
+def newest_cycles(store: StateStore, target: str) -> Iterator[CycleReport]:
+    """Yield the cycles of a target, newest first; each is read when it is asked for."""
+    for record in reversed(store.list(CYCLE)):
+        if record.key.startswith(f"{target}:"):
+            yield CycleReport.model_validate(dict(record.body))
 
 
 def mark_interrupted(store: StateStore, target: str) -> CycleReport | None:
