@@ -180,7 +180,10 @@ def fit(
         "epochs": epochs,
     }
     job = FitFilesJob(
-        arguments=arguments, done_by=_next(done_by), patience=patience or None, alpha=alpha
+        arguments=arguments,
+        done_by=next_moment(done_by, datetime.now().astimezone()) if done_by else None,
+        patience=patience or None,
+        alpha=alpha,
     )
     result = WorkerProcess(environment=child_environment(report_to or [])).run(
         job, terminal.reporter()
@@ -188,13 +191,12 @@ def fit(
     _tell(result, terminal)
 
 
-def _next(clock_time: datetime | None) -> datetime | None:
-    """Return the next moment at which the clock here shows that time."""
-    if clock_time is None:
-        return None
-    now = datetime.now().astimezone()
-    then = now.replace(hour=clock_time.hour, minute=clock_time.minute, second=0, microsecond=0)
-    return then if then > now else then + timedelta(days=1)
+def next_moment(shown: datetime, now: datetime) -> datetime:
+    """Return the next moment at which the clock of this place shows a time of day."""
+    here = now.replace(tzinfo=None)
+    then = datetime.combine(here, shown.time())
+    # Back into the zone last: the clocks of this place may change before then.
+    return (then if then > here else then + timedelta(days=1)).astimezone()
 
 
 def _tell(result: Mapping[str, Any], terminal: Terminal) -> None:

@@ -125,7 +125,7 @@ def _some_clicks(facts: Facts) -> Need:
     return Need(
         met=facts.clicks > 0,
         sentence="a click: none can be joined to a search",
-        mend="log clicks with the query_id of the search they belong to",
+        mend="log clicks with the query_id of their search",
     )
 
 

@@ -93,6 +93,8 @@ class Trusted:
     @property
     def sentence(self) -> str:
         """One line for people."""
+        if not self.clicks:
+            return "there are no clicks yet"
         if not self.left_out:
             return f"all {self.clicks:,} clicks may teach"
         found = ", ".join(f"{count:,} {name}" for name, count in self.left_out.items())

@@ -1,11 +1,14 @@
 """`desireline fit`: files in, a table and a folder out, in a child process."""
 
 import json
+import time
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from desireline.sidecar.cli.exit_codes import ExitCode
+from desireline.sidecar.cli.fit import next_moment
 
 pytest.importorskip("torch", reason="needs desireline[trainer]")
 
@@ -53,3 +56,26 @@ def test_an_option_that_cannot_be_read_starts_nothing(command_line, option, valu
     result = command_line("fit", "--train", "pairs.csv", "--out", "tuned", option, value)
     assert result.exit_code == ExitCode.USAGE
     assert not Path("tuned").exists()
+
+
+@pytest.fixture
+def berlin(monkeypatch):
+    monkeypatch.setenv("TZ", "Europe/Berlin")
+    time.tzset()
+    yield
+    monkeypatch.undo()
+    time.tzset()
+
+
+@pytest.mark.parametrize(
+    ("now", "then"),
+    [
+        ("2026-07-01T20:00", "2026-07-02T05:00+02:00"),
+        ("2026-07-02T04:59", "2026-07-02T05:00+02:00"),
+        ("2026-07-02T05:00", "2026-07-03T05:00+02:00"),
+        ("2026-10-24T20:00", "2026-10-25T05:00+01:00"),  # the night in which summer time ends
+    ],
+)
+def test_a_time_of_day_is_the_next_one_that_the_clock_here_shows(berlin, now, then) -> None:
+    found = next_moment(datetime(1900, 1, 1, 5, 0, tzinfo=UTC), datetime.fromisoformat(now))
+    assert found == datetime.fromisoformat(then)
