@@ -185,10 +185,19 @@ def fit(
         patience=patience or None,
         alpha=alpha,
     )
-    result = WorkerProcess(environment=child_environment(report_to or [])).run(
-        job, terminal.reporter()
-    )
+    reporter = terminal.reporter()
+    reporter.step("read", _beginning(model, train, evaluate_on, val_split))
+    result = WorkerProcess(environment=child_environment(report_to or [])).run(job, reporter)
     _tell(result, terminal)
+
+
+def _beginning(model: str, train: Path, evaluate_on: Path | None, val_split: float) -> str:
+    """Say what comes before the first step, which may take minutes."""
+    rows = f"the rows of {train}"
+    if evaluate_on is None and not val_split:
+        return f"{rows}; then {model} trains"
+    held_out = evaluate_on or f"{val_split:g} of its queries"
+    return f"{rows}; then {model} is measured on {held_out} as it is, and trains"
 
 
 def next_moment(shown: datetime, now: datetime) -> datetime:

@@ -32,6 +32,9 @@ def test_it_prints_the_measures_before_and_after(command_line, tiny_static) -> N
         *("--miner-options", '{"margin": 0.3, "type_of_triplets": "hard"}'),
     )
     assert result.exit_code == ExitCode.DONE, result.output
+    told = [json.loads(line) for line in result.stderr.splitlines()]
+    assert "pairs.csv" in told[0]["sentence"]
+    assert "test.csv" in told[0]["sentence"]
     body = json.loads(result.stdout)
     assert body["after"]["mrr@20"] > body["before"]["mrr@20"]
     assert Path("tuned/modules.json").is_file()
