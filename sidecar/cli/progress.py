@@ -18,7 +18,7 @@ from rich.progress import (
 from rich.text import Text
 
 from desireline.sidecar.cli.printable import printable
-from desireline.sidecar.reports.reporting import twentieths
+from desireline.sidecar.reports.reporting import format_rate, twentieths
 
 _NAME_WIDTH = 11
 #: Before this a rate would be that of the clock, not of the work.
@@ -59,7 +59,7 @@ class RichReporter:
 
 class _Rate(ProgressColumn):
     def render(self, task: Task) -> Text:
-        return Text(f"{task.speed:,.0f}/s" if task.speed else "", style="dim")
+        return Text(format_rate(task.speed) if task.speed else "", style="dim")
 
 
 def _bars(console: Console) -> Progress:
@@ -110,7 +110,7 @@ class LineReporter:
             return f"{done:,} of {total:,}"
         rate = done / seconds
         left = (total - done) / rate
-        return f"{done:,} of {total:,}  {rate:,.0f}/s  {left:.0f} s left"
+        return f"{done:,} of {total:,}  {format_rate(rate)}  {left:.0f} s left"
 
     def _print(self, name: str, sentence: str) -> None:
         self.console.print(Text(_label(name) + printable(sentence)), soft_wrap=True)

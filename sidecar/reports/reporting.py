@@ -88,6 +88,15 @@ def twentieths(done: int, total: int) -> int:
     return 20 if total <= done else 20 * done // total
 
 
+def format_rate(a_second: float) -> str:
+    """Tell how often something is done, by the second, minute or hour: 0.42 is 25/min."""
+    if a_second >= 1:
+        return f"{a_second:,.0f}/s"
+    if 60 * a_second >= 1:
+        return f"{60 * a_second:,.0f}/min"
+    return f"{3600 * a_second:,.1f}/h"
+
+
 def _line_writer(stream: TextIO) -> Callable[[dict[str, object]], None]:
     def write(event: dict[str, object]) -> None:
         stream.write(json.dumps(event, default=str, ensure_ascii=False) + "\n")

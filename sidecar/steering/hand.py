@@ -10,6 +10,7 @@ from desireline.sidecar.configuration.durations import format_duration
 from desireline.sidecar.errors import RevertRefusedError
 from desireline.sidecar.generations import Pointer
 from desireline.sidecar.lease import LEASE
+from desireline.sidecar.reports.reporting import format_rate
 from desireline.sidecar.steering.controls import Answer, Controls, Wish
 from desireline.sidecar.steering.run_status import beat_of, last_run
 
@@ -132,5 +133,5 @@ def _counted(run: Mapping[str, Any]) -> str:
         return ""
     text = f"{run['counting']} {run['done']:,} of {run['total']:,}"
     if run["rate"] is not None:
-        text += f", {run['rate']:,.0f}/s"
+        text += f", {format_rate(run['rate'])}"
     return f"{text}, {format_duration(run['eta_s'])} left" if run["eta_s"] else text
