@@ -8,7 +8,8 @@ from typing import Any
 
 WORLDS = {"onet": "O*NET", "tldr": "tldr", "banking77": "banking77"}
 KINDS = {"true": "true pairs", "clicks": "pairs from simulated clicks"}
-UNTRAINED = {"base", "bm25", "base + BM25"}
+#: In this order, before what was trained.
+UNTRAINED = ("base", "bm25", "base + BM25")
 _BEGINNING = (
     "# What tuning is worth, measured",
     "",
@@ -54,10 +55,11 @@ def _table(rows: Sequence[Mapping[str, Any]]) -> list[str]:
     names = ("mRR@20", "Recall@20", "nDCG@20", "mRR@10", "Recall@10", "nDCG@10")
     head = ["way", "seeds", *names, "mRR@20 over the base", "over plain", "pairs read", "CPU s"]
     lines = [f"| {' | '.join(head)} |", "|" + "---|" * len(head)]
-    for row in sorted(rows, key=lambda row: row["way"] not in UNTRAINED):
-        trained = row["way"] not in UNTRAINED
+    first = [row for way in UNTRAINED for row in rows if row["way"] == way]
+    for row in [*first, *(row for row in rows if row not in first)]:
+        trained = row not in first
         cells = [
-            row["way"],
+            "BM25" if row["way"] == "bm25" else row["way"],
             str(row["seeds"]) if trained else "",
             *(f"{row[name.lower()]:.3f}" for name in names),
             _distance(row["over_base"]),

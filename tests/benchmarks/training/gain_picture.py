@@ -6,7 +6,12 @@ from html import escape
 from math import floor, log10
 
 _WIDTH, _HEIGHT, _GAP, _COLUMNS = 270, 150, 56, 3
-_COLOURS = ("#1f6f54", "#c0392b", "#7d5ba6", "#2471a3", "#b9770e", "#566573")
+_COLOURS = (
+    *("#1f6f54", "#c0392b", "#7d5ba6", "#2471a3", "#b9770e"),
+    *("#17202a", "#5dade2", "#58b368", "#d35ca3", "#7f8c8d"),
+)
+#: Names in a row of the legend, and the height of a row.
+_NAMES, _LINE = 5, 16
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,17 +32,15 @@ def draw(points: Sequence[Point]) -> str:
     names = list(dict.fromkeys(point.name for point in points))
     rows = max(1, -(-len(charts) // _COLUMNS))
     width = _COLUMNS * (_WIDTH + _GAP) + _GAP
-    height = rows * (_HEIGHT + 2 * _GAP) + 30
-    legend = [
-        _text(_GAP + 150 * number, 38, escape(name), _colour(names, name))
-        for number, name in enumerate(names)
-    ]
+    above = 20 + _LINE * -(-len(names) // _NAMES)
+    height = rows * (_HEIGHT + 2 * _GAP) + above
+    legend = [_named(number, name, names) for number, name in enumerate(names)]
     drawn = [
         _chart(
             [point for point in points if point.chart == chart],
             names,
             _GAP + (number % _COLUMNS) * (_WIDTH + _GAP),
-            30 + _GAP + (number // _COLUMNS) * (_HEIGHT + 2 * _GAP),
+            above + _GAP + (number // _COLUMNS) * (_HEIGHT + 2 * _GAP),
         )
         for number, chart in enumerate(charts)
     ]
@@ -73,6 +76,14 @@ def _chart(points: Sequence[Point], names: Sequence[str], left: int, top: int) -
         parts.append(f'<path d="{bar}" stroke="{colour}" stroke-width="1.5"/>')
         parts.append(f'<circle cx="{x:.1f}" cy="{y(point.gain):.1f}" r="4" fill="{colour}"/>')
     return "\n".join(parts)
+
+
+def _named(number: int, name: str, names: Sequence[str]) -> str:
+    """Draw a point and its name where the legend has its place."""
+    row, column = divmod(number, _NAMES)
+    x, y = _GAP + 185 * column, 38 + _LINE * row
+    circle = f'<circle cx="{x + 4}" cy="{y - 4}" r="4" fill="{_colour(names, name)}"/>'
+    return circle + _text(x + 12, y, escape(name), "#222")
 
 
 def _colour(names: Sequence[str], name: str) -> str:

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from goals.held import goal
 from goals.interval import Values, interval
+from training.gain_page import KINDS, WORLDS
 from training.gain_picture import Point, draw
 
 MEASURES = ("mrr@20", "recall@20", "ndcg@20", "mrr@10", "recall@10", "ndcg@10")
@@ -134,7 +135,7 @@ def picture(table: Sequence[Row]) -> str:
             mean, low, high = interval(gain)
             points.append(
                 Point(
-                    chart=f"{row.world}, {'true pairs' if row.kind == 'true' else row.kind}",
+                    chart=f"{WORLDS[row.world]}, {KINDS[row.kind]}",
                     name=row.way,
                     cpu_s=row.cpu_s,
                     gain=mean,
