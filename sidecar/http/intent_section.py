@@ -5,6 +5,7 @@ from typing import Any
 
 from desireline.sidecar.http.markup import Child, Markup, element
 from desireline.sidecar.http.page_parts import NOTHING, moment, state_mark, table
+from desireline.sidecar.reports.reporting import as_sentence
 from desireline.trainer.intent.scoring import EVERYWHERE, FIGURES, RARE, SELDOM
 
 #: Names of the figures, and what each says.
@@ -32,7 +33,7 @@ def intent_section(view: Mapping[str, Any] | None) -> Markup | None:
     return element(
         "section",
         element("h2", "Intent ", state_mark("serves" if head else "no head"), learned),
-        element("p", _sentence(sentence), class_="reason") if sentence else None,
+        element("p", as_sentence(sentence), class_="reason") if sentence else None,
         element("p", _last(last), class_="reason") if later else None,
         _measured(head["figures"]) if head else None,
         element("dl", _facts(view), class_="steps"),
@@ -93,7 +94,3 @@ def _use(view: Mapping[str, Any]) -> str:
             f" {view['boost']:g} of a cosine"
         )
     return 'off: searches make nothing of it; set use = "boost" or "filter" to change that'
-
-
-def _sentence(text: str) -> str:
-    return f"{text[:1].upper()}{text[1:]}."

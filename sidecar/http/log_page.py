@@ -24,6 +24,7 @@ from desireline.sidecar.reports.log_words import (
     parts,
     positions_sentence,
 )
+from desireline.sidecar.reports.reporting import as_sentence
 
 _REFRESH_S = 3
 
@@ -200,17 +201,13 @@ def _defects(explained: Sequence[Report]) -> Markup:
             element("th", each["name"], scope="row"),
             element("td", f"{each['count']:,}", class_="number"),
             element("td", state_mark(each["effect"])),
-            element("td", _sentence(each["means"])),
-            element("td", _sentence(each["mend"])),
+            element("td", as_sentence(each["means"])),
+            element("td", as_sentence(each["mend"])),
         )
         for each in explained
     ]
     titles = ("Defect", "Events", "Effect", "What it means", "How to mend it")
     return element("section", element("h2", "Defects"), table(titles, rows, class_="defects"))
-
-
-def _sentence(text: str) -> str:
-    return f"{text[:1].upper()}{text[1:]}." if text else ""
 
 
 def _queries(title: str, queries: Sequence[Report]) -> Markup | None:

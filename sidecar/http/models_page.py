@@ -11,7 +11,7 @@ from desireline.sidecar.http.markup import Child, Markup, element
 from desireline.sidecar.http.measures_table import measures_table
 from desireline.sidecar.http.operations import Operations
 from desireline.sidecar.http.page_frame import page
-from desireline.sidecar.http.page_parts import moment, spoken, state_mark, table
+from desireline.sidecar.http.page_parts import moment, small, spoken, state_mark, table
 from desireline.sidecar.http.requests import Call
 from desireline.sidecar.http.routes import Handler, Route, Shown, path
 from desireline.sidecar.http.threads import Threads
@@ -19,6 +19,7 @@ from desireline.sidecar.models.card import CLICKS
 from desireline.sidecar.models.description import ModelDescription, find
 from desireline.sidecar.models.facts import SHORT, Fact, LoadingStep
 from desireline.sidecar.on_request.api_keys import Scope
+from desireline.sidecar.reports.reporting import as_sentence
 
 #: Shown as a picture instead.
 _LINE = "line"
@@ -101,10 +102,10 @@ def _row(model: ModelDescription, here: str) -> Markup:
     numbers = ", ".join(str(generation.number) for generation in model.generations)
     plural = "s" if len(model.generations) > 1 else ""
     cells: list[Child] = [
-        [state_mark(model.state), _small(numbers and f"generation{plural} {numbers}")],
-        [element("span", _at(model), class_="nowrap"), _small(model.origin)],
+        [state_mark(model.state), small(numbers and f"generation{plural} {numbers}")],
+        [element("span", _at(model), class_="nowrap"), small(model.origin)],
         element("span", model.size, class_="nowrap"),
-        _sentence(model.verdict),
+        as_sentence(model.verdict),
     ]
     named = [
         element("td", element("span", title, class_="label"), cell)
@@ -118,7 +119,7 @@ def _heading(model: ModelDescription, here: str) -> Markup:
         "section",
         element("h1", model.title, " ", state_mark(model.state)),
         element("p", f"made {_at(model)}, {model.size}", class_="quiet"),
-        element("p", _sentence(model.judgement), class_="reason"),
+        element("p", as_sentence(model.judgement), class_="reason"),
         line_picture(model.line, here, here=model.fingerprint) if len(model.line) > 1 else None,
         class_="card",
     )
@@ -128,11 +129,7 @@ def _judged(model: ModelDescription) -> Markup | None:
     if not model.measures:
         return None
     told = {
-        "measures": {
-            ranker: {name: interval.model_dump() for name, interval in row.items()}
-            for ranker, row in model.measures.items()
-        },
-        "gain": {name: interval.model_dump() for name, interval in model.gain.items()},
+        **model.figures(),
     }
     note = element("p", CLICKS, class_="quiet")
     return element("section", element("h2", "Before and after"), measures_table(told), note)
@@ -194,14 +191,6 @@ def _files(model: ModelDescription) -> Markup:
 
 def _at(model: ModelDescription) -> str:
     return moment(model.record.manifest.created_at.isoformat())
-
-
-def _sentence(text: str) -> str:
-    return f"{text[:1].upper()}{text[1:]}."
-
-
-def _small(text: str) -> Markup | None:
-    return element("small", text, class_="reason") if text else None
 
 
 def _back(target: str) -> Markup:

@@ -29,6 +29,7 @@ from desireline.sidecar.http.settings import HttpSettings
 from desireline.sidecar.http.sign_ins import SignIn
 from desireline.sidecar.http.threads import Threads
 from desireline.sidecar.on_request.api_keys import Scope
+from desireline.sidecar.reports.reporting import as_sentence
 from desireline.sidecar.steering.hand import under_way
 
 _TRIED = 10
@@ -230,7 +231,7 @@ class Pages:
         """Return an error as a page."""
         status = status_of(error)
         title = HTTPStatus(status).phrase
-        lines = paragraphs(f"{str(error)[:1].upper()}{str(error)[1:]}.")
+        lines = paragraphs(as_sentence(str(error)))
         step = (
             element("p", "Next: ", parts.spoken(f"{error.next_step}.")) if error.next_step else None
         )

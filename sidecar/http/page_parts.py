@@ -56,9 +56,9 @@ def _generation_row(found: Mapping[str, Any], models: str) -> Markup:
     parent = found.get("parent")
     cells: list[Child] = [
         element("strong", str(found.get("number", NOTHING))),
-        [state_mark(found.get("state", "")), _small(found.get("reason"))],
+        [state_mark(found.get("state", "")), small(found.get("reason"))],
         element("span", _coverage(found.get("coverage")), class_="nowrap"),
-        [element("code", str(found.get("slot", ""))), _small(_borrowed(found.get("vectors_of")))],
+        [element("code", str(found.get("slot", ""))), small(_borrowed(found.get("vectors_of")))],
         _fingerprint(str(found.get("fingerprint", "")), models),
         NOTHING if parent is None else str(parent),
         element("span", moment(found.get("created_at")), class_="nowrap"),
@@ -149,7 +149,8 @@ def _fingerprint(fingerprint: str, models: str) -> Markup:
     return element("a", element("code", short, title=fingerprint), href=link)
 
 
-def _small(reason: object) -> Markup | None:
+def small(reason: object) -> Markup | None:
+    """Return what stands small below a cell's content; None where there is nothing."""
     return element("small", str(reason), class_="reason") if reason else None
 
 

@@ -182,6 +182,13 @@ class ModelDescription:
         """Of candidate minus incumbent, by measure."""
         return self.record.judged.gain if self.record.judged else {}
 
+    def figures(self) -> dict[str, Any]:
+        """Return what the gate measured as plain values, with the keys of a cycle's report."""
+        return {
+            "measures": {ranker: _plain(row) for ranker, row in self.measures.items()},
+            "gain": _plain(self.gain),
+        }
+
     @property
     def served(self) -> list[str]:
         """Where it serves or has served, of any target, oldest first."""
@@ -212,8 +219,7 @@ class ModelDescription:
                 for g in self.record.generations
             ],
             "facts": {fact.name: fact.text for fact in self.facts},
-            "measures": {ranker: _plain(row) for ranker, row in self.measures.items()},
-            "gain": _plain(self.gain),
+            **self.figures(),
             "loading": [
                 " ".join(filter(None, (step.sentence, step.code)))
                 for step in self.loading("./encoder")

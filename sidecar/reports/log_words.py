@@ -4,6 +4,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
+from desireline.sidecar.reports.reporting import as_sentence
+
 Report: TypeAlias = Mapping[str, Any]
 
 #: How much more often the top is clicked than further down, before it is worth a word.
@@ -38,8 +40,7 @@ def headline(report: Report) -> str:
 
 def next_step(report: Report) -> str:
     """Return what is missing for the next tier, as a sentence."""
-    missing: str = report["next_tier"]
-    return f"{missing[:1].upper()}{missing[1:]}."
+    return as_sentence(report["next_tier"])
 
 
 def lacking(report: Report, tier: Report) -> list[Report]:

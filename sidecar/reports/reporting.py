@@ -88,6 +88,11 @@ def twentieths(done: int, total: int) -> int:
     return 20 if total <= done else 20 * done // total
 
 
+def as_sentence(text: str) -> str:
+    """Begin what was said with a capital and end it with a full stop; nothing stays nothing."""
+    return f"{text[:1].upper()}{text[1:]}." if text else ""
+
+
 def format_rate(a_second: float) -> str:
     """Tell how often something is done, by the second, minute or hour: 0.42 is 25/min."""
     if a_second >= 1:
